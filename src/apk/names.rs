@@ -1,0 +1,200 @@
+//! Names from outside become checked types here, and nothing else turns text into a path below our folders.
+//!
+//! The alphabets are those of apk-tools' own writers (its index reader checks nothing, and `P:../../x` walks out of the
+//! mirror in every client): a package name is `[A-Za-z0-9][A-Za-z0-9._+-]*`, a version `[0-9A-Za-z._~+-]+`, an arch
+//! `[a-z0-9_]+`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Longest name plus version that every client can fetch: 2.x keeps `NAME-VERSION.apk` in 256 bytes.
+const MAX_FILE_NAME: usize = 255;
+
+/// Why a name was refused at the door.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{text:?} is not {expected}")]
+pub struct BadName {
+    /// The text as it came; printed escaped, so that control characters cannot reach a terminal.
+    pub text: String,
+    /// What would have been accepted.
+    pub expected: &'static str,
+}
+
+fn refuse(text: &str, expected: &'static str) -> BadName {
+    // A hostile name may be megabytes long; enough of it is kept to recognise it.
+    BadName { text: text.chars().take(80).collect(), expected }
+}
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// The checked text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok($name(text.into())) } else { Err(refuse(text, $expected)) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// A package's name, `P:`.
+    PackageName, "a package name ([A-Za-z0-9][A-Za-z0-9._+-]*, at most 200 bytes)", |text| {
+        text.len() <= 200
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+    }
+}
+name_type! {
+    /// A version's text, `V:`. Whether it is valid under apk's grammar is another question: real indexes hold a few
+    /// versions that apk 3 calls invalid and lists all the same.
+    VersionText, "a version ([0-9A-Za-z._~+-]+, at most 120 bytes)", |text| {
+        !text.is_empty()
+            && text.len() <= 120
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+-".contains(&byte))
+    }
+}
+name_type! {
+    /// An architecture as apk names it: `x86_64`, `aarch64`, `noarch` (a package's only, never an index's).
+    Arch, "an architecture ([a-z0-9_]+, at most 32 bytes)", |text| {
+        !text.is_empty()
+            && text.len() <= 32
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    }
+}
+name_type! {
+    /// One or more checked segments joined by `/`: `v3.23/main`. A segment starts with a letter, a digit, `_`; so nothing
+    /// hidden, no `..`, and no name that we or the public tree's own links use (those start with `.` or `@`).
+    RepositoryName, "a repository name (segments of [A-Za-z0-9_][A-Za-z0-9._+-]* joined by /)", |text| {
+        text.len() <= 200 && text.split('/').all(is_segment)
+    }
+}
+name_type! {
+    /// A source's name in the configuration: what stands before the `:` in `from`.
+    SourceName, "a source name ([A-Za-z0-9_][A-Za-z0-9._+-]*)", |text| text.len() <= 100 && is_segment(text)
+}
+name_type! {
+    /// A public key's file name as clients have it in `/etc/apk/keys`: `ops@example.org-6743a0c1.rsa.pub`.
+    KeyName, "a key's file name ([A-Za-z0-9_][A-Za-z0-9._@+-]*, at most 200 bytes)", |text| {
+        !text.is_empty()
+            && text.len() <= 200
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte))
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
+}
+
+impl Arch {
+    /// Whether packages of this arch fit every architecture.
+    pub fn is_noarch(&self) -> bool {
+        self.as_str() == "noarch"
+    }
+}
+
+impl RepositoryName {
+    /// The relative path of this repository's folder for `arch`: `v3.23/main/x86_64`. The only way from these names to a
+    /// path.
+    pub fn folder(&self, arch: &Arch) -> PathBuf {
+        PathBuf::from(format!("{}/{}", self.as_str(), arch.as_str()))
+    }
+}
+
+/// The file name of a package's version, `NAME-VERSION.apk`, short enough for every client.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageFile(Box<str>);
+
+impl PackageFile {
+    /// The file name under which clients ask for this version.
+    pub fn new(name: &PackageName, version: &VersionText) -> Result<Self, BadName> {
+        let text = format!("{name}-{version}.apk");
+        if text.len() > MAX_FILE_NAME {
+            return Err(refuse(&text, "a package file name of at most 255 bytes"));
+        }
+        Ok(PackageFile(text.into()))
+    }
+
+    /// The file name; one path segment.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PackageFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_package_names_are_refused() {
+        for bad in ["", "../../x", "a/b", "a\0", "a\nb", ".hidden", "-x", "a b", "ä", "a\\b", &"x".repeat(201)] {
+            assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
+        }
+        for good in ["busybox", "libstdc++", "gtk+3.0", "R", "so_x", "0ad", "py3-a.b"] {
+            assert_eq!(good.parse::<PackageName>().unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn a_refused_name_is_printed_escaped_and_short() {
+        let text = "a\x1b[2J".to_owned() + &"x".repeat(1_000_000);
+        let message = text.parse::<PackageName>().unwrap_err().to_string();
+        assert!(!message.contains('\x1b'), "{message}");
+        assert!(message.len() < 300);
+    }
+
+    #[test]
+    fn repository_names_have_no_way_out() {
+        for bad in ["", "/", "a/", "/a", "a//b", "..", "a/../b", ".generations", "@qa", "a/.b", "a/@b"] {
+            assert!(bad.parse::<RepositoryName>().is_err(), "{bad:?}");
+        }
+        let name: RepositoryName = "v3.23/main".parse().unwrap();
+        assert_eq!(name.folder(&"x86_64".parse().unwrap()), PathBuf::from("v3.23/main/x86_64"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Our own ground: every path we own, the one writer, the lock.

@@ -1,0 +1,1 @@
+//! One file per job, each a paragraph: plan, perform, report.

@@ -1,0 +1,1 @@
+//! Accepted indexes become one index.

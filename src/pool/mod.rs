@@ -1,0 +1,1 @@
+//! Packages by content; nothing in it ever changes.

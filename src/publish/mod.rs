@@ -1,0 +1,1 @@
+//! Whole trees, switched by one rename.

@@ -1,0 +1,40 @@
+//! What a job tells while it works: typed events with empty bodies. A terminal, a journal and a test each listen in their
+//! way; the work does not know who watches.
+
+use crate::apk::{Arch, PackageFile, RepositoryName, SourceName};
+
+/// Listens to a job. Every method may be called from several threads at once and must not block for long.
+pub trait Reporter: Send + Sync {
+    /// A source's index is being asked for.
+    fn index_requested(&self, _source: &SourceName, _path: &str, _arch: &Arch) {}
+    /// Upstream's index is still the accepted one.
+    fn index_unchanged(&self, _source: &SourceName, _path: &str, _arch: &Arch) {}
+    /// A new index was read and verified; `packages` is how many it lists.
+    fn index_verified(&self, _source: &SourceName, _path: &str, _arch: &Arch, _packages: u64) {}
+    /// An index was refused or could not be had; its former state stays.
+    fn index_failed(&self, _source: &SourceName, _path: &str, _arch: &Arch, _reason: &str) {}
+    /// Fetching begins: so many packages and bytes are wanted in all.
+    fn fetch_planned(&self, _packages: u64, _bytes: u64) {}
+    /// More bytes of packages arrived.
+    fn bytes_fetched(&self, _bytes: u64) {}
+    /// A package is in the pool, verified.
+    fn package_stored(&self, _file: &PackageFile) {}
+    /// A package could not be had or was refused.
+    fn package_failed(&self, _file: &PackageFile, _reason: &str) {}
+    /// An attempt failed and another follows after `wait_ms` milliseconds.
+    fn retrying(&self, _what: &str, _reason: &str, _attempt: u32, _wait_ms: u64) {}
+    /// All fetching is done.
+    fn fetch_done(&self) {}
+    /// A repository was merged and signed.
+    fn repository_signed(&self, _name: &RepositoryName, _arch: &Arch, _packages: u64) {}
+    /// A new generation went live.
+    fn generation_live(&self, _number: u64) {}
+    /// Something worth a line: a warning that stops nothing.
+    fn warning(&self, _message: &str) {}
+}
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Reporter for Silent {}

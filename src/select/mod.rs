@@ -1,0 +1,1 @@
+//! Which of a source's entries are wanted.

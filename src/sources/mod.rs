@@ -1,0 +1,1 @@
+//! Whatever supplies packages; all that comes from here is untrusted.

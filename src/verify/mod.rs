@@ -1,0 +1,1 @@
+//! May these foreign bytes be trusted?
