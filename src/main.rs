@@ -1,2 +1,79 @@
-//! The front door.
-fn main() {}
+//! The front door: what the program can do, and where each part lives. Nothing here decides anything.
+
+#[allow(dead_code, reason = "the frame lands before the commands that use it")]
+mod cli;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use cli::{Global, Outcome};
+
+/// Mirrors, verifies, merges, signs and publishes Alpine Linux packages.
+#[derive(clap::Parser)]
+#[command(name = "bivouac", version, max_term_width = 80, subcommand_required = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Write a commented bivouac.toml and a signing key
+    Init(cli::init::Args),
+    /// See the whole job done on a small upstream made here
+    Demo(cli::demo::Args),
+    /// Fetch, verify, merge, sign and publish
+    Sync(cli::sync::Args),
+    /// Per repository and arch: age, packages, bytes, last error
+    Status(cli::status::Args),
+    /// List the published generations, newest first
+    History(cli::history::Args),
+    /// Compare pool and public tree with what was accepted
+    Check(cli::check::Args),
+    /// Print what a client needs: repositories, key, checks
+    Client(cli::client::Args),
+    /// Serve the public tree over HTTP
+    Serve(cli::serve::Args),
+    /// Make, list and export signing keys
+    Key(cli::key::Args),
+    /// Check the configuration, or show it as understood
+    Config(cli::config::Args),
+    /// Write an index of a folder of packages
+    Index(cli::index::Args),
+    /// Sign an index or a package with our key
+    Sign(cli::sign::Args),
+    /// Verify packages and indexes against a folder of keys
+    Verify(cli::verify::Args),
+    /// What the contract names but a later release brings, and what nobody knows.
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
+}
+
+fn main() -> ExitCode {
+    let Cli { global, command } = match cli::parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    cli::finish(&global, run(&global, command))
+}
+
+fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
+    match command {
+        Command::Init(args) => cli::init::run(global, args),
+        Command::Demo(args) => cli::demo::run(global, args),
+        Command::Sync(args) => cli::sync::run(global, args),
+        Command::Status(args) => cli::status::run(global, args),
+        Command::History(args) => cli::history::run(global, args),
+        Command::Check(args) => cli::check::run(global, args),
+        Command::Client(args) => cli::client::run(global, args),
+        Command::Serve(args) => cli::serve::run(global, args),
+        Command::Key(args) => cli::key::run(global, args),
+        Command::Config(args) => cli::config::run(global, args),
+        Command::Index(args) => cli::index::run(global, args),
+        Command::Sign(args) => cli::sign::run(global, args),
+        Command::Verify(args) => cli::verify::run(global, args),
+        Command::Other(words) => Err(cli::later::refuse(&words)),
+    }
+}

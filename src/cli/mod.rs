@@ -1,0 +1,92 @@
+//! The command line: one file per subcommand (its arguments, one call into the library, one result printed), and what they
+//! share.
+//!
+//! Results go to standard output through [`out`], everything else (progress, warnings, errors) to standard error. With
+//! `--json` exactly one JSON value is printed on standard output, also for a failure.
+
+pub(crate) mod global;
+pub(crate) mod failure;
+pub(crate) mod out;
+pub(crate) mod progress;
+pub(crate) mod parse;
+pub(crate) mod later;
+pub(crate) mod stop;
+
+pub(crate) mod init;
+pub(crate) mod demo;
+pub(crate) mod sync;
+pub(crate) mod status;
+pub(crate) mod history;
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod serve;
+pub(crate) mod key;
+pub(crate) mod config;
+pub(crate) mod index;
+pub(crate) mod sign;
+pub(crate) mod verify;
+
+use std::process::ExitCode;
+
+use bivouac::error::Class;
+
+pub(crate) use failure::Failure;
+pub(crate) use global::Global;
+pub(crate) use parse::parse;
+
+/// How a command ended that could do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Exit code 0.
+    Done,
+    /// It did its work and printed its result, and what it saw asks for this class's exit code.
+    Found(Class),
+}
+
+impl Outcome {
+    /// Done when there was no trouble, else the exit code of the worst.
+    pub(crate) fn of(troubles: impl IntoIterator<Item = Class>) -> Outcome {
+        Class::worst(troubles).map_or(Outcome::Done, Outcome::Found)
+    }
+}
+
+/// The exit code of a run; a failure is printed on the way.
+pub(crate) fn finish(global: &Global, result: Result<Outcome, Failure>) -> ExitCode {
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Found(class)) => ExitCode::from(class.exit_code()),
+        Err(failure) => {
+            failure.print(global.output());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Runs `work` until it is done, or until SIGINT or SIGTERM asks us to stop. Work that is under way is abandoned where it
+/// stands: every write of ours is one that may be cut at any step.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::host("cannot start the worker threads", &source))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = work => result,
+            signal = stop::asked() => Err(Failure::stopped(signal?)),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// The time of day. The library takes it as an argument.
+#[expect(clippy::disallowed_methods, reason = "the one place where the program reads the clock")]
+pub(crate) fn now() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
+/// An environment variable. The library takes what it needs as an argument.
+#[expect(clippy::disallowed_methods, reason = "the one place where the program reads its environment")]
+pub(crate) fn environment(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
