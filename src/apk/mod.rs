@@ -1,7 +1,10 @@
 //! Alpine's formats and rules, as apk reads them. Pure: bytes and text in, values out; parsing never panics.
 
 pub mod checksum;
+pub mod entry;
 pub mod names;
+pub mod v2;
 
 pub use checksum::{ContentId, Datahash, Identity, ObjectId};
+pub use entry::Entry;
 pub use names::{Arch, KeyName, PackageFile, PackageName, RepositoryName, SourceName, VersionText};
