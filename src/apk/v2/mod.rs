@@ -2,6 +2,7 @@
 //! inflated contents join to one tar stream. Every hash is over compressed bytes, so what we mirror is never recompressed.
 
 pub mod index;
+pub mod package;
 pub mod pkginfo;
 pub mod sections;
 pub mod signature;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::index::gzip;
+use super::tarball;
 use crate::apk::names::KeyName;
 
 /// The digest that a signature is over; all are RSA PKCS#1 v1.5.
@@ -72,6 +74,16 @@ pub fn parse_name(name: &str) -> EntryName {
 /// The entry's name for a signature.
 pub fn print_name(algorithm: Algorithm, key: &KeyName) -> String {
     format!(".SIGN.{algorithm}.{key}")
+}
+
+/// The gzip member that holds `signatures`, in this order: clients use the first whose key they have. Its tar is cut, without
+/// zero blocks. Put it in front of exactly the bytes that were signed.
+pub fn member(signatures: &[Signature]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for signature in signatures {
+        tarball::append(&mut tar, &print_name(signature.algorithm, &signature.key), &signature.bytes, 0);
+    }
+    gzip(&tar)
 }
 
 #[cfg(test)]

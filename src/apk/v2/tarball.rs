@@ -116,9 +116,14 @@ pub fn header(name: &str, size: u64, modified: u64) -> [u8; BLOCK] {
     header[257..265].copy_from_slice(b"ustar\x0000");
     header[265..269].copy_from_slice(b"root");
     header[297..301].copy_from_slice(b"root");
-    let sum = checksum(&header);
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    seal(&mut header);
     header
+}
+
+/// Puts the checksum in place: the last step after any change to a header.
+pub(super) fn seal(header: &mut [u8; BLOCK]) {
+    let sum = checksum(header);
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
 /// Appends a file with its padding. A name over 100 bytes gets a pax header, which every client reads.
@@ -127,9 +132,7 @@ pub fn append(out: &mut Vec<u8>, name: &str, content: &[u8], modified: u64) {
         let record = pax_record("path", name);
         let mut pax = header("pax", record.len() as u64, modified);
         pax[156] = b'x';
-        pax[148..156].fill(b' ');
-        let sum = checksum(&pax);
-        pax[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        seal(&mut pax);
         out.extend_from_slice(&pax);
         push_padded(out, record.as_bytes());
         out.extend_from_slice(&header(&name[..100], content.len() as u64, modified));
@@ -149,7 +152,8 @@ pub fn pax_record(key: &str, value: &str) -> String {
     format!("{length} {key}={value}\n")
 }
 
-fn push_padded(out: &mut Vec<u8>, content: &[u8]) {
+/// Appends bytes, and zeros up to a block's end.
+pub(super) fn push_padded(out: &mut Vec<u8>, content: &[u8]) {
     out.extend_from_slice(content);
     out.resize(out.len().next_multiple_of(BLOCK), 0);
 }
