@@ -1,0 +1,416 @@
+//! Every path we own.
+//!
+//! ```text
+//! <store>/                          0700, ours alone
+//! ├── format                        "bivouac store 1"
+//! ├── lock                          who works here now; see disk::lock
+//! ├── state.json                    what the last run left to the next
+//! ├── pool/                         packages by content; see pool
+//! │   ├── objects/ab/<64 hex>       0444, by SHA-256
+//! │   ├── incoming/<40 hex>.part    not finished, by identity
+//! │   └── refs                      which object has which identity
+//! ├── accepted/<id>/                one accepted index: accepted.json, APKINDEX.tar.gz, objects
+//! ├── snapshots/<id>.json           which accepted indexes were in force
+//! └── generations/<n>.json          what was published, and when
+//!
+//! <public>            → .generations/412      a relative link, switched by one rename
+//! <public>/../.generations/412/v3.23/main/x86_64/{APKINDEX.tar.gz, *.apk}
+//! ```
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::durable;
+use crate::error::{Class, Trouble};
+
+const FORMAT_PREFIX: &str = "bivouac store ";
+const FORMAT_VERSION: u32 = 1;
+const STORE_MODE: u32 = 0o700;
+
+/// Why a store or public tree cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was stored here yet.
+    #[error("there is no store at {}", path.display())]
+    Absent {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// Other people's files lie there.
+    #[error("{} is not a store of bivouac's and not empty: it holds {found:?}", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// One of the files in it.
+        found: String,
+    },
+    /// Written by a later bivouac.
+    #[error("the store {} has the format {found:?}; this bivouac knows \"{FORMAT_PREFIX}{FORMAT_VERSION}\"", path.display())]
+    Newer {
+        /// The store's folder.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// The format file says nothing known.
+    #[error("{} does not say which format the store has", path.display())]
+    Unreadable {
+        /// The format file.
+        path: PathBuf,
+    },
+    /// The place of the public link is taken by something else, or it leads elsewhere.
+    #[error("{} is not a link to a generation of ours", path.display())]
+    PublicTaken {
+        /// The link's path.
+        path: PathBuf,
+    },
+    /// The host did not do it.
+    #[error(transparent)]
+    Disk(#[from] durable::Error),
+}
+
+impl Trouble for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::Absent { .. } | Error::Foreign { .. } | Error::Newer { .. } | Error::PublicTaken { .. } => {
+                Class::Usage
+            }
+            Error::Unreadable { .. } => Class::Damaged,
+            Error::Disk(error) => error.class(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Absent { .. } => "no-store",
+            Error::Foreign { .. } => "not-a-store",
+            Error::Newer { .. } => "store-newer",
+            Error::Unreadable { .. } => "store-format",
+            Error::PublicTaken { .. } => "public-taken",
+            Error::Disk(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Absent { .. } => Some("`bivouac sync` makes it".into()),
+            Error::Foreign { .. } => Some("give `store` a folder of its own".into()),
+            Error::Newer { .. } => Some("use the bivouac that wrote it, or a later one".into()),
+            Error::PublicTaken { path } => Some(format!("move {} away, or give `public` another path", path.display())),
+            Error::Unreadable { .. } => None,
+            Error::Disk(error) => error.hint(),
+        }
+    }
+}
+
+/// The name of a record of ours: one path segment of `[0-9A-Za-z-]`, at most 100 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StateName(Box<str>);
+
+/// Text that is no [`StateName`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("it is not a record's name ([0-9A-Za-z-]+, at most 100 bytes)")]
+pub struct BadStateName;
+
+impl FromStr for StateName {
+    type Err = BadStateName;
+
+    fn from_str(text: &str) -> Result<Self, BadStateName> {
+        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if text.is_empty() || text.len() > 100 || !text.bytes().all(good) {
+            return Err(BadStateName);
+        }
+        Ok(StateName(text.into()))
+    }
+}
+
+impl StateName {
+    /// The checked text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The store: a folder of our own whose format is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// Opens the store at `root` and makes it, with its parents, where there is nothing or an empty folder. Refuses a folder
+    /// with other files and a store of a later format, by name, before anything in it is touched.
+    pub fn open_or_create(root: &Path) -> Result<Self, Error> {
+        match Self::open(root) {
+            Err(Error::Absent { .. }) => {}
+            // A run may have been stopped between the format file and the folders.
+            Ok(store) => {
+                store.create_folders()?;
+                return Ok(store);
+            }
+            Err(error) => return Err(error),
+        }
+        let store = Store { root: root.to_owned() };
+        durable::create_folder(root, STORE_MODE)?;
+        durable::set_mode(root, STORE_MODE)?;
+        durable::write(&store.format_file(), format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes(), 0o600)?;
+        store.create_folders()?;
+        Ok(store)
+    }
+
+    /// Opens the store at `root`, changing nothing; where there is none that is an error.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let store = Store { root: root.to_owned() };
+        let format_file = store.format_file();
+        let Some(text) = durable::read_if_present(&format_file)? else {
+            return Err(match foreign_file(root)? {
+                Some(found) => Error::Foreign { path: root.to_owned(), found },
+                None => Error::Absent { path: root.to_owned() },
+            });
+        };
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim_end();
+        match text.strip_prefix(FORMAT_PREFIX).map(str::parse::<u32>) {
+            Some(Ok(FORMAT_VERSION)) => Ok(store),
+            Some(Ok(version)) if version > FORMAT_VERSION => {
+                Err(Error::Newer { path: root.to_owned(), found: text.to_owned() })
+            }
+            _ => Err(Error::Unreadable { path: format_file }),
+        }
+    }
+
+    fn create_folders(&self) -> Result<(), durable::Error> {
+        for folder in [self.accepted_folder(), self.snapshots_folder(), self.generations_folder()] {
+            durable::create_folder(&folder, STORE_MODE)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what killed runs left half written in the store's own folders. The caller holds the [`super::Lock`].
+    pub fn sweep_temporaries(&self, _held: &super::Lock) -> Result<(), durable::Error> {
+        for folder in [self.root.clone(), self.accepted_folder(), self.snapshots_folder(), self.generations_folder()] {
+            durable::sweep_temporaries(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `format`: which format the store has.
+    pub fn format_file(&self) -> PathBuf {
+        self.root.join("format")
+    }
+
+    /// `lock`; see [`super::lock`].
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// `state.json`: what the last run left to the next.
+    pub fn state_file(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// `pool/`; the pool knows what is in it.
+    pub fn pool_folder(&self) -> PathBuf {
+        self.root.join("pool")
+    }
+
+    /// `accepted/`: a folder per accepted index.
+    pub fn accepted_folder(&self) -> PathBuf {
+        self.root.join("accepted")
+    }
+
+    /// `accepted/<id>/`.
+    pub fn accepted(&self, id: &StateName) -> PathBuf {
+        self.accepted_folder().join(id.as_str())
+    }
+
+    /// `snapshots/`.
+    pub fn snapshots_folder(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// `snapshots/<id>.json`.
+    pub fn snapshot_file(&self, id: &StateName) -> PathBuf {
+        self.snapshots_folder().join(format!("{id}.json"))
+    }
+
+    /// `generations/`: the records; the trees are beside the public link.
+    pub fn generations_folder(&self) -> PathBuf {
+        self.root.join("generations")
+    }
+
+    /// `generations/<number>.json`.
+    pub fn generation_file(&self, number: u64) -> PathBuf {
+        self.generations_folder().join(format!("{number}.json"))
+    }
+}
+
+/// A file in `folder` that we did not put there; `None` in an empty or absent folder. A fresh file system's `lost+found` and
+/// the temporary of a run that was stopped while it made the store are nobody's.
+fn foreign_file(folder: &Path) -> Result<Option<String>, durable::Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(durable::Error::new("list", folder, cause)),
+    };
+    for entry in entries {
+        let name = entry.map_err(|cause| durable::Error::new("list", folder, cause))?.file_name();
+        if name != "lost+found" && !durable::is_temporary(&name) {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The public side: the link that clients' URLs lead through, and the generations beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicTree {
+    link: PathBuf,
+}
+
+impl PublicTree {
+    /// The public tree whose link is `link`; nothing is looked at yet.
+    pub fn new(link: &Path) -> Self {
+        PublicTree { link: link.to_owned() }
+    }
+
+    /// The link itself.
+    pub fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// The folder that holds the link: what a web server is given.
+    pub fn folder(&self) -> PathBuf {
+        match self.link.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+            _ => PathBuf::from("."),
+        }
+    }
+
+    /// `.generations` beside the link.
+    pub fn generations_folder(&self) -> PathBuf {
+        self.folder().join(GENERATIONS)
+    }
+
+    /// The tree of generation `number`.
+    pub fn generation(&self, number: u64) -> PathBuf {
+        self.generations_folder().join(number.to_string())
+    }
+
+    /// What the link says when generation `number` is live; relative, so that the folder can be moved or exported.
+    pub fn link_text(number: u64) -> PathBuf {
+        Path::new(GENERATIONS).join(number.to_string())
+    }
+
+    /// The live generation's number; `None` where nothing was published yet. Anything else at the link's place is refused: we
+    /// replace nothing that we did not make.
+    pub fn live(&self) -> Result<Option<u64>, Error> {
+        let taken = || Error::PublicTaken { path: self.link.clone() };
+        let text = match fs::read_link(&self.link) {
+            Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Err(taken()),
+            Err(cause) => return Err(durable::Error::new("read the link", &self.link, cause).into()),
+        };
+        let number = text.strip_prefix(GENERATIONS).ok().and_then(Path::to_str).and_then(|number| number.parse().ok());
+        match number {
+            Some(number) if Self::link_text(number) == text => Ok(Some(number)),
+            _ => Err(taken()),
+        }
+    }
+}
+
+const GENERATIONS: &str = ".generations";
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests leave states behind by hand")]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_store_is_made_once_for_us_alone_and_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("var/store");
+        assert!(matches!(Store::open(&root), Err(Error::Absent { .. })));
+        let store = Store::open_or_create(&root).unwrap();
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_to_string(root.join("format")).unwrap(), "bivouac store 1\n");
+        assert_eq!(Store::open(&root).unwrap(), store);
+        assert_eq!(Store::open_or_create(&root).unwrap(), store);
+    }
+
+    #[test]
+    fn a_store_that_was_half_made_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("lost+found")).unwrap();
+        fs::write(folder.path().join(".bivouac-1-0.tmp"), "bivouac st").unwrap();
+        let store = Store::open_or_create(folder.path()).unwrap();
+        fs::remove_dir(store.accepted_folder()).unwrap();
+        Store::open_or_create(folder.path()).unwrap();
+        assert!(store.accepted_folder().is_dir());
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis.tex"), "x").unwrap();
+        let error = Store::open_or_create(folder.path()).unwrap_err();
+        assert!(error.to_string().ends_with("holds \"thesis.tex\""), "{error}");
+        assert_eq!(error.class(), Class::Usage);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_later_format_is_refused_by_name_and_an_unknown_one_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let format = folder.path().join("format");
+        fs::write(&format, "bivouac store 2\n").unwrap();
+        let error = Store::open_or_create(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("\"bivouac store 2\""), "{error}");
+        for text in ["", "bivouac store", "bivouac store x", "bivouac store 0", "something"] {
+            fs::write(&format, text).unwrap();
+            assert_eq!(Store::open(folder.path()).unwrap_err().class(), Class::Damaged, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_our_own_link_counts_as_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let public = PublicTree::new(&folder.path().join("alpine"));
+        assert_eq!(public.live().unwrap(), None);
+        for foreign in ["/srv/other", ".generations/x", ".generations/1/2", ".generations/01", ".generations"] {
+            symlink(foreign, public.link()).unwrap();
+            assert!(matches!(public.live(), Err(Error::PublicTaken { .. })), "{foreign}");
+            fs::remove_file(public.link()).unwrap();
+        }
+        symlink(PublicTree::link_text(412), public.link()).unwrap();
+        assert_eq!(public.live().unwrap(), Some(412));
+        fs::remove_file(public.link()).unwrap();
+        fs::create_dir(public.link()).unwrap();
+        assert!(matches!(public.live(), Err(Error::PublicTaken { .. })));
+    }
+
+    #[test]
+    fn record_names_have_no_way_out() {
+        for bad in ["", ".", "..", "a/b", "a.json", "a\0", "ä", &"x".repeat(101)] {
+            assert!(bad.parse::<StateName>().is_err(), "{bad:?}");
+        }
+        assert_eq!("20261124T031700Z-9f3a1c20".parse::<StateName>().unwrap().as_str(), "20261124T031700Z-9f3a1c20");
+    }
+}
