@@ -4,7 +4,9 @@ pub mod checksum;
 pub mod entry;
 pub mod names;
 pub mod v2;
+pub mod version;
 
 pub use checksum::{ContentId, Datahash, Identity, ObjectId};
 pub use entry::Entry;
 pub use names::{Arch, KeyName, PackageFile, PackageName, RepositoryName, SourceName, VersionText};
+pub use version::{BadVersion, Rules, Version};
