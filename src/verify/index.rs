@@ -1,0 +1,126 @@
+//! Bytes + keyring → [`VerifiedIndex`].
+
+use super::keyring::{Keyring, Signer, Untrusted};
+use crate::apk::names::Arch;
+use crate::apk::v2::index::{self, BadIndex};
+use crate::apk::v2::sections::{self, BadSections, Limits};
+use crate::apk::{Entry, names::PackageFile};
+use crate::error::{Class, Trouble};
+
+/// An index that a key of its keyring signed, taken apart. Only [`verify`] makes one.
+#[derive(Debug)]
+pub struct VerifiedIndex {
+    bytes: Vec<u8>,
+    signed_from: usize,
+    description: Option<String>,
+    signers: Vec<Signer>,
+    entries: Vec<Entry>,
+}
+
+impl VerifiedIndex {
+    /// The file, byte for byte.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The signed part: from the first byte behind the signatures to the end.
+    pub fn signed(&self) -> &[u8] {
+        &self.bytes[self.signed_from..]
+    }
+
+    /// The signature part.
+    pub fn signatures(&self) -> &[u8] {
+        &self.bytes[..self.signed_from]
+    }
+
+    /// Upstream's words for this state.
+    pub fn description(&self) -> Option<&str> {
+        self.description.as_deref()
+    }
+
+    /// The keys of the keyring that signed it, in file order.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
+    }
+
+    /// Its records, in file order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+/// Why an index was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedIndex {
+    /// No trust follows from its signatures.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// Its container is broken, or of another kind.
+    #[error(transparent)]
+    Sections(#[from] BadSections),
+    /// A record is refused.
+    #[error(transparent)]
+    Entry(#[from] BadIndex),
+    /// A record of another arch: clients would look for it in another folder, or not install it.
+    #[error("it lists {file} for {found}, which does not belong in an index for {arch}")]
+    OtherArch {
+        /// The package.
+        file: PackageFile,
+        /// Its `A:`.
+        found: Arch,
+        /// The folder's.
+        arch: Arch,
+    },
+}
+
+impl Trouble for RefusedIndex {
+    fn class(&self) -> Class {
+        match self {
+            RefusedIndex::Untrusted(_)
+            | RefusedIndex::Sections(_)
+            | RefusedIndex::Entry(_)
+            | RefusedIndex::OtherArch { .. } => Class::Refused,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            RefusedIndex::Untrusted(Untrusted::Unsigned) => "unsigned",
+            RefusedIndex::Untrusted(Untrusted::UnknownSigner(_)) => "unknown-signer",
+            RefusedIndex::Untrusted(Untrusted::OtherArch { .. }) => "signer-of-other-arch",
+            RefusedIndex::Untrusted(Untrusted::BadSignature(_)) => "bad-signature",
+            RefusedIndex::Sections(BadSections::ApkV3(_)) => "apk-v3",
+            RefusedIndex::Sections(_) => "bad-index",
+            RefusedIndex::Entry(_) => "bad-entry",
+            RefusedIndex::OtherArch { .. } => "other-arch",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RefusedIndex::Untrusted(Untrusted::UnknownSigner(_)) => Some(
+                "if this key is meant to be trusted, put its public half in keys/ and name it under the source's `keyring`"
+                    .into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// Verifies an index file for `arch`.
+pub fn verify(bytes: Vec<u8>, keyring: &Keyring, arch: &Arch, limits: &Limits) -> Result<VerifiedIndex, RefusedIndex> {
+    let parts = sections::split_index(&bytes, limits)?;
+    let signers = keyring.verify(arch, &bytes[parts.signed_from..], &parts.signatures)?;
+    let entries = index::parse(&parts.text)?;
+    drop(parts.text);
+    for entry in &entries {
+        if let Some(found) = entry.arch().filter(|found| *found != arch && !found.is_noarch()) {
+            return Err(RefusedIndex::OtherArch {
+                file: entry.file().clone(),
+                found: found.clone(),
+                arch: arch.clone(),
+            });
+        }
+    }
+    Ok(VerifiedIndex { bytes, signed_from: parts.signed_from, description: parts.description, signers, entries })
+}
