@@ -1,0 +1,194 @@
+//! As written → resolved: references found, units parsed, paths made absolute, contradictions refused. All that is wrong
+//! is found in one pass.
+
+mod layout;
+mod matrix;
+mod repositories;
+mod sources;
+
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::problem::did_you_mean;
+use super::written::{self, At, Written};
+use super::{BadUnit, Config, Digest, IndexMode, Problems, Publish, Repository, Signing, parse_duration};
+
+/// What `[publish] linger` is when the file does not say.
+const DEFAULT_LINGER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// The variable that systemd's credentials are named by in `signing.key`.
+const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY";
+
+/// Resolves what was written. `folder` (absolute) is what relative paths start from, `credentials` what
+/// `$CREDENTIALS_DIRECTORY` stands for.
+pub(super) fn resolve(
+    written: &Written,
+    file: &Path,
+    folder: &Path,
+    credentials: Option<&Path>,
+) -> Result<Config, Problems> {
+    let mut resolver = Resolver { folder, credentials, problems: Problems::new(file) };
+    for key in &written.later {
+        resolver.problems.add(key.line, format!("{} is not supported yet", key.value));
+    }
+    let store = resolver.required_path("store", written.store.as_ref(), "where pool, snapshots and state are kept");
+    let public = resolver.required_path("public", written.public.as_ref(), "the link to the published tree");
+    if let (Some(store), Some(public)) = (&written.store, &written.public) {
+        resolver.check_apart(store, public);
+    }
+    let signing = written.signing.as_ref().and_then(|signing| resolver.signing(signing));
+    let sources = resolver.sources(&written.sources);
+    let repositories = resolver.repositories(&written.repositories, &written.sources);
+    if written.signing.is_none() {
+        resolver.check_that_nothing_needs_our_key(&repositories);
+    }
+    let linger = match &written.linger {
+        Some(text) => resolver.duration("publish.linger", text).unwrap_or(DEFAULT_LINGER),
+        None => DEFAULT_LINGER,
+    };
+    let config = Config {
+        file: file.to_owned(),
+        store,
+        public,
+        signing,
+        sources,
+        repositories: repositories.into_iter().map(|repository| repository.value).collect(),
+        publish: Publish { linger },
+    };
+    resolver.problems.or(config)
+}
+
+struct Resolver<'a> {
+    folder: &'a Path,
+    credentials: Option<&'a Path>,
+    problems: Problems,
+}
+
+impl Resolver<'_> {
+    /// An absolute path without `.` and `..`. A link's `..` is read as written, so that two spellings of a path compare
+    /// equal before any of it exists.
+    fn path(&self, text: &str) -> PathBuf {
+        let mut path = PathBuf::new();
+        for component in self.folder.join(text).components() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    path.pop();
+                }
+                other => path.push(other),
+            }
+        }
+        path
+    }
+
+    /// A path that has to be there; an empty one stands for what is missing, and the problem is noted.
+    fn required_path(&mut self, key: &str, text: Option<&At<String>>, purpose: &str) -> PathBuf {
+        match text {
+            None => {
+                self.problems.add(None, format!("{key:?} is missing: {purpose}"));
+                PathBuf::new()
+            }
+            Some(text) => self.checked_path(key, text).unwrap_or_default(),
+        }
+    }
+
+    fn checked_path(&mut self, key: &str, text: &At<String>) -> Option<PathBuf> {
+        if text.value.is_empty() || text.value.contains('\0') {
+            self.problems.add(text.line, format!("{key} is not a path: {:?}", text.value));
+            return None;
+        }
+        Some(self.path(&text.value))
+    }
+
+    fn paths(&mut self, key: &str, texts: &[At<String>]) -> Vec<PathBuf> {
+        texts.iter().filter_map(|text| self.checked_path(key, text)).collect()
+    }
+
+    /// Store and public tree must not contain each other: one is private, the other is what a web server shows.
+    fn check_apart(&mut self, store: &At<String>, public: &At<String>) {
+        let (store_path, public_path) = (self.path(&store.value), self.path(&public.value));
+        let generations = public_path.parent().map(|beside| beside.join(".generations"));
+        if public_path.file_name().is_none() {
+            self.problems
+                .add(public.line, "public is the root folder; it has to be the path of a link in a folder of ours");
+        } else if store_path.starts_with(&public_path) || generations.is_some_and(|of| store_path.starts_with(of)) {
+            self.problems.add(store.line, "store lies inside public, where everybody could read it");
+        } else if public_path.starts_with(&store_path) {
+            self.problems.add(public.line, "public lies inside store, which is closed to all but us");
+        }
+    }
+
+    fn signing(&mut self, signing: &written::Signing) -> Option<Signing> {
+        let digest = match &signing.digest {
+            None => Digest::default(),
+            Some(text) => {
+                let choices = [("sha256", Digest::Sha256), ("sha1", Digest::Sha256AndSha1)];
+                self.choice("signing.digest", text, &choices)?
+            }
+        };
+        let Some(key) = &signing.key else {
+            self.problems.add(signing.line, "[signing] names no key");
+            return None;
+        };
+        Some(Signing { key: self.key_path(key)?, digest })
+    }
+
+    /// A key's path, in which systemd's credentials folder may be named.
+    fn key_path(&mut self, key: &At<String>) -> Option<PathBuf> {
+        let Some(below) = key.value.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('/')) else {
+            if key.value.starts_with('$') {
+                self.problems.add(key.line, format!("of variables, signing.key may begin with {CREDENTIALS}/ alone"));
+                return None;
+            }
+            return self.checked_path("signing.key", key);
+        };
+        match self.credentials {
+            Some(folder) => Some(folder.join(below)),
+            None => {
+                let hint = "in a systemd unit, LoadCredential= sets it".to_owned();
+                self.problems.add_with_hint(
+                    key.line,
+                    format!("signing.key needs {CREDENTIALS}, which is not set"),
+                    Some(hint),
+                );
+                None
+            }
+        }
+    }
+
+    fn check_that_nothing_needs_our_key(&mut self, repositories: &[At<Repository>]) {
+        for At { value: repository, line } in repositories {
+            let index = match repository.index {
+                IndexMode::Upstream => continue,
+                IndexMode::Ours => "ours",
+                IndexMode::Cosigned => "cosigned",
+            };
+            let text =
+                format!("repository \"{}\" is signed by us (index = {index:?}), but no key is named", repository.name);
+            let hint = "`bivouac key new` makes one; name it under [signing] as key".to_owned();
+            self.problems.add_with_hint(*line, text, Some(hint));
+        }
+    }
+
+    /// A span; the problem is noted where there is none.
+    fn duration(&mut self, key: &str, text: &At<String>) -> Option<Duration> {
+        match parse_duration(&text.value) {
+            Ok(span) => Some(span),
+            Err(BadUnit { text: written, expected }) => {
+                self.problems.add(text.line, format!("{key} is {written:?}, not {expected}"));
+                None
+            }
+        }
+    }
+
+    /// One of a few words.
+    fn choice<T: Copy>(&mut self, key: &str, text: &At<String>, choices: &[(&str, T)]) -> Option<T> {
+        if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text.value) {
+            return Some(*chosen);
+        }
+        let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let hint = did_you_mean(&text.value, choices.iter().map(|(word, _)| *word));
+        self.problems.add_with_hint(text.line, format!("{key} is {:?}, not {}", text.value, words.join(" or ")), hint);
+        None
+    }
+}

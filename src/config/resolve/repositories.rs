@@ -1,0 +1,320 @@
+//! `[[repositories]]`: what is published, from where, and how much of it.
+
+use globset::Glob;
+
+use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
+use super::{Resolver, did_you_mean};
+use crate::apk::{Arch, PackageName, RepositoryName};
+use crate::config::written::{self, At};
+use crate::config::{Dependencies, FromPath, IndexMode, Repository};
+
+/// What a block says, apart from what differs by row.
+struct Block<'a> {
+    written: &'a written::Repository,
+    from: &'a [At<String>],
+    arches: Vec<Arch>,
+    index: IndexMode,
+    packages: Option<Vec<String>>,
+    dependencies: Dependencies,
+    exclude: Vec<String>,
+}
+
+impl Resolver<'_> {
+    /// Every row of every block, with the line of its block.
+    pub(super) fn repositories(
+        &mut self,
+        blocks: &[written::Repository],
+        sources: &[written::Source],
+    ) -> Vec<At<Repository>> {
+        let mut repositories = Vec::new();
+        if blocks.is_empty() {
+            self.problems.add(None, "no [[repositories]]: nothing would be published");
+        }
+        for written in blocks {
+            let before = self.problems.len();
+            let Some(block) = self.block(written) else { continue };
+            self.check_rows(&block);
+            if self.problems.len() > before {
+                continue;
+            }
+            for row in matrix::rows(&written.rows) {
+                if let Some(repository) = self.row(&block, &row, sources) {
+                    repositories.push(At { value: repository, line: written.line });
+                }
+                // The first row that fails speaks for the others: their trouble is nearly always the same.
+                if self.problems.len() > before {
+                    break;
+                }
+            }
+        }
+        self.check_layout(&repositories);
+        repositories
+    }
+
+    fn block<'w>(&mut self, written: &'w written::Repository) -> Option<Block<'w>> {
+        let label = match (&written.name, written.from.as_ref().and_then(|from| from.value.first())) {
+            (Some(name), _) => format!("repository {:?}", name.value),
+            (None, Some(from)) => format!("repository from {:?}", from.value),
+            (None, None) => "repository".to_owned(),
+        };
+        let Some(from) = written.from.as_ref().filter(|from| !from.value.is_empty()) else {
+            self.problems.add(written.line, format!("{label} takes from no source"));
+            return None;
+        };
+        let arches = self.arches(&label, written)?;
+        let index = match &written.index {
+            None => IndexMode::default(),
+            Some(text) if text.value == "origin" => {
+                self.problems.add(text.line, "repositories.index = \"origin\" is not supported yet");
+                return None;
+            }
+            Some(text) => self.choice(
+                "repositories.index",
+                text,
+                &[("ours", IndexMode::Ours), ("upstream", IndexMode::Upstream), ("cosigned", IndexMode::Cosigned)],
+            )?,
+        };
+        self.check_byte_for_byte(&label, index, written);
+        let packages = written.packages.as_ref().map(|packages| {
+            if packages.value.is_empty() {
+                let hint = "without the key, everything is taken".to_owned();
+                self.problems.add_with_hint(packages.line, format!("{label} takes no packages"), Some(hint));
+            }
+            packages.value.iter().filter_map(|selector| self.selector(selector)).collect()
+        });
+        let dependencies = match &written.dependencies {
+            None | Some(At { value: true, .. }) => Dependencies::Follow,
+            Some(At { value: false, .. }) => Dependencies::Leave,
+        };
+        if let (Some(dependencies), None) = (&written.dependencies, &packages) {
+            let text = format!("{label} says dependencies, which has no meaning without packages: everything is taken");
+            self.problems.add(dependencies.line, text);
+        }
+        let exclude = written.exclude.iter().flat_map(|exclude| &exclude.value);
+        let exclude = exclude.filter_map(|pattern| self.pattern(pattern)).collect();
+        Some(Block { written, from: &from.value, arches, index, packages, dependencies, exclude })
+    }
+
+    fn arches(&mut self, label: &str, written: &written::Repository) -> Option<Vec<Arch>> {
+        let Some(list) = written.arches.as_ref().filter(|list| !list.value.is_empty()) else {
+            let hint = "arches = [\"x86_64\"]".to_owned();
+            let line = written.arches.as_ref().map_or(written.line, |list| list.line);
+            self.problems.add_with_hint(line, format!("{label} has no arches"), Some(hint));
+            return None;
+        };
+        let mut arches: Vec<Arch> = Vec::new();
+        for text in &list.value {
+            match self.arch(text) {
+                Some(arch) if arches.contains(&arch) => {
+                    self.problems.add(text.line, format!("{label} names the arch {arch} twice"));
+                }
+                Some(arch) => arches.push(arch),
+                None => {}
+            }
+        }
+        (!arches.is_empty()).then_some(arches)
+    }
+
+    /// An index that stays upstream's lists what upstream listed: no selection can be made from it.
+    fn check_byte_for_byte(&mut self, label: &str, index: IndexMode, written: &written::Repository) {
+        let word = match index {
+            IndexMode::Ours => return,
+            IndexMode::Upstream => "upstream",
+            IndexMode::Cosigned => "cosigned",
+        };
+        for (key, line) in [
+            ("packages", written.packages.as_ref().map(|value| value.line)),
+            ("exclude", written.exclude.as_ref().map(|value| value.line)),
+        ] {
+            if let Some(line) = line {
+                let text = format!("{label} keeps upstream's index (index = {word:?}) and so cannot have {key}");
+                let hint = "index = \"ours\" lists what was chosen and signs it with our key".to_owned();
+                self.problems.add_with_hint(line, text, Some(hint));
+            }
+        }
+        if let Some(from) = written.from.as_ref().filter(|from| from.value.len() > 1) {
+            let text =
+                format!("{label} keeps upstream's index (index = {word:?}) and so takes from exactly one source");
+            self.problems.add(from.line, text);
+        }
+    }
+
+    /// What `packages` may list.
+    fn selector(&mut self, text: &At<String>) -> Option<String> {
+        if let Some(path) = text.value.strip_prefix('@') {
+            let path = self.checked_path("a world file", &At { value: path.to_owned(), line: text.line })?;
+            return Some(format!("@{}", path.display()));
+        }
+        if let Some(origin) = text.value.strip_prefix("origin:") {
+            if let Err(error) = origin.parse::<PackageName>() {
+                self.problems.add(text.line, error.to_string());
+                return None;
+            }
+            return Some(text.value.clone());
+        }
+        self.pattern(text)
+    }
+
+    /// A package's name, or a glob over names.
+    fn pattern(&mut self, text: &At<String>) -> Option<String> {
+        let pattern = &text.value[..];
+        let is_name = pattern.parse::<PackageName>().is_ok();
+        let has_wildcard = pattern.contains(['*', '?', '[', '{']);
+        let may_match_names =
+            pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-*?[]{},!^".contains(&byte));
+        if !is_name && !(has_wildcard && may_match_names) {
+            self.problems.add(text.line, format!("{pattern:?} is neither a package name nor a glob over names"));
+            return None;
+        }
+        if let (false, Err(error)) = (is_name, Glob::new(pattern)) {
+            self.problems.add(text.line, format!("{pattern:?} is not a glob: {}", error.kind()));
+            return None;
+        }
+        Some(pattern.to_owned())
+    }
+
+    /// What is wrong with `for` itself, and with the placeholders that refer to it.
+    fn check_rows(&mut self, block: &Block<'_>) {
+        let variables = &block.written.rows;
+        for (name, values) in variables {
+            if values.is_empty() {
+                self.problems
+                    .add(name.line, format!("\"for\" gives {:?} no values: nothing would be published", name.value));
+            }
+            if name.value == "arch" {
+                self.problems.add(name.line, "\"for\" cannot have \"arch\": architectures are listed in arches");
+            }
+            let placeholder = format!("{{{}}}", name.value);
+            let templates = block.from.iter().chain(&block.written.name);
+            if !templates.into_iter().any(|text| text.value.contains(&placeholder)) {
+                self.problems
+                    .add(name.line, format!("neither from nor name has {placeholder}, which \"for\" gives values"));
+            }
+        }
+        let rows = variables.iter().try_fold(1_usize, |rows, (_, values)| rows.checked_mul(values.len()));
+        if rows.is_none_or(|rows| rows > MOST_ROWS) {
+            self.problems.add(block.written.line, format!("\"for\" makes more than {MOST_ROWS} repositories"));
+        }
+    }
+
+    fn row(&mut self, block: &Block<'_>, row: &Row<'_>, sources: &[written::Source]) -> Option<Repository> {
+        let written = block.written;
+        let mut filled = Vec::new();
+        for text in block.from {
+            filled.push(At { value: self.fill(text, row)?, line: text.line });
+        }
+        let name = self.name(written, row, &filled)?;
+        let mut from: Vec<FromPath> = Vec::new();
+        for text in &filled {
+            let Some(one) = self.from(&name, text, block.index, sources) else { continue };
+            if from.contains(&one) {
+                self.problems.add(text.line, format!("repository \"{name}\" takes from {:?} twice", text.value));
+                continue;
+            }
+            from.push(one);
+        }
+        Some(Repository {
+            name,
+            arches: block.arches.clone(),
+            from,
+            index: block.index,
+            packages: block.packages.clone(),
+            dependencies: block.dependencies,
+            exclude: block.exclude.clone(),
+        })
+    }
+
+    /// The name as written, or the path of a single `from`.
+    fn name(&mut self, written: &written::Repository, row: &Row<'_>, from: &[At<String>]) -> Option<RepositoryName> {
+        let text = match &written.name {
+            Some(name) if name.value.contains("{arch}") => {
+                self.problems.add(name.line, "{arch} in a repository's name is not supported yet");
+                return None;
+            }
+            Some(name) => At { value: self.fill(name, row)?, line: name.line },
+            None => {
+                let path = match from {
+                    [only] => only.value.split_once(':').map_or("", |(_, path)| path),
+                    _ => "",
+                };
+                if path.is_empty() {
+                    let reason = if from.len() > 1 { "takes from several" } else { "takes from the top of a source" };
+                    self.problems.add(written.line, format!("a repository that {reason} needs a name"));
+                    return None;
+                }
+                At { value: path.to_owned(), line: from[0].line }
+            }
+        };
+        match text.value.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.problems.add(text.line, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// `"source:path"` or `"source"`.
+    fn from(
+        &mut self,
+        repository: &RepositoryName,
+        text: &At<String>,
+        index: IndexMode,
+        sources: &[written::Source],
+    ) -> Option<FromPath> {
+        let (name, path) = match text.value.split_once(':') {
+            Some((name, path)) => (name, Some(path)),
+            None => (&text.value[..], None),
+        };
+        let Some(source) = sources.iter().find(|source| source.name.value == name) else {
+            let hint = did_you_mean(name, sources.iter().map(|source| &source.name.value[..]));
+            let text_of = format!("repository \"{repository}\" takes from source {name:?}, which is not defined");
+            self.problems.add_with_hint(text.line, text_of, hint);
+            return None;
+        };
+        // A source whose name cannot be one has its own problem already.
+        let source_name = source.name.value.parse().ok()?;
+        if source.directory.is_some() {
+            if path.is_some() {
+                let text_of =
+                    format!("repository \"{repository}\" takes from {:?}, but a directory has no paths", text.value);
+                self.problems.add_with_hint(text.line, text_of, Some(format!("write {name:?}")));
+            }
+            if index != IndexMode::Ours {
+                let text_of =
+                    format!("repository \"{repository}\" keeps upstream's index, but source {name:?} is a directory");
+                let hint = "index = \"ours\" makes an index and signs it with our key".to_owned();
+                self.problems.add_with_hint(text.line, text_of, Some(hint));
+            }
+            return Some(FromPath { source: source_name, path: String::new() });
+        }
+        let path = path.unwrap_or_default();
+        // A path below a URL follows the same rules as one below our own tree.
+        if !path.is_empty() && path.parse::<RepositoryName>().is_err() {
+            let text_of = format!(
+                "repository \"{repository}\" takes from {:?}, whose path is not segments joined by /",
+                text.value
+            );
+            self.problems.add(text.line, text_of);
+            return None;
+        }
+        Some(FromPath { source: source_name, path: path.to_owned() })
+    }
+
+    /// A text with its placeholders filled.
+    fn fill(&mut self, text: &At<String>, row: &Row<'_>) -> Option<String> {
+        match matrix::fill(&text.value, row) {
+            Ok(filled) => Some(filled),
+            Err(BadPlaceholder::Unpaired) => {
+                self.problems.add(text.line, format!("{:?} has a brace without its partner", text.value));
+                None
+            }
+            Err(BadPlaceholder::Unknown(name)) => {
+                let text_of = format!("{:?} has {{{name}}}, to which \"for\" gives no values", text.value);
+                let hint = did_you_mean(name, row.iter().map(|(variable, _)| *variable));
+                self.problems.add_with_hint(text.line, text_of, hint);
+                None
+            }
+        }
+    }
+}

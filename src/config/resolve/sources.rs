@@ -1,0 +1,205 @@
+//! `[sources.NAME]`: where packages come from and whose signatures are trusted for them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Resolver;
+use crate::apk::{Arch, SourceName};
+use crate::config::written::{self, At, Keyring};
+use crate::config::{KeyringChoice, Source, SourceKind, SourceUrl, Unsigned};
+
+/// Connections to one source at once, when the file does not say.
+const DEFAULT_CONNECTIONS: usize = 8;
+/// Most connections that may be asked for; beyond it a mirror sees an attack.
+const MOST_CONNECTIONS: i64 = 64;
+/// Longest wait for a connection and longest silence on one, when the file does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Resolver<'_> {
+    pub(super) fn sources(&mut self, written: &[written::Source]) -> BTreeMap<SourceName, Source> {
+        let mut sources = BTreeMap::new();
+        for source in written {
+            match source.name.value.parse::<SourceName>() {
+                Ok(name) => {
+                    if let Some(source) = self.source(&name, source) {
+                        sources.insert(name, source);
+                    }
+                }
+                Err(error) => self.problems.add(source.name.line, error.to_string()),
+            }
+        }
+        sources
+    }
+
+    fn source(&mut self, name: &SourceName, written: &written::Source) -> Option<Source> {
+        let key = |key: &str| format!("sources.{name}.{key}");
+        let kind = match (&written.url, &written.directory) {
+            (Some(_), Some(directory)) => {
+                self.problems.add(directory.line, format!("source \"{name}\" has both a url and a directory"));
+                return None;
+            }
+            (None, None) => {
+                if written.bundles.is_none() {
+                    self.problems
+                        .add(written.name.line, format!("source \"{name}\" has neither a url nor a directory"));
+                }
+                return None;
+            }
+            (Some(url), None) => self.url_source(&key, url, written)?,
+            (None, Some(directory)) => self.directory_source(&key, directory, written)?,
+        };
+        let keyring = match (&written.keyring, &kind) {
+            (Some(keyring), _) => self.keyring(&key("keyring"), keyring)?,
+            (None, SourceKind::Directory { unsigned: Unsigned::Accept, .. }) => KeyringChoice::Files(Vec::new()),
+            (None, SourceKind::Directory { .. }) => {
+                let hint =
+                    "name the keys under keyring, or take its packages as they are: unsigned = \"accept\"".to_owned();
+                self.problems.add_with_hint(written.name.line, format!("source \"{name}\" has no keyring"), Some(hint));
+                return None;
+            }
+            (None, SourceKind::Url { .. }) => {
+                let hint =
+                    "keyring = \"alpine\" trusts Alpine's official keys; otherwise list the publisher's".to_owned();
+                self.problems.add_with_hint(written.name.line, format!("source \"{name}\" has no keyring"), Some(hint));
+                return None;
+            }
+        };
+        Some(Source { name: name.clone(), kind, keyring })
+    }
+
+    fn url_source(
+        &mut self,
+        key: &impl Fn(&str) -> String,
+        url: &At<Vec<At<String>>>,
+        written: &written::Source,
+    ) -> Option<SourceKind> {
+        if let Some(unsigned) = &written.unsigned {
+            self.problems.add(
+                unsigned.line,
+                format!("{} is for directories; what comes by URL is always verified", key("unsigned")),
+            );
+        }
+        let mut urls: Vec<SourceUrl> = Vec::new();
+        for text in &url.value {
+            match SourceUrl::parse(&text.value) {
+                Ok(url) if urls.contains(&url) => {
+                    self.problems.add(text.line, format!("{} names {url} twice", key("url")))
+                }
+                Ok(url) => urls.push(url),
+                Err(reason) => self.problems.add(text.line, format!("{} {reason}", key("url"))),
+            }
+        }
+        if url.value.is_empty() {
+            self.problems.add(url.line, format!("{} is empty", key("url")));
+        }
+        let connections = match &written.connections {
+            None => DEFAULT_CONNECTIONS,
+            Some(At { value: count @ 1..=MOST_CONNECTIONS, .. }) => *count as usize,
+            Some(At { value, line }) => {
+                self.problems.add(*line, format!("{} is {value}, not 1 to {MOST_CONNECTIONS}", key("connections")));
+                return None;
+            }
+        };
+        let timeout = match &written.timeout {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => self.duration(&key("timeout"), text)?,
+        };
+        if let (true, Some(text)) = (timeout.is_zero(), &written.timeout) {
+            self.problems.add(text.line, format!("{} is {:?}; nothing arrives in no time", key("timeout"), text.value));
+        }
+        let seed = written.seed.as_ref().map(|seed| self.paths(&key("seed"), &seed.value)).unwrap_or_default();
+        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed })
+    }
+
+    fn directory_source(
+        &mut self,
+        key: &impl Fn(&str) -> String,
+        directory: &At<String>,
+        written: &written::Source,
+    ) -> Option<SourceKind> {
+        for (name, line) in [
+            ("connections", written.connections.as_ref().map(|value| value.line)),
+            ("timeout", written.timeout.as_ref().map(|value| value.line)),
+            ("seed", written.seed.as_ref().map(|value| value.line)),
+        ] {
+            if let Some(line) = line {
+                self.problems.add(line, format!("{} has no meaning for a directory", key(name)));
+            }
+        }
+        let unsigned = match &written.unsigned {
+            None => Unsigned::default(),
+            Some(text) => {
+                let choices = [("refuse", Unsigned::Refuse), ("accept", Unsigned::Accept)];
+                self.choice(&key("unsigned"), text, &choices)?
+            }
+        };
+        if let Some(text) = directory.value.split_once("://").map(|(scheme, _)| scheme) {
+            self.problems
+                .add(directory.line, format!("{} is a URL ({text}); such a source is named by url", key("directory")));
+            return None;
+        }
+        Some(SourceKind::Directory { path: self.checked_path(&key("directory"), directory)?, unsigned })
+    }
+
+    fn keyring(&mut self, key: &str, written: &At<Keyring>) -> Option<KeyringChoice> {
+        match &written.value {
+            Keyring::One(word) if word == "alpine" => Some(KeyringChoice::Official),
+            Keyring::One(path) => {
+                let path = At { value: path.clone(), line: written.line };
+                Some(KeyringChoice::Files(vec![self.checked_path(key, &path)?]))
+            }
+            Keyring::Files(files) => Some(KeyringChoice::Files(self.key_files(key, files, written.line)?)),
+            Keyring::ByArch(lists) => {
+                let mut by_arch = BTreeMap::new();
+                if lists.is_empty() {
+                    self.problems.add(written.line, format!("{key} is empty: nobody would be trusted"));
+                }
+                for (arch, files) in lists {
+                    let Some(arch_name) = self.arch(arch) else { continue };
+                    if let Some(files) = self.key_files(&format!("{key}.{arch_name}"), files, arch.line) {
+                        by_arch.insert(arch_name, files);
+                    }
+                }
+                Some(KeyringChoice::ByArch(by_arch))
+            }
+        }
+    }
+
+    fn key_files(&mut self, key: &str, files: &[At<String>], line: usize) -> Option<Vec<PathBuf>> {
+        if files.is_empty() {
+            self.problems.add(line, format!("{key} is empty: nobody would be trusted"));
+            return None;
+        }
+        if let Some(word) = files.iter().find(|file| file.value == "alpine") {
+            let hint = "keyring = \"alpine\" stands alone; a folder of that name is written \"./alpine\"".to_owned();
+            self.problems.add_with_hint(
+                word.line,
+                format!("{key} mixes Alpine's built-in keys with files"),
+                Some(hint),
+            );
+            return None;
+        }
+        Some(self.paths(key, files))
+    }
+
+    /// An index's architecture.
+    pub(super) fn arch(&mut self, text: &At<String>) -> Option<Arch> {
+        match text.value.parse::<Arch>() {
+            Ok(arch) if arch.is_noarch() => {
+                let hint = "name the architectures of your machines; noarch packages are part of each".to_owned();
+                self.problems.add_with_hint(
+                    text.line,
+                    "noarch is a package's architecture, never an index's",
+                    Some(hint),
+                );
+                None
+            }
+            Ok(arch) => Some(arch),
+            Err(error) => {
+                self.problems.add(text.line, error.to_string());
+                None
+            }
+        }
+    }
+}

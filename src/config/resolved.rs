@@ -1,0 +1,176 @@
+//! The checked form, which jobs take: references found, units parsed, paths absolute.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::SourceUrl;
+use crate::apk::{Arch, RepositoryName, SourceName};
+
+/// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// The file it came from, as its user named it.
+    pub file: PathBuf,
+    /// Pool, snapshots and state; ours alone.
+    pub store: PathBuf,
+    /// The link that becomes the public tree; its folder is what servers see.
+    pub public: PathBuf,
+    /// Our key. Present whenever some repository's index is signed by us.
+    pub signing: Option<Signing>,
+    /// Whatever supplies packages, by name.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// What is published, in the order of the file; `for` blocks are spread out.
+    pub repositories: Vec<Repository>,
+    /// What holds for publishing.
+    pub publish: Publish,
+}
+
+/// What holds for publishing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Publish {
+    /// How long a package that left the index stays downloadable.
+    #[serde(rename = "linger_seconds", serialize_with = "as_seconds")]
+    pub linger: Duration,
+}
+
+/// Who signs our indexes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signing {
+    /// The private key's file.
+    pub key: PathBuf,
+    /// Which signatures are written with it.
+    pub digest: Digest,
+}
+
+/// Which signatures our key writes into an index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Digest {
+    /// `.SIGN.RSA256.` alone, which every apk since 2.7 accepts.
+    #[default]
+    Sha256,
+    /// `.SIGN.RSA256.` and, after it, the older `.SIGN.RSA.`.
+    Sha256AndSha1,
+}
+
+/// Whatever supplies packages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Source {
+    /// What stands before the `:` in `from`.
+    pub name: SourceName,
+    /// Where its packages are.
+    #[serde(flatten)]
+    pub kind: SourceKind,
+    /// Whose signatures are trusted for it.
+    pub keyring: KeyringChoice,
+}
+
+/// Where a source's packages are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "kind")]
+pub enum SourceKind {
+    /// Alpine's layout behind HTTP.
+    Url {
+        /// At least one; the next is asked when one fails or lags.
+        urls: Vec<SourceUrl>,
+        /// Connections at once, 1 to 64.
+        connections: usize,
+        /// Longest wait for a connection, and longest silence on one; more than zero.
+        #[serde(rename = "timeout_seconds", serialize_with = "as_seconds")]
+        timeout: Duration,
+        /// Folders in which packages are looked for before the wire.
+        seed: Vec<PathBuf>,
+    },
+    /// A folder of packages; needs no index.
+    Directory {
+        /// The folder: `<arch>/*.apk` or `*.apk` in it.
+        path: PathBuf,
+        /// Whether packages without a trusted signature are taken.
+        unsigned: Unsigned,
+    },
+}
+
+/// Whether packages without a trusted signature are taken from a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsigned {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They are taken as they are.
+    Accept,
+}
+
+/// Whose signatures are trusted for a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyringChoice {
+    /// Alpine's official keys, by arch, built in.
+    Official,
+    /// These public keys, for every arch; each a file or a folder of them. Empty (nobody is trusted) only for a directory
+    /// that takes unsigned packages.
+    Files(Vec<PathBuf>),
+    /// These public keys, by arch; each a file or a folder of them.
+    ByArch(BTreeMap<Arch, Vec<PathBuf>>),
+}
+
+/// One repository of the public tree, in all its architectures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Repository {
+    /// Its folder below `public`.
+    pub name: RepositoryName,
+    /// At least one, each once, none of them `noarch`; in the order of the file.
+    pub arches: Vec<Arch>,
+    /// Where its packages come from, by priority; at least one.
+    pub from: Vec<FromPath>,
+    /// Whose index is published.
+    pub index: IndexMode,
+    /// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world
+    /// format); absent: everything.
+    pub packages: Option<Vec<String>>,
+    /// Whether what the chosen packages need is taken too. Has no meaning without `packages`.
+    pub dependencies: Dependencies,
+    /// Names and globs that are left out.
+    pub exclude: Vec<String>,
+}
+
+/// A folder of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FromPath {
+    /// Which source; it is defined.
+    pub source: SourceName,
+    /// The folder below the source's URL that holds the arch folders: checked segments joined by `/`, or empty for its top.
+    /// Empty for a directory source.
+    pub path: String,
+}
+
+/// Whose index is published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IndexMode {
+    /// Merged and signed by us.
+    #[default]
+    Ours,
+    /// Upstream's own, byte for byte. There is exactly one source, it has a URL, and all of it is taken.
+    Upstream,
+    /// Upstream's signed part byte for byte, our signature first, upstream's kept. Otherwise as [`IndexMode::Upstream`].
+    Cosigned,
+}
+
+/// Whether what the chosen packages need is taken too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dependencies {
+    /// It is, through provides.
+    #[default]
+    Follow,
+    /// Only what is named is taken.
+    Leave,
+}
+
+fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(span.as_secs())
+}

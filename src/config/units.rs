@@ -1,0 +1,103 @@
+//! Spans and sizes as people write them.
+
+use std::time::Duration;
+
+/// Text that is no span or size.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{text:?} is not {expected}")]
+pub struct BadUnit {
+    /// The text as it came.
+    pub text: String,
+    /// What would have been accepted.
+    pub expected: &'static str,
+}
+
+/// Longest span that a rule may name: with it, no sum of a time and a span leaves the calendar.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Parses a span: a whole number and one of `s`, `m` (minutes), `h`, `d`, `w`, `y` (365 days); at most 100 years.
+pub fn parse_duration(text: &str) -> Result<Duration, BadUnit> {
+    const UNITS: [(&str, u64); 6] =
+        [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400), ("w", 7 * 86_400), ("y", 365 * 86_400)];
+    number_and_unit(text, &UNITS).map(Duration::from_secs).filter(|span| *span <= LONGEST).ok_or_else(|| BadUnit {
+        text: text.into(),
+        expected: "a span like \"30s\", \"10m\", \"26h\", \"14d\", \"2w\", \"1y\"",
+    })
+}
+
+/// Parses a size in bytes: a whole number and one of `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, `MiB`, `GiB`,
+/// `TiB` (powers of 1024).
+pub fn parse_size(text: &str) -> Result<u64, BadUnit> {
+    const UNITS: [(&str, u64); 10] = [
+        ("B", 1),
+        ("kB", 1000),
+        ("KB", 1000),
+        ("MB", 1000_u64.pow(2)),
+        ("GB", 1000_u64.pow(3)),
+        ("TB", 1000_u64.pow(4)),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+    ];
+    number_and_unit(text, &UNITS)
+        .ok_or_else(|| BadUnit { text: text.into(), expected: "a size like \"512kB\", \"20MB\", \"4GiB\"" })
+}
+
+/// The number times its unit; `None` for any other shape and for what does not fit 64 bits.
+fn number_and_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        for (text, seconds) in [
+            ("0s", 0),
+            ("30s", 30),
+            ("10m", 600),
+            ("26h", 93_600),
+            ("14d", 1_209_600),
+            ("2w", 1_209_600),
+            ("1y", 31_536_000),
+            ("100y", 3_153_600_000),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in
+            ["", "30", "s", "-1s", "+1s", "1.5h", "1 h", "1h30m", "1M", "1D", "101y", "18446744073709551615d", "٣s"]
+        {
+            assert!(parse_duration(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0B", 0),
+            ("20MB", 20_000_000),
+            ("512kB", 512_000),
+            ("1KiB", 1024),
+            ("4GiB", 4_294_967_296),
+            ("2TB", 2_000_000_000_000),
+            ("1TiB", 1_099_511_627_776),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for bad in ["", "20", "MB", "20M", "20mb", "-1B", "1.5MB", "20 MB", "18446744073709551616B", "99999999TiB"] {
+            assert!(parse_size(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_would_do() {
+        let message = parse_duration("soon").unwrap_err().to_string();
+        assert_eq!(message, r#""soon" is not a span like "30s", "10m", "26h", "14d", "2w", "1y""#);
+    }
+}

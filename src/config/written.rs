@@ -1,0 +1,188 @@
+//! The text as typed: every value with its line, nothing interpreted. Unknown keys, wrong types, duplicate keys and broken
+//! syntax are refused here.
+//!
+//! Of keys that a later version will understand only name and line are kept, never the value: no secret that stands in one
+//! can reach a message or a dump from here.
+
+mod reader;
+
+use std::path::Path;
+
+use super::Problems;
+use reader::{Keys, Reader, Section};
+
+/// A value, or a key, and the line it stands on, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) line: usize,
+}
+
+/// The whole file.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) store: Option<At<String>>,
+    pub(super) public: Option<At<String>>,
+    pub(super) signing: Option<Signing>,
+    pub(super) sources: Vec<Source>,
+    pub(super) repositories: Vec<Repository>,
+    pub(super) linger: Option<At<String>>,
+    /// Keys of the contract whose behaviour is not built yet, with their full names.
+    pub(super) later: Vec<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Signing {
+    pub(super) line: usize,
+    pub(super) key: Option<At<String>>,
+    pub(super) digest: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) name: At<String>,
+    pub(super) url: Option<At<Vec<At<String>>>>,
+    pub(super) connections: Option<At<i64>>,
+    pub(super) timeout: Option<At<String>>,
+    pub(super) seed: Option<At<Vec<At<String>>>>,
+    pub(super) directory: Option<At<String>>,
+    pub(super) unsigned: Option<At<String>>,
+    pub(super) bundles: Option<At<()>>,
+    pub(super) keyring: Option<At<Keyring>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Keyring {
+    /// One word: `"alpine"`, or a path.
+    One(String),
+    /// Paths.
+    Files(Vec<At<String>>),
+    /// Paths by arch.
+    ByArch(Vec<(At<String>, Vec<At<String>>)>),
+}
+
+#[derive(Debug)]
+pub(super) struct Repository {
+    /// Where its `[[repositories]]` stands.
+    pub(super) line: usize,
+    pub(super) name: Option<At<String>>,
+    pub(super) from: Option<At<Vec<At<String>>>>,
+    /// The rows' variables, in the order of the file, each with its values.
+    pub(super) rows: Vec<(At<String>, Vec<At<String>>)>,
+    pub(super) arches: Option<At<Vec<At<String>>>>,
+    pub(super) index: Option<At<String>>,
+    pub(super) packages: Option<At<Vec<At<String>>>>,
+    pub(super) dependencies: Option<At<bool>>,
+    pub(super) exclude: Option<At<Vec<At<String>>>>,
+}
+
+const FILE: Keys = Keys {
+    now: &["store", "public", "signing", "sources", "repositories", "publish"],
+    later: &["aliases", "retain", "backups", "schedule", "serve", "policy", "metrics", "notify"],
+};
+const SIGNING: Keys =
+    Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
+const SOURCE: Keys = Keys {
+    now: &["url", "keyring", "connections", "timeout", "seed", "directory", "unsigned"],
+    later: &[
+        "auth",
+        "proxy",
+        "ca",
+        "client_cert",
+        "client_key",
+        "rate_limit",
+        "stale_after",
+        "frozen_after",
+        "max_shrink",
+        "rebuilt",
+        "reserve",
+        "bundles",
+        "origin",
+    ],
+};
+const REPOSITORY: Keys = Keys {
+    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude"],
+    later: &["prefer", "beside", "keep_versions", "must_install", "incomplete", "together"],
+};
+const PUBLISH: Keys = Keys { now: &["linger"], later: &["to"] };
+
+impl Written {
+    /// Reads the text of a configuration; `file` is what messages call it.
+    pub(super) fn parse(text: &str, file: &Path) -> Result<Written, Problems> {
+        let mut reader = Reader::new(text, file);
+        let mut written = Written::default();
+        let document = reader.document()?;
+        let top = Section::top(document.get_ref());
+        reader.check_keys(&top, &FILE);
+        written.store = reader.text(&top, "store");
+        written.public = reader.text(&top, "public");
+        written.signing = reader.table(&top, "signing").map(|section| {
+            reader.check_keys(&section, &SIGNING);
+            Signing { line: section.line, key: reader.text(&section, "key"), digest: reader.text(&section, "digest") }
+        });
+        if let Some(sources) = reader.table(&top, "sources") {
+            written.sources =
+                reader.tables_of(&sources).into_iter().map(|(name, section)| reader.source(name, &section)).collect();
+        }
+        written.repositories =
+            reader.array_of_tables(&top, "repositories").iter().map(|section| reader.repository(section)).collect();
+        if let Some(section) = reader.table(&top, "publish") {
+            reader.check_keys(&section, &PUBLISH);
+            written.linger = reader.text(&section, "linger");
+        }
+        written.later = reader.take_later();
+        reader.finish(written)
+    }
+}
+
+impl Reader<'_> {
+    fn source(&mut self, name: At<String>, section: &Section<'_>) -> Source {
+        self.check_keys(section, &SOURCE);
+        Source {
+            name,
+            url: self.texts(section, "url"),
+            connections: self.count(section, "connections"),
+            timeout: self.text(section, "timeout"),
+            seed: self.texts(section, "seed"),
+            directory: self.text(section, "directory"),
+            unsigned: self.text(section, "unsigned"),
+            bundles: self.presence(section, "bundles"),
+            keyring: self.keyring(section),
+        }
+    }
+
+    fn keyring(&mut self, section: &Section<'_>) -> Option<At<Keyring>> {
+        const EXPECTED: &str = "\"alpine\", a list of paths, or a table of such lists by arch";
+        if self.is_text(section, "keyring") {
+            return self.text(section, "keyring").map(|one| At { value: Keyring::One(one.value), line: one.line });
+        }
+        if self.is_table(section, "keyring") {
+            let by_arch = self.table(section, "keyring")?;
+            let value = Keyring::ByArch(self.lists_of(&by_arch));
+            return Some(At { value, line: by_arch.line });
+        }
+        let files = self.texts_or(section, "keyring", EXPECTED)?;
+        Some(At { value: Keyring::Files(files.value), line: files.line })
+    }
+
+    fn repository(&mut self, section: &Section<'_>) -> Repository {
+        self.check_keys(section, &REPOSITORY);
+        let packages = if self.is_table(section, "packages") {
+            self.refuse_as_later(section, "packages", "a table by source");
+            None
+        } else {
+            self.texts(section, "packages")
+        };
+        Repository {
+            line: section.line,
+            name: self.text(section, "name"),
+            from: self.texts(section, "from"),
+            rows: self.table(section, "for").map(|rows| self.lists_of(&rows)).unwrap_or_default(),
+            arches: self.texts(section, "arches"),
+            index: self.text(section, "index"),
+            packages,
+            dependencies: self.switch(section, "dependencies"),
+            exclude: self.texts(section, "exclude"),
+        }
+    }
+}
