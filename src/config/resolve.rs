@@ -31,10 +31,11 @@ pub(super) fn resolve(
     for key in &written.later {
         resolver.problems.add(key.line, format!("{} is not supported yet", key.value));
     }
-    let store = resolver.required_path("store", written.store.as_ref(), "where pool, snapshots and state are kept");
-    let public = resolver.required_path("public", written.public.as_ref(), "the link to the published tree");
+    let store_path =
+        resolver.required_path("store", written.store.as_ref(), "where pool, snapshots and state are kept");
+    let public_path = resolver.required_path("public", written.public.as_ref(), "the link to the published tree");
     if let (Some(store), Some(public)) = (&written.store, &written.public) {
-        resolver.check_apart(store, public);
+        resolver.check_apart(store.line, &store_path, public.line, &public_path);
     }
     let signing = written.signing.as_ref().and_then(|signing| resolver.signing(signing));
     let sources = resolver.sources(&written.sources);
@@ -48,8 +49,8 @@ pub(super) fn resolve(
     };
     let config = Config {
         file: file.to_owned(),
-        store,
-        public,
+        store: store_path,
+        public: public_path,
         signing,
         sources,
         repositories: repositories.into_iter().map(|repository| repository.value).collect(),
@@ -105,16 +106,19 @@ impl Resolver<'_> {
     }
 
     /// Store and public tree must not contain each other: one is private, the other is what a web server shows.
-    fn check_apart(&mut self, store: &At<String>, public: &At<String>) {
-        let (store_path, public_path) = (self.path(&store.value), self.path(&public.value));
-        let generations = public_path.parent().map(|beside| beside.join(".generations"));
-        if public_path.file_name().is_none() {
-            self.problems
-                .add(public.line, "public is the root folder; it has to be the path of a link in a folder of ours");
-        } else if store_path.starts_with(&public_path) || generations.is_some_and(|of| store_path.starts_with(of)) {
-            self.problems.add(store.line, "store lies inside public, where everybody could read it");
-        } else if public_path.starts_with(&store_path) {
-            self.problems.add(public.line, "public lies inside store, which is closed to all but us");
+    fn check_apart(&mut self, store_line: usize, store: &Path, public_line: usize, public: &Path) {
+        if store.as_os_str().is_empty() || public.as_os_str().is_empty() {
+            return;
+        }
+        let Some(beside) = public.parent() else {
+            let text = "public is the root folder; it has to be the path of a link in a folder of ours";
+            self.problems.add(public_line, text);
+            return;
+        };
+        if store.starts_with(public) || store.starts_with(beside.join(".generations")) {
+            self.problems.add(store_line, "store lies inside public, where everybody could read it");
+        } else if public.starts_with(store) {
+            self.problems.add(public_line, "public lies inside store, which is closed to all but us");
         }
     }
 

@@ -272,7 +272,7 @@ to = "qa"
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err().to_string();
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 32, "{error}");
+    assert_eq!(error.lines().count(), 33, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
