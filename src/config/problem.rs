@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 /// One thing that is wrong with the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The file, as its user named it.
+    pub file: PathBuf,
     /// Where, counted from 1; absent for what is missing from the file.
     pub line: Option<usize>,
     /// What is wrong, in one line.
@@ -14,24 +16,38 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl fmt::Display for Problem {
+    /// `FILE:LINE: what is wrong`, without the hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        write!(f, " {}", self.text)
+    }
+}
+
 /// All that is wrong with one file. As an error it has at least one problem; they stand in the order of their lines.
 ///
-/// Printed, each problem is a line that begins with `FILE:LINE:`. A single problem keeps its hint apart
-/// ([`Problems::hint`]); of several, each carries its own in brackets.
+/// A single problem is the error's text, and its hint the error's. Several are counted in the text and listed by the
+/// error's source, a line each, with their hints in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     file: PathBuf,
-    list: Vec<Problem>,
+    list: Listing,
 }
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Listing(Vec<Problem>);
 
 impl Problems {
     /// None yet.
     pub(super) fn new(file: &Path) -> Self {
-        Problems { file: file.to_owned(), list: Vec::new() }
+        Problems { file: file.to_owned(), list: Listing::default() }
     }
 
     pub(super) fn add(&mut self, line: impl Into<Option<usize>>, text: impl Into<String>) {
-        self.push(line.into(), text.into(), None);
+        self.add_with_hint(line, text, None);
     }
 
     pub(super) fn add_with_hint(
@@ -40,13 +56,9 @@ impl Problems {
         text: impl Into<String>,
         hint: Option<String>,
     ) {
-        self.push(line.into(), text.into(), hint);
-    }
-
-    fn push(&mut self, line: Option<usize>, text: String, hint: Option<String>) {
-        let problem = Problem { line, text, hint };
-        if !self.list.contains(&problem) {
-            self.list.push(problem);
+        let problem = Problem { file: self.file.clone(), line: line.into(), text: text.into(), hint };
+        if !self.list.0.contains(&problem) {
+            self.list.0.push(problem);
         }
     }
 
@@ -56,32 +68,27 @@ impl Problems {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.list.len()
+        self.list.0.len()
     }
 
     /// `value`, unless something is wrong.
     pub(super) fn or<T>(mut self, value: T) -> Result<T, Problems> {
-        if self.list.is_empty() {
+        if self.list.0.is_empty() {
             return Ok(value);
         }
-        // What is missing has no line and comes last: a key that is merely misspelled explains it.
-        self.list.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        // What is missing has no line and comes last: a mistake above may explain it.
+        self.list.0.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
         Err(self)
-    }
-
-    /// The file, as its user named it.
-    pub fn file(&self) -> &Path {
-        &self.file
     }
 
     /// Each problem, in the order of the lines.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.list.iter()
+        self.list.0.iter()
     }
 
     /// What mends the only problem; several carry their hints in their own lines.
     pub fn hint(&self) -> Option<String> {
-        match &self.list[..] {
+        match &self.list.0[..] {
             [only] => only.hint.clone(),
             _ => None,
         }
@@ -90,16 +97,21 @@ impl Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.list.iter().enumerate() {
+        match &self.list.0[..] {
+            [only] => only.fmt(f),
+            several => write!(f, "{} has {} mistakes", self.file.display(), several.len()),
+        }
+    }
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}:", self.file.display())?;
-            if let Some(line) = problem.line {
-                write!(f, "{line}:")?;
-            }
-            write!(f, " {}", problem.text)?;
-            if let (Some(hint), true) = (&problem.hint, self.list.len() > 1) {
+            problem.fmt(f)?;
+            if let Some(hint) = &problem.hint {
                 write!(f, " ({hint})")?;
             }
         }
@@ -107,7 +119,13 @@ impl fmt::Display for Problems {
     }
 }
 
-impl std::error::Error for Problems {}
+impl std::error::Error for Problems {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        (self.list.0.len() > 1).then_some(&self.list as _)
+    }
+}
+
+impl std::error::Error for Listing {}
 
 /// The hint `did you mean "…"?`, if one of `known` is near enough to `word` to have been meant.
 pub(super) fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {

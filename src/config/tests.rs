@@ -29,9 +29,15 @@ fn right(repositories: &str) -> Config {
 fn said(text: &str) -> String {
     let error = parse(text).expect_err(text);
     assert_eq!(error.class(), Class::Usage);
-    match error.hint() {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error.to_string(),
+    listed(&error)
+}
+
+/// Each problem on its line.
+fn listed(error: &Error) -> String {
+    match (std::error::Error::source(error), error.hint()) {
+        (Some(list), _) => list.to_string(),
+        (None, Some(hint)) => format!("{error} ({hint})"),
+        (None, None) => error.to_string(),
     }
 }
 
@@ -270,7 +276,9 @@ to = "qa"
 [metrics]
 [notify]
 "#;
-    let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err().to_string();
+    let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
+    assert_eq!(error.to_string(), "bivouac.toml has 33 mistakes");
+    let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
     assert_eq!(error.lines().count(), 33, "{error}");
     for line in error.lines() {
@@ -519,8 +527,9 @@ linger = "soon"
 "#;
     let error = parse(text).unwrap_err();
     assert_eq!(error.hint(), None);
+    assert_eq!(error.to_string(), "bivouac.toml has 4 mistakes");
     assert_eq!(
-        error.to_string(),
+        listed(&error),
         r#"bivouac.toml:2: source "alpine" has no keyring (keyring = "alpine" trusts Alpine's official keys; otherwise list the publisher's)
 bivouac.toml:5: repository "v3.23/main" takes from source "alpin", which is not defined (did you mean "alpine"?)
 bivouac.toml:9: publish.linger is "soon", not a span like "30s", "10m", "26h", "14d", "2w", "1y"

@@ -159,10 +159,9 @@ impl Resolver<'_> {
     fn pattern(&mut self, text: &At<String>) -> Option<String> {
         let pattern = &text.value[..];
         let is_name = pattern.parse::<PackageName>().is_ok();
-        let has_wildcard = pattern.contains(['*', '?', '[', '{']);
-        let may_match_names =
-            pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-*?[]{},!^".contains(&byte));
-        if !is_name && !(has_wildcard && may_match_names) {
+        let may_be_glob = pattern.contains(['*', '?', '[', '{'])
+            && pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-*?[]{},!^".contains(&byte));
+        if !is_name && !may_be_glob {
             self.problems.add(text.line, format!("{pattern:?} is neither a package name nor a glob over names"));
             return None;
         }
