@@ -35,7 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("snapshot", &["apk", "verify"]),
     ("merge", &["apk", "snapshot"]),
     ("plan", &["apk", "select", "solve", "snapshot", "merge"]),
-    ("pool", &["apk", "verify", "snapshot", "plan", "disk"]),
+    ("pool", &["apk", "verify", "snapshot", "plan", "disk", "finding"]),
     ("sign", &["apk", "merge", "disk"]),
     ("publish", &["apk", "verify", "sign", "plan", "pool", "disk", "places"]),
     ("bundle", &["apk", "verify", "snapshot", "plan", "sign", "pool", "disk", "delta", "places"]),

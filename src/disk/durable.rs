@@ -27,7 +27,7 @@ mod part;
 mod staged;
 
 pub use link::{Linked, LinkedTree};
-pub use part::PartFile;
+pub use part::{PartFile, Shared};
 pub use staged::Staged;
 
 /// An operation on a file of ours that the host did not do.
@@ -183,6 +183,15 @@ pub fn create_folder(path: &Path, mode: u32) -> Result<()> {
     }
     set_mode(path, mode)?;
     flush_folder(above)
+}
+
+/// Makes the folder `path` in a parent that is there, with `mode`; **not** flushed. One that is there is left as it is.
+pub fn create_folder_unflushed(path: &Path, mode: u32) -> Result<()> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => set_mode(path, mode),
+        Err(_) if path.is_dir() => Ok(()),
+        Err(cause) => Err(Error::new("create the folder", path, cause)),
+    }
 }
 
 /// Sets the mode of a file or folder; not flushed.

@@ -16,6 +16,15 @@ pub struct PartFile {
     len: u64,
 }
 
+/// Whether two files share their blocks now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// They do.
+    Yes,
+    /// The file system cannot, or not between these two.
+    No,
+}
+
 impl PartFile {
     /// Opens `path` as it stands, or makes it, empty; ours alone to read (0600) until it is finished.
     pub fn open(path: PathBuf) -> Result<Self> {
@@ -80,14 +89,14 @@ impl PartFile {
         Ok(io::Read::take(file, self.len))
     }
 
-    /// Takes in all of `source` at the cost of no bytes where the file system can share them (FICLONE); `None` where it
-    /// cannot. Replaces what is there.
-    pub fn clone_from_file(&mut self, source: &File) -> Result<Option<u64>> {
+    /// Takes in all of `source`, in place of what is there, at the cost of no bytes, where the file system can share them
+    /// (FICLONE); else does nothing.
+    pub fn clone_from_file(&mut self, source: &File) -> Result<Shared> {
         if rustix::fs::ioctl_ficlone(&self.file, source).is_err() {
-            return Ok(None);
+            return Ok(Shared::No);
         }
         self.len = self.file.seek(SeekFrom::End(0)).naming("read", &self.path)?;
-        Ok(Some(self.len))
+        Ok(Shared::Yes)
     }
 
     /// No more bytes come: sets exactly `mode` and has the kernel begin to write the file out, so that a later

@@ -1,0 +1,181 @@
+//! Is the pool what we left there? Every object is hashed again; all that is wrong is told at once.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, Pool};
+use crate::apk::ObjectId;
+use crate::disk::durable;
+use crate::finding::{Finding, Severity};
+
+const BUFFER: usize = 128 * 1024;
+
+/// What an audit saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// All that is wrong, ordered by subject.
+    pub findings: Vec<Finding>,
+    /// Objects that were hashed.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Pool {
+    /// Hashes every object again, on `threads` threads with one buffer each, and looks whether all `required` are there.
+    /// `progress` is told the bytes as they are read. Beside anything else: objects that are added or removed meanwhile are
+    /// no findings.
+    ///
+    /// Findings: `object-missing`, `object-damaged` (other bytes than its name says), `object-unreadable` (the disk gives an
+    /// error), `object-mode` (not 0444), `pool-foreign-file`, `pool-refs-damaged`.
+    pub fn audit(
+        &self,
+        required: &BTreeSet<ObjectId>,
+        threads: NonZeroUsize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<AuditReport, Error> {
+        let (objects, mut findings) = self.listed()?;
+        for missing in required.difference(&objects) {
+            findings.push(Finding {
+                code: "object-missing",
+                severity: Severity::Error,
+                subject: self.path(missing).display().to_string(),
+                message: "a package that is in force is not in the pool".into(),
+                hint: Some("the next sync fetches it again".into()),
+            });
+        }
+        let (refs, unreadable) = self.refs_unreadable();
+        if unreadable > 0 {
+            findings.push(Finding {
+                code: "pool-refs-damaged",
+                severity: Severity::Warning,
+                subject: refs.display().to_string(),
+                message: format!("{unreadable} lines cannot be read; their packages may be fetched once more"),
+                hint: None,
+            });
+        }
+
+        let objects: Vec<ObjectId> = objects.into_iter().collect();
+        let next = AtomicUsize::new(0);
+        let report = Mutex::new(AuditReport { findings, ..AuditReport::default() });
+        thread::scope(|scope| {
+            for _ in 0..threads.get().min(objects.len()) {
+                scope.spawn(|| {
+                    let mut buffer = vec![0; BUFFER];
+                    while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let path = self.path(object);
+                        let Some((bytes, finding)) = examine(&path, object, &mut buffer, progress) else { continue };
+                        let mut report = report.lock().expect("no thread panics while it holds this lock");
+                        report.objects += 1;
+                        report.bytes += bytes;
+                        report.findings.extend(finding);
+                    }
+                });
+            }
+        });
+        let mut report = report.into_inner().expect("no thread panics while it holds this lock");
+        report.findings.sort_by(|a, b| (&a.subject, a.code).cmp(&(&b.subject, b.code)));
+        Ok(report)
+    }
+
+    /// Every object by its name, and a finding for whatever else lies there.
+    fn listed(&self) -> Result<(BTreeSet<ObjectId>, Vec<Finding>), Error> {
+        let mut objects = BTreeSet::new();
+        let mut findings = Vec::new();
+        for shard in list(&self.objects_folder())? {
+            if !shard.is_dir() {
+                findings.push(foreign(&shard));
+                continue;
+            }
+            for path in list(&shard)? {
+                let named = path.file_name().and_then(|name| name.to_str()?.parse::<ObjectId>().ok());
+                match named {
+                    // Its path is also the canonical one: right shard, lower-case name.
+                    Some(object) if self.path(&object) == path => {
+                        objects.insert(object);
+                    }
+                    _ => findings.push(foreign(&path)),
+                }
+            }
+        }
+        Ok((objects, findings))
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, durable::Error> {
+    let failed = |cause| durable::Error::new("list", folder, cause);
+    fs::read_dir(folder).map_err(failed)?.map(|entry| Ok(entry.map_err(failed)?.path())).collect()
+}
+
+fn foreign(path: &Path) -> Finding {
+    Finding {
+        code: "pool-foreign-file",
+        severity: Severity::Warning,
+        subject: path.display().to_string(),
+        message: "it is no object of the pool's".into(),
+        hint: Some("move it out of the store".into()),
+    }
+}
+
+/// Hashes one object. `None` if it is gone: removed since it was listed.
+fn examine(
+    path: &Path,
+    object: &ObjectId,
+    buffer: &mut [u8],
+    progress: &(dyn Fn(u64) + Sync),
+) -> Option<(u64, Option<Finding>)> {
+    let finding = |code, message: String| Finding {
+        code,
+        severity: Severity::Error,
+        subject: path.display().to_string(),
+        message,
+        hint: None,
+    };
+    let mut bytes = 0;
+    let mut look = || -> io::Result<Option<Finding>> {
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.is_file() {
+            return Ok(Some(foreign(path)));
+        }
+        let mut file = File::open(path)?;
+        let mut hasher = Sha256::new();
+        loop {
+            let length = match file.read(buffer) {
+                Ok(0) => break,
+                Ok(length) => length,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => return Err(cause),
+            };
+            hasher.update(&buffer[..length]);
+            bytes += length as u64;
+            progress(length as u64);
+        }
+        let found = ObjectId::new(hasher.finalize().into());
+        if found != *object {
+            return Ok(Some(finding("object-damaged", format!("its {bytes} bytes have the SHA-256 {found}"))));
+        }
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode != 0o444 {
+            return Ok(Some(Finding {
+                severity: Severity::Warning,
+                hint: Some(format!("chmod 444 {}", path.display())),
+                ..finding("object-mode", format!("its mode is {mode:04o}, not 0444"))
+            }));
+        }
+        Ok(None)
+    };
+    match look() {
+        Ok(found) => Some((bytes, found)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(cause) => Some((bytes, Some(finding("object-unreadable", format!("it cannot be read: {cause}"))))),
+    }
+}

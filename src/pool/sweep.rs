@@ -1,0 +1,35 @@
+//! Removing what nobody will come back for.
+
+use std::time::{Duration, SystemTime};
+
+use super::refs::parse_identity;
+use super::{Error, Pool};
+use crate::disk::durable;
+
+/// A part this old belongs to a package that upstream has replaced since, most likely.
+pub const STALE_PART: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+impl Pool {
+    /// Removes parts of packages that nothing was added to for [`STALE_PART`] before `now`, except those this run works on.
+    /// Returns how many there were and their bytes. The caller holds the store's lock.
+    pub fn sweep_incoming(&self, now: SystemTime) -> Result<(u64, u64), Error> {
+        let folder = self.incoming_folder();
+        let mut removed = (0, 0);
+        let failed = |cause| durable::Error::new("list", &folder, cause);
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some(identity) = name.to_str().and_then(|name| parse_identity(name.strip_suffix(".part")?)) else {
+                continue;
+            };
+            let metadata = entry.metadata().map_err(failed)?;
+            let age = metadata.modified().map_err(failed)?;
+            // A time in the future is a clock that was set back: the part may be new.
+            if now.duration_since(age).is_ok_and(|age| age > STALE_PART) && !self.is_in_use(&identity) {
+                durable::remove_file(&entry.path())?;
+                removed = (removed.0 + 1, removed.1 + metadata.len());
+            }
+        }
+        Ok(removed)
+    }
+}
