@@ -30,7 +30,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["apk", "finding"]),
     ("disk", &["apk", "finding"]),
     ("report", &["apk", "finding"]),
-    ("sources", &["apk", "disk"]),
+    // `finding`: a scan of a folder says what it saw and did not take.
+    ("sources", &["apk", "disk", "finding"]),
     ("places", &["apk", "disk"]),
     ("snapshot", &["apk", "verify"]),
     ("merge", &["apk", "snapshot"]),
