@@ -1,1 +1,3 @@
 //! Our signature.
+
+pub mod key_file;
