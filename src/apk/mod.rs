@@ -1,12 +1,14 @@
 //! Alpine's formats and rules, as apk reads them. Pure: bytes and text in, values out; parsing never panics.
 
 pub mod checksum;
+pub mod dependency;
 pub mod entry;
 pub mod names;
 pub mod v2;
 pub mod version;
 
 pub use checksum::{ContentId, Datahash, Identity, ObjectId};
+pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
 pub use names::{Arch, KeyName, PackageFile, PackageName, RepositoryName, SourceName, VersionText};
 pub use version::{BadVersion, Rules, Version};

@@ -1,1 +1,8 @@
-//! Which of a source's entries are wanted.
+//! Which of a source's entries are wanted: [`filter`] reads what the operator wrote (`packages`, `exclude`, world files),
+//! [`closure`] adds what the chosen need, each with its reason.
+
+pub mod closure;
+pub mod filter;
+
+pub use closure::{Closure, Dependencies, Place, Reason, Request, Supply, Unmet, Versions, Wanted, Why, close};
+pub use filter::{BadSelector, Item, Selector};
