@@ -1,1 +1,4 @@
-//! What a job will do; this is what `--dry-run` prints.
+//! What a job will do; this is what `--dry-run` prints. A plan is decided here, without a disk or a clock, and performed by
+//! hands that decide nothing.
+
+pub mod publish;

@@ -1,1 +1,11 @@
 //! What was accepted, for good.
+//!
+//! An [`AcceptedIndex`] is one source's index for a path and arch as it was verified: its bytes, its entries, and the object
+//! that each entry stands for. A [`Snapshot`] names all accepted indexes in force after a sync. Both are values here;
+//! `ledger` keeps them on disk. Neither ever changes: what is accepted next gets a record of its own.
+
+pub mod accepted;
+pub mod record;
+
+pub use accepted::{AcceptedIndex, IndexKey, Kind, SignedBy};
+pub use record::{InForce, Snapshot};

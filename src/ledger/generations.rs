@@ -1,0 +1,154 @@
+//! Published trees.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::snapshots::{load, load_json, save_json};
+use super::{Error, Ledger};
+use crate::apk::names::{Arch, PackageFile, RepositoryName};
+use crate::apk::{Identity, ObjectId};
+use crate::disk::durable;
+use crate::plan::publish::{Generation, Placed};
+
+impl Ledger {
+    /// All recorded generations' numbers, oldest first. A record may be there without its tree: a run that was stopped
+    /// between the two leaves it, and its number is not used again.
+    pub fn generation_numbers(&self) -> Result<Vec<u64>, Error> {
+        let mut numbers: Vec<u64> = durable::list(&self.store.generations_folder())?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// A generation's record without its files: enough to tell what it showed.
+    pub fn generation_summary(&self, number: u64) -> Result<Generation, Error> {
+        load_json(&self.store.generation_file(number))
+    }
+
+    /// A generation's whole record.
+    pub fn generation(&self, number: u64) -> Result<Generation, Error> {
+        let mut generation = self.generation_summary(number)?;
+        let path = self.files_of(number);
+        let bytes = load(&path)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let damaged = |line: &str| Error::Unreadable {
+            path: path.clone(),
+            cause: format!("line {line:?} is no file of a generation").into(),
+        };
+        let mut places: HashMap<PathBuf, usize> = generation
+            .repositories
+            .iter()
+            .enumerate()
+            .map(|(at, state)| (state.name.folder(&state.arch), at))
+            .collect();
+        let mut current: Option<usize> = None;
+        for line in text.lines() {
+            if let Some(folder) = line.strip_suffix(':') {
+                current = Some(places.remove(Path::new(folder)).ok_or_else(|| damaged(line))?);
+                continue;
+            }
+            let placed = parse_line(line).ok_or_else(|| damaged(line))?;
+            let at = current.ok_or_else(|| damaged(line))?;
+            generation.repositories[at].files.push(placed);
+        }
+        Ok(generation)
+    }
+
+    /// Saves a generation's record.
+    pub fn save_generation(&self, generation: &Generation) -> Result<(), Error> {
+        durable::create_folder(&self.store.generations_folder(), 0o700)?;
+        let mut text = String::new();
+        for state in &generation.repositories {
+            print_folder(&mut text, &state.name, &state.arch);
+            for placed in &state.files {
+                print_line(&mut text, placed);
+            }
+        }
+        durable::write(&self.files_of(generation.number), text.as_bytes(), 0o600)?;
+        // The record itself comes last: with it the generation is complete.
+        save_json(&self.store.generation_file(generation.number), generation)
+    }
+
+    fn files_of(&self, number: u64) -> PathBuf {
+        self.store.generation_file(number).with_extension("files")
+    }
+}
+
+fn print_folder(text: &mut String, name: &RepositoryName, arch: &Arch) {
+    writeln!(text, "{}:", name.folder(arch).display()).expect("writing to a string does not fail");
+}
+
+/// `<object> <identity> <size> <left or -> <name> <version>`.
+fn print_line(text: &mut String, placed: &Placed) {
+    let left = placed.left.map_or_else(|| "-".to_owned(), |left| left.to_string());
+    writeln!(text, "{} {} {} {left} {}", placed.object, placed.identity, placed.size, placed.file)
+        .expect("writing to a string does not fail");
+}
+
+fn parse_line(line: &str) -> Option<Placed> {
+    let mut words = line.split(' ');
+    let object: ObjectId = words.next()?.parse().ok()?;
+    let identity: Identity = words.next()?.parse().ok()?;
+    let size = words.next()?.parse().ok()?;
+    let left = match words.next()? {
+        "-" => None,
+        time => Some(time.parse::<Timestamp>().ok()?),
+    };
+    let file: PackageFile = words.next()?.parse().ok()?;
+    words.next().is_none().then_some(Placed { file, object, identity, size, left })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apk::ContentId;
+    use crate::disk::layout::Store;
+    use crate::plan::publish::RepositoryState;
+
+    #[test]
+    fn a_generation_comes_back_as_it_was_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::new(Store::open_or_create(&folder.path().join("store")).unwrap());
+        let now: Timestamp = "2026-11-24T03:17:00Z".parse().unwrap();
+        let placed = |file: &str, left| Placed {
+            file: file.parse().unwrap(),
+            object: ObjectId::new([1; 32]),
+            identity: Identity::new([2; 20]),
+            size: 3,
+            left,
+        };
+        let state = |name: &str, files: Vec<Placed>| RepositoryState {
+            name: name.parse().unwrap(),
+            arch: "x86_64".parse().unwrap(),
+            inputs: "i".into(),
+            content: ContentId::new([4; 32]),
+            index: ObjectId::new([5; 32]),
+            description: "words".into(),
+            signers: vec!["k".into()],
+            published: now,
+            packages: 1,
+            bytes: 3,
+            shadowed: 0,
+            shadowed_newer: 0,
+            files,
+        };
+        let generation = Generation {
+            number: 412,
+            time: now,
+            snapshot: "s".into(),
+            repositories: vec![
+                state("v3.23/main", vec![placed("a-1-r0.apk", None), placed("b-2.apk", Some(now))]),
+                state("v3.23/empty", vec![]),
+                state("v3.23/site", vec![placed("c-1.apk", None)]),
+            ],
+        };
+        ledger.save_generation(&generation).unwrap();
+        assert_eq!(ledger.generation(412).unwrap(), generation);
+        assert_eq!(ledger.generation_numbers().unwrap(), [412]);
+    }
+}

@@ -1,0 +1,38 @@
+//! What was accepted and published, on disk: loads and saves the records that `snapshot` and `plan` describe.
+//!
+//! ```text
+//! accepted/<id>/accepted.json     which index, who signed it, when it was accepted
+//! accepted/<id>/APKINDEX.tar.gz   the index file, byte for byte
+//! accepted/<id>/objects           one line an entry: the object's id, or `-`
+//! snapshots/<id>.json             the accepted indexes in force after a sync
+//! generations/<n>.json            a published tree: per repository and arch the index file and its times
+//! generations/<n>.files           its package files: object, identity, size, when it left the index (or `-`), path
+//! state.json                      what speeds up or describes the next run; nothing is lost with it but time
+//! ```
+//!
+//! All but `state.json` are written once, under a name that says their content or number, and never change. An accepted
+//! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
+//! of several the one with the latest id is in force. Only the holder of the store's lock writes here.
+
+mod error;
+mod generations;
+mod snapshots;
+mod state;
+
+pub use error::Error;
+pub use state::{IndexState, LastError, SeenFile, State};
+
+use crate::disk::layout::Store;
+
+/// The records of one store.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    store: Store,
+}
+
+impl Ledger {
+    /// The records of `store`.
+    pub fn new(store: Store) -> Self {
+        Ledger { store }
+    }
+}

@@ -1,0 +1,91 @@
+//! Accepted indexes and snapshots.
+
+use std::path::Path;
+
+use super::{Error, Ledger};
+use crate::disk::durable;
+use crate::disk::layout::StateName;
+use crate::snapshot::{AcceptedIndex, Snapshot};
+
+impl Ledger {
+    /// The snapshot in force: the one with the latest id; none before the first sync.
+    pub fn latest_snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        let ids = self.snapshot_ids()?;
+        ids.last().map(|id| self.snapshot(id)).transpose()
+    }
+
+    /// All snapshots' ids, oldest first.
+    pub fn snapshot_ids(&self) -> Result<Vec<StateName>, Error> {
+        let mut ids: Vec<StateName> = durable::list(&self.store.snapshots_folder())?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+            .collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// One snapshot.
+    pub fn snapshot(&self, id: &StateName) -> Result<Snapshot, Error> {
+        load_json(&self.store.snapshot_file(id))
+    }
+
+    /// Saves a snapshot; from then on it is in force.
+    pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
+        let id: StateName = snapshot.id.parse().expect("a snapshot's id is made of digits, letters and dashes");
+        durable::create_folder(&self.store.snapshots_folder(), 0o700)?;
+        save_json(&self.store.snapshot_file(&id), snapshot)
+    }
+
+    /// Loads an accepted index and compares its file with the digest that was recorded.
+    pub fn accepted(&self, id: &str) -> Result<AcceptedIndex, Error> {
+        let folder = match id.parse() {
+            Ok(id) => self.store.accepted(&id),
+            Err(cause) => {
+                let path = self.store.accepted_folder();
+                return Err(Error::Unreadable { path, cause: Box::<StateNameError>::new(cause) });
+            }
+        };
+        let record = load_json(&folder.join("accepted.json"))?;
+        let bytes = load(&folder.join("APKINDEX.tar.gz"))?;
+        let objects = load(&folder.join("objects"))?;
+        AcceptedIndex::reload(record, bytes, &String::from_utf8_lossy(&objects))
+            .map_err(|cause| Error::Accepted { path: folder, cause })
+    }
+
+    /// Saves an accepted index and returns its id. One that is there already is left as it is.
+    pub fn save_accepted(&self, index: &AcceptedIndex) -> Result<String, Error> {
+        let id = index.id();
+        let folder = self.store.accepted(&id.parse().expect("an accepted index's id is hex"));
+        if folder.is_dir() {
+            return Ok(id);
+        }
+        durable::create_folder(&self.store.accepted_folder(), 0o700)?;
+        // Made beside and renamed: a folder under its final name is whole.
+        let beside = self.store.accepted_folder().join(format!(".{id}.new"));
+        durable::remove_tree(&beside)?;
+        durable::create_folder(&beside, 0o700)?;
+        durable::write(&beside.join("APKINDEX.tar.gz"), index.bytes(), 0o400)?;
+        durable::write(&beside.join("objects"), index.print_objects().as_bytes(), 0o400)?;
+        save_json(&beside.join("accepted.json"), index.record())?;
+        durable::rename(&beside, &folder)?;
+        Ok(id)
+    }
+}
+
+type StateNameError = crate::disk::layout::BadStateName;
+
+pub(super) fn load(path: &Path) -> Result<Vec<u8>, Error> {
+    durable::read_if_present(path)?.ok_or_else(|| Error::Missing(path.to_owned()))
+}
+
+pub(super) fn load_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(&load(path)?)
+        .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: Box::new(cause) })
+}
+
+pub(super) fn save_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
+    let mut text = serde_json::to_vec_pretty(value).expect("records have string keys and no failing parts");
+    text.push(b'\n');
+    durable::write(path, &text, 0o600)?;
+    Ok(())
+}

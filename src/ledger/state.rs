@@ -1,0 +1,107 @@
+//! What one run leaves to the next. Losing it costs a full fetch of each index and a fresh read of each directory.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::snapshots::save_json;
+use super::{Error, Ledger};
+use crate::apk::{Arch, ObjectId, SourceName};
+use crate::disk::durable;
+use crate::snapshot::{IndexKey, SignedBy};
+use crate::sources::Validators;
+use crate::sources::directory::Stamp;
+
+/// What one run leaves to the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Per index.
+    #[serde(default)]
+    pub indexes: Vec<IndexState>,
+    /// Packages of directories, by source and path: which object a file was when it was last read.
+    #[serde(default)]
+    pub directories: BTreeMap<SourceName, BTreeMap<String, SeenFile>>,
+    /// When the last sync ended, and with what.
+    #[serde(default)]
+    pub last_run: Option<Timestamp>,
+}
+
+/// What is known of one index of a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexState {
+    /// Which index.
+    #[serde(flatten)]
+    pub key: IndexKey,
+    /// Per URL, in the configuration's order: with which words to ask whether it changed. They belong to the index in force.
+    pub validators: BTreeMap<String, Validators>,
+    /// When a URL last confirmed the index in force.
+    pub confirmed: Option<Timestamp>,
+    /// When the index in force was first seen.
+    pub changed: Option<Timestamp>,
+    /// What went wrong at the last attempt.
+    pub last_error: Option<LastError>,
+}
+
+/// A trouble of the last attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastError {
+    /// Stable word.
+    pub code: String,
+    /// One line.
+    pub message: String,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// A directory's file as it was when it was last read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenFile {
+    /// Tells whether the file is still that one; its change time cannot be set back, unlike size and modification time.
+    pub stamp: Stamp,
+    /// The object that it was.
+    pub object: ObjectId,
+    /// Its index entry, `A:` as the package says.
+    pub entry: String,
+    /// The package's own arch.
+    pub arch: Arch,
+    /// Who signed it.
+    pub signers: Vec<SignedBy>,
+    /// Which rule it was taken under: the source's keyring and whether unsigned packages are taken.
+    pub rule: String,
+}
+
+impl State {
+    /// What is known of `key`.
+    pub fn index(&self, key: &IndexKey) -> Option<&IndexState> {
+        self.indexes.iter().find(|state| state.key == *key)
+    }
+
+    /// What is known of `key`, to be changed.
+    pub fn index_mut(&mut self, key: &IndexKey) -> &mut IndexState {
+        let at = self.indexes.iter().position(|state| state.key == *key).unwrap_or_else(|| {
+            self.indexes.push(IndexState {
+                key: key.clone(),
+                validators: BTreeMap::new(),
+                confirmed: None,
+                changed: None,
+                last_error: None,
+            });
+            self.indexes.len() - 1
+        });
+        &mut self.indexes[at]
+    }
+}
+
+impl Ledger {
+    /// The state that the last run left; an empty one where there is none, or one that does not parse.
+    pub fn state(&self) -> Result<State, Error> {
+        let bytes = durable::read_if_present(&self.store.state_file())?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// Saves the state for the next run.
+    pub fn save_state(&self, state: &State) -> Result<(), Error> {
+        save_json(&self.store.state_file(), state)
+    }
+}

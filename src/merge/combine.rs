@@ -1,0 +1,200 @@
+//! Layers → [`MergedIndex`].
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::apk::names::{Arch, PackageFile, PackageName};
+use crate::apk::v2::index;
+use crate::apk::version::Version;
+use crate::apk::{ContentId, Entry, ObjectId};
+
+/// One source's contribution, in the order of `from`: entries with their objects.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    /// Wanted entries; each with the object that holds its package.
+    pub entries: Vec<(Entry, ObjectId)>,
+}
+
+/// One entry of a merged index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedEntry {
+    /// The record, `A:` set to the index's arch.
+    pub entry: Entry,
+    /// The package's bytes.
+    pub object: ObjectId,
+    /// Which layer supplied it, counted from 0.
+    pub layer: usize,
+}
+
+/// An entry that lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadowed {
+    /// What is not in the index.
+    pub file: PackageFile,
+    /// The layer that listed it.
+    pub layer: usize,
+    /// The layer that supplies its name.
+    pub by: usize,
+    /// Whether a client would have preferred the loser.
+    pub rank: Rank,
+}
+
+/// How a shadowed version compares to what is supplied instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// It is newer than every version supplied: worth a warning.
+    Newer,
+    /// It is not.
+    NotNewer,
+}
+
+/// One index made of several.
+#[derive(Clone, Debug)]
+pub struct MergedIndex {
+    /// In apk's own order: name without regard to case, name, version, identity.
+    pub entries: Vec<MergedEntry>,
+    /// What lost, in the same order.
+    pub shadowed: Vec<Shadowed>,
+    /// The APKINDEX text.
+    pub text: String,
+    /// Its SHA-256.
+    pub content: ContentId,
+}
+
+/// Which entries of which layer survive: pairs of layer and place, in no order. `layers` are any slices of entries.
+pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+    let mut owner: HashMap<&PackageName, usize> = HashMap::new();
+    let mut listed: HashMap<&PackageFile, (usize, usize)> = HashMap::new();
+    let (mut winners, mut losers) = (Vec::new(), Vec::new());
+    for (number, layer) in layers.iter().enumerate() {
+        for (at, entry) in layer.as_ref().iter().enumerate() {
+            if *owner.entry(entry.name()).or_insert(number) != number {
+                losers.push((number, at));
+                continue;
+            }
+            match listed.entry(entry.file()) {
+                Slot::Vacant(free) => {
+                    free.insert((number, at));
+                    winners.push((number, at));
+                }
+                // The same name and version twice in one index: clients take the first, and both share one URL.
+                Slot::Occupied(_) => losers.push((number, at)),
+            }
+        }
+    }
+    (winners, losers)
+}
+
+/// Merges layers into an index for `arch`.
+pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
+    let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.entries.iter().map(|(entry, _)| entry).collect()).collect();
+    let (winners, losers) = effective(&views);
+    let mut entries: Vec<MergedEntry> = winners
+        .into_iter()
+        .map(|(layer, at)| {
+            let (entry, object) = &layers[layer].entries[at];
+            MergedEntry { entry: entry.with_arch(arch), object: *object, layer }
+        })
+        .collect();
+    entries.sort_by(|one, other| order(&one.entry, &other.entry));
+    let mut shadowed: Vec<(&Entry, Shadowed)> = Vec::new();
+    for (layer, at) in losers {
+        let loser = views[layer][at];
+        let from = entries.partition_point(|have| by_name(have.entry.name(), loser.name()) == Ordering::Less);
+        let rivals: Vec<&MergedEntry> = entries[from..].iter().take_while(|have| have.entry.name() == loser.name()).collect();
+        // The very package that is supplied anyway has lost nothing.
+        if rivals.iter().any(|rival| rival.entry.identity() == loser.identity()) {
+            continue;
+        }
+        let newer = rivals.iter().all(|rival| {
+            by_version(loser, &rival.entry) == Ordering::Greater
+        });
+        let by = rivals.first().map_or(layer, |rival| rival.layer);
+        let rank = if newer { Rank::Newer } else { Rank::NotNewer };
+        shadowed.push((loser, Shadowed { file: loser.file().clone(), layer, by, rank }));
+    }
+    shadowed.sort_by(|one, other| order(one.0, other.0).then(one.1.layer.cmp(&other.1.layer)));
+    let shadowed = shadowed.into_iter().map(|(_, shadowed)| shadowed).collect();
+    let text = index::print(entries.iter().map(|merged| &merged.entry));
+    let content = ContentId::new(Sha256::digest(&text).into());
+    MergedIndex { entries, shadowed, text, content }
+}
+
+/// apk 2.14's and 3.0's own order: name without regard to ASCII case, name, version ascending; then identity, so that no two
+/// orders are possible.
+fn order(one: &Entry, other: &Entry) -> Ordering {
+    by_name(one.name(), other.name())
+        .then_with(|| by_version(one, other))
+        .then_with(|| one.version().cmp(other.version()))
+        .then_with(|| one.identity().cmp(other.identity()))
+}
+
+fn by_version(one: &Entry, other: &Entry) -> Ordering {
+    Version::new(one.version().as_str()).compare(Version::new(other.version().as_str()))
+}
+
+fn by_name(one: &PackageName, other: &PackageName) -> Ordering {
+    let folded = |name: &'_ PackageName, at: usize| name.as_str().as_bytes().get(at).map(u8::to_ascii_lowercase);
+    let shorter = one.as_str().len().min(other.as_str().len());
+    (0..=shorter)
+        .map(|at| folded(one, at).cmp(&folded(other, at)))
+        .find(|order| *order != Ordering::Equal)
+        .unwrap_or_else(|| one.cmp(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, version: &str, identity: u8) -> (Entry, ObjectId) {
+        let identity = crate::apk::Identity::new([identity; 20]);
+        let text = format!("C:{identity}\nP:{name}\nV:{version}\nA:noarch\nS:1\nI:2\nT:\nU:\nL:");
+        (Entry::parse(&text).unwrap(), ObjectId::new([identity.as_bytes()[0]; 32]))
+    }
+
+    fn names(merged: &MergedIndex) -> Vec<String> {
+        merged.entries.iter().map(|merged| merged.entry.file().to_string()).collect()
+    }
+
+    fn merge(layers: &[&[(Entry, ObjectId)]]) -> MergedIndex {
+        let layers: Vec<Layer> = layers.iter().map(|entries| Layer { entries: entries.to_vec() }).collect();
+        combine(&layers, &"x86_64".parse().unwrap())
+    }
+
+    #[test]
+    fn the_first_layer_with_a_name_supplies_all_its_versions() {
+        let merged = merge(&[
+            &[entry("a", "1-r0", 1), entry("a", "2-r0", 2)],
+            &[entry("a", "3-r0", 3), entry("a", "1.5-r0", 4), entry("b", "1", 5)],
+        ]);
+        assert_eq!(names(&merged), ["a-1-r0.apk", "a-2-r0.apk", "b-1.apk"]);
+        let lost: Vec<_> = merged.shadowed.iter().map(|lost| (lost.file.as_str(), lost.layer, lost.by, lost.rank)).collect();
+        assert_eq!(lost, [("a-1.5-r0.apk", 1, 0, Rank::NotNewer), ("a-3-r0.apk", 1, 0, Rank::Newer)]);
+        assert!(merged.text.contains("\nA:x86_64\n") && !merged.text.contains("noarch"));
+    }
+
+    #[test]
+    fn one_name_and_version_is_listed_once_and_the_same_package_loses_nothing() {
+        let merged = merge(&[&[entry("a", "1", 1), entry("a", "1", 2)], &[entry("a", "1", 1)]]);
+        assert_eq!(names(&merged), ["a-1.apk"]);
+        assert_eq!(merged.entries[0].object, ObjectId::new([1; 32]));
+        assert_eq!(merged.shadowed.len(), 1, "{:?}", merged.shadowed);
+    }
+
+    #[test]
+    fn the_order_is_apks_and_merging_again_changes_nothing() {
+        let merged = merge(&[&[
+            entry("zlib", "1.10", 1),
+            entry("R", "4", 2),
+            entry("r-base", "1", 3),
+            entry("zlib", "1.9", 4),
+            entry("rr", "1", 5),
+        ]]);
+        assert_eq!(names(&merged), ["R-4.apk", "r-base-1.apk", "rr-1.apk", "zlib-1.9.apk", "zlib-1.10.apk"]);
+        let again: Vec<_> = merged.entries.iter().map(|merged| (merged.entry.clone(), merged.object)).collect();
+        assert_eq!(merge(&[&again]).text, merged.text);
+    }
+}

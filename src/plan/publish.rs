@@ -1,0 +1,249 @@
+//! Which files the next generation holds.
+//!
+//! A generation is a whole public tree. Each repository and arch either keeps its former index file (its text and signers are
+//! the same, so clients and caches need not fetch it again) or gets a new one, dated strictly later than the former. Packages
+//! that left the index stay for `linger`, because clients hold older indexes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::apk::names::{Arch, PackageFile, RepositoryName};
+use crate::apk::{ContentId, Identity, ObjectId};
+
+/// One package file of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its name.
+    pub file: PackageFile,
+    /// Its bytes.
+    pub object: ObjectId,
+    /// Its identity.
+    pub identity: Identity,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it left the index; `None` while it is listed.
+    pub left: Option<Timestamp>,
+}
+
+/// One repository and arch as published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepositoryState {
+    /// The repository.
+    pub name: RepositoryName,
+    /// The arch.
+    pub arch: Arch,
+    /// Digest of everything that its index followed from: accepted indexes, rules, key. Equal inputs need no merge.
+    pub inputs: String,
+    /// SHA-256 of its APKINDEX text.
+    pub content: ContentId,
+    /// SHA-256 of its index file.
+    pub index: ObjectId,
+    /// Its description.
+    pub description: String,
+    /// Names of its signature entries.
+    pub signers: Vec<String>,
+    /// When the index file was published, whole seconds: its modification time.
+    pub published: Timestamp,
+    /// How many packages its index lists.
+    pub packages: u64,
+    /// Their sizes' sum, bytes.
+    pub bytes: u64,
+    /// Entries that lost in the merge.
+    pub shadowed: u64,
+    /// Of those, how many were newer than what is supplied.
+    pub shadowed_newer: u64,
+    /// All package files, listed and lingering, in order of their names. Stored beside the rest.
+    #[serde(skip)]
+    pub files: Vec<Placed>,
+}
+
+impl RepositoryState {
+    /// Whether this is the state of `name` and `arch`.
+    pub fn is_for(&self, name: &RepositoryName, arch: &Arch) -> bool {
+        self.name == *name && self.arch == *arch
+    }
+}
+
+/// A published tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number; it only grows.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The snapshot whose indexes it shows.
+    pub snapshot: String,
+    /// What it holds, in the configuration's order.
+    pub repositories: Vec<RepositoryState>,
+}
+
+impl Generation {
+    /// The state of `name` and `arch` in it.
+    pub fn repository(&self, name: &RepositoryName, arch: &Arch) -> Option<&RepositoryState> {
+        self.repositories.iter().find(|state| state.is_for(name, arch))
+    }
+}
+
+/// What one repository and arch is to become.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// This listing; `files` are the listed ones, in any order.
+    Listing(Box<RepositoryState>),
+    /// What the former generation has.
+    Former(RepositoryName, Arch),
+}
+
+/// Where a repository's index file comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexFile {
+    /// It is the former generation's.
+    Kept,
+    /// It is written anew.
+    New,
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub struct PublishPlan {
+    /// The tree.
+    pub generation: Generation,
+    /// For each of its repositories.
+    pub indexes: Vec<IndexFile>,
+    /// The live generation, from which kept index files are taken.
+    pub former: Option<u64>,
+    /// Whether clients would see anything else than now.
+    pub change: Change,
+}
+
+/// Whether a plan changes what clients see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: no generation needs to be made.
+    Nothing,
+    /// Something.
+    Something,
+}
+
+/// Decides the next generation. `last_number` is the highest that was ever used.
+pub fn decide(
+    former: Option<&Generation>,
+    last_number: u64,
+    snapshot: &str,
+    wishes: Vec<Wish>,
+    linger: SignedDuration,
+    now: Timestamp,
+) -> PublishPlan {
+    let mut repositories = Vec::new();
+    let mut indexes = Vec::new();
+    for wish in wishes {
+        match wish {
+            Wish::Former(name, arch) => {
+                if let Some(state) = former.and_then(|former| former.repository(&name, &arch)) {
+                    let mut state = state.clone();
+                    state.files.retain(|placed| stays(placed, linger, now));
+                    repositories.push(state);
+                    indexes.push(IndexFile::Kept);
+                }
+            }
+            Wish::Listing(mut state) => {
+                let before = former.and_then(|former| former.repository(&state.name, &state.arch));
+                state.files = with_lingering(std::mem::take(&mut state.files), before, linger, now);
+                match before {
+                    Some(before) if before.content == state.content && before.signers == state.signers => {
+                        // Upstream's words may have changed while the packages did not: the file stays what it is.
+                        state.index = before.index;
+                        state.description.clone_from(&before.description);
+                        state.published = before.published;
+                        indexes.push(IndexFile::Kept);
+                    }
+                    before => {
+                        state.published = publication_time(before.map(|before| before.published), now);
+                        indexes.push(IndexFile::New);
+                    }
+                }
+                repositories.push(*state);
+            }
+        }
+    }
+    let same = former.is_some_and(|former| {
+        former.repositories.len() == repositories.len()
+            && former.repositories.iter().zip(&repositories).all(|(was, is)| {
+                was.is_for(&is.name, &is.arch) && was.index == is.index && listed(was).eq(listed(is))
+            })
+    });
+    let number = last_number.max(former.map_or(0, |former| former.number)) + 1;
+    PublishPlan {
+        generation: Generation { number, time: now, snapshot: snapshot.to_owned(), repositories },
+        indexes,
+        former: former.map(|former| former.number),
+        change: if same { Change::Nothing } else { Change::Something },
+    }
+}
+
+fn listed(state: &RepositoryState) -> impl Iterator<Item = (&PackageFile, &ObjectId)> {
+    state.files.iter().filter(|placed| placed.left.is_none()).map(|placed| (&placed.file, &placed.object))
+}
+
+fn stays(placed: &Placed, linger: SignedDuration, now: Timestamp) -> bool {
+    // A clock that was set back makes a file stay longer, never shorter.
+    placed.left.is_none_or(|left| now.duration_since(left) < linger)
+}
+
+fn with_lingering(
+    files: Vec<Placed>,
+    before: Option<&RepositoryState>,
+    linger: SignedDuration,
+    now: Timestamp,
+) -> Vec<Placed> {
+    let mut all: BTreeMap<PackageFile, Placed> =
+        files.into_iter().map(|placed| (placed.file.clone(), placed)).collect();
+    for placed in before.map(|before| before.files.as_slice()).unwrap_or_default() {
+        if !all.contains_key(&placed.file) {
+            let mut placed = placed.clone();
+            placed.left.get_or_insert(now);
+            if stays(&placed, linger, now) {
+                all.insert(placed.file.clone(), placed);
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+/// Whole seconds, strictly later than before: clients ask with the time of their last download, and a server that compares
+/// would otherwise answer 304 for ever.
+fn publication_time(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let second = now.as_second().max(before.map_or(i64::MIN, |before| before.as_second() + 1));
+    Timestamp::from_second(second).unwrap_or(now)
+}
+
+/// A file that stands for other bytes than before under the same name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Its name.
+    pub file: PackageFile,
+    /// The identity that clients know.
+    pub was: Identity,
+    /// The identity that would replace it.
+    pub is: Identity,
+}
+
+/// Which of `entries` would replace published bytes under the same name and version. Clients that hold an index with the
+/// former identity would see a bad signature, so this is refused.
+pub fn rebuilt<'a>(
+    before: &RepositoryState,
+    entries: impl Iterator<Item = (&'a PackageFile, &'a Identity)>,
+) -> Vec<Rebuilt> {
+    let known: HashMap<&PackageFile, &Identity> =
+        before.files.iter().map(|placed| (&placed.file, &placed.identity)).collect();
+    entries
+        .filter_map(|(file, is)| {
+            let was = **known.get(file).filter(|was| **was != is)?;
+            Some(Rebuilt { file: file.clone(), was, is: *is })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

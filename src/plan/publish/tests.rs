@@ -1,0 +1,106 @@
+use super::*;
+
+fn at(hours: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + hours * 3600).unwrap()
+}
+
+fn placed(name: &str, byte: u8) -> Placed {
+    Placed {
+        file: PackageFile::new(&name.parse().unwrap(), &"1-r0".parse().unwrap()).unwrap(),
+        object: ObjectId::new([byte; 32]),
+        identity: Identity::new([byte; 20]),
+        size: 1,
+        left: None,
+    }
+}
+
+fn listing(content: u8, files: &[Placed]) -> Wish {
+    Wish::Listing(Box::new(RepositoryState {
+        name: "v3.23/main".parse().unwrap(),
+        arch: "x86_64".parse().unwrap(),
+        inputs: String::new(),
+        content: ContentId::new([content; 32]),
+        index: ObjectId::new([content; 32]),
+        description: format!("{content}"),
+        signers: vec!["k".into()],
+        published: at(0),
+        packages: files.len() as u64,
+        bytes: files.len() as u64,
+        shadowed: 0,
+        shadowed_newer: 0,
+        files: files.to_vec(),
+    }))
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn next(former: Option<&Generation>, wish: Wish, now: Timestamp) -> PublishPlan {
+    decide(former, 0, "snapshot", vec![wish], DAY, now)
+}
+
+fn names(plan: &PublishPlan) -> Vec<(&str, bool)> {
+    let files = &plan.generation.repositories[0].files;
+    files.iter().map(|placed| (placed.file.as_str(), placed.left.is_some())).collect()
+}
+
+#[test]
+fn a_package_that_left_stays_for_linger_and_is_timed_from_when_it_left() {
+    let one = next(None, listing(1, &[placed("a", 1), placed("b", 2)]), at(0));
+    let two = next(Some(&one.generation), listing(2, &[placed("b", 2)]), at(1));
+    assert_eq!(names(&two), [("a-1-r0.apk", true), ("b-1-r0.apk", false)]);
+    let three = next(Some(&two.generation), listing(3, &[placed("b", 2), placed("c", 3)]), at(24));
+    assert_eq!(names(&three), [("a-1-r0.apk", true), ("b-1-r0.apk", false), ("c-1-r0.apk", false)]);
+    let four = next(Some(&three.generation), listing(4, &[placed("b", 2)]), at(25));
+    assert_eq!(names(&four), [("b-1-r0.apk", false), ("c-1-r0.apk", true)]);
+}
+
+#[test]
+fn a_package_that_came_back_lingers_no_more() {
+    let one = next(None, listing(1, &[placed("a", 1)]), at(0));
+    let two = next(Some(&one.generation), listing(2, &[]), at(1));
+    let three = next(Some(&two.generation), listing(1, &[placed("a", 1)]), at(2));
+    assert_eq!(names(&three), [("a-1-r0.apk", false)]);
+}
+
+#[test]
+fn the_same_text_and_signers_keep_the_file_and_nothing_changes() {
+    let one = next(None, listing(1, &[placed("a", 1)]), at(0));
+    assert_eq!((one.indexes[0], one.change), (IndexFile::New, Change::Something));
+    let two = next(Some(&one.generation), listing(1, &[placed("a", 1)]), at(5));
+    assert_eq!((two.indexes[0], two.change), (IndexFile::Kept, Change::Nothing));
+    assert_eq!(two.generation.repositories[0].published, one.generation.repositories[0].published);
+}
+
+#[test]
+fn publication_times_only_grow_even_when_the_clock_is_set_back() {
+    let one = next(None, listing(1, &[]), at(10));
+    let two = next(Some(&one.generation), listing(2, &[]), at(3));
+    let (first, second) = (one.generation.repositories[0].published, two.generation.repositories[0].published);
+    assert_eq!(second.as_second(), first.as_second() + 1);
+    assert_eq!(two.generation.number, 2);
+}
+
+#[test]
+fn a_number_that_was_used_is_never_used_again() {
+    assert_eq!(decide(None, 7, "s", vec![], DAY, at(0)).generation.number, 8);
+}
+
+#[test]
+fn a_failed_repository_keeps_its_former_state() {
+    let one = next(None, listing(1, &[placed("a", 1)]), at(0));
+    let former = Wish::Former("v3.23/main".parse().unwrap(), "x86_64".parse().unwrap());
+    let two = next(Some(&one.generation), former.clone(), at(5));
+    assert_eq!((names(&two), two.change), (vec![("a-1-r0.apk", false)], Change::Nothing));
+    assert_eq!(next(None, former, at(0)).generation.repositories, []);
+}
+
+#[test]
+fn other_bytes_under_a_published_name_are_seen_also_while_it_lingers() {
+    let one = next(None, listing(1, &[placed("a", 1), placed("b", 2)]), at(0));
+    let two = next(Some(&one.generation), listing(2, &[placed("b", 2)]), at(1));
+    let before = &two.generation.repositories[0];
+    let (a, b) = (placed("a", 9), placed("b", 2));
+    let entries = [(&a.file, &a.identity), (&b.file, &b.identity)];
+    let seen = rebuilt(before, entries.into_iter());
+    assert_eq!(seen, [Rebuilt { file: a.file.clone(), was: Identity::new([1; 20]), is: Identity::new([9; 20]) }]);
+}

@@ -1,0 +1,168 @@
+//! Makes the tree that a plan describes, and switches to it.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::apk::ObjectId;
+use crate::apk::names::PackageFile;
+use crate::disk::durable::{self, Linked};
+use crate::disk::layout::{self, PublicTree};
+use crate::error::{Class, Trouble};
+use crate::plan::publish::{IndexFile, PublishPlan, RepositoryState};
+use crate::pool::Pool;
+use crate::sign::SignedIndex;
+use crate::snapshot::{AcceptedIndex, Kind};
+
+/// The name under which every client asks for an index.
+const INDEX: &str = "APKINDEX.tar.gz";
+
+/// What may stand in a tree as an index.
+#[derive(Clone, Debug)]
+pub enum Publishable {
+    /// Signed by us.
+    Signed(SignedIndex),
+    /// A source's own file, as it was verified and accepted.
+    Upstream(UpstreamIndex),
+}
+
+/// A source's own index file. Only [`Publishable::upstream`] makes one.
+#[derive(Clone, Debug)]
+pub struct UpstreamIndex(Vec<u8>);
+
+impl Publishable {
+    /// A source's own file; `None` for what was gathered from a directory, which nobody signed.
+    pub fn upstream(accepted: &AcceptedIndex) -> Option<Publishable> {
+        match accepted.record().kind {
+            Kind::Signed => Some(Publishable::Upstream(UpstreamIndex(accepted.bytes().to_vec()))),
+            Kind::Gathered => None,
+        }
+    }
+
+    /// The file.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Publishable::Signed(index) => index.bytes(),
+            Publishable::Upstream(index) => &index.0,
+        }
+    }
+}
+
+/// Why no new tree went live; the former one still is.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] durable::Error),
+    /// The link's place is taken, or not readable.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// A package that the store must hold is not there.
+    #[error("the pool has lost {file} (object {object})")]
+    Lost {
+        /// The package.
+        file: PackageFile,
+        /// Its object.
+        object: ObjectId,
+    },
+}
+
+impl Trouble for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::Disk(error) => error.class(),
+            Error::Layout(error) => error.class(),
+            Error::Lost { .. } => Class::Damaged,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Disk(error) => error.code(),
+            Error::Layout(error) => error.code(),
+            Error::Lost { .. } => "object-missing",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Disk(error) => error.hint(),
+            Error::Layout(error) => error.hint(),
+            Error::Lost { .. } => Some("`bivouac check` lists all that is missing or damaged".into()),
+        }
+    }
+}
+
+/// Makes the tree and switches to it. `index_of` gives the index of the repository at a place of the plan's generation,
+/// where the plan says that it is new. Returns how the packages got into the tree; mixed ways count as the dearest.
+pub fn publish(
+    plan: &PublishPlan,
+    tree: &PublicTree,
+    pool: &Pool,
+    index_of: impl Fn(usize) -> Option<Publishable>,
+) -> Result<Option<Linked>, Error> {
+    let number = plan.generation.number;
+    durable::create_folder(&tree.generations_folder(), 0o755)?;
+    sweep(tree)?;
+    let beside = tree.generations_folder().join(format!(".{number}.new"));
+    durable::create_folder(&beside, 0o755)?;
+    let mut dearest = None;
+    for (at, state) in plan.generation.repositories.iter().enumerate() {
+        let folder = beside.join(state.name.folder(&state.arch));
+        durable::create_folder(&folder, 0o755)?;
+        for placed in &state.files {
+            let object = pool.path(&placed.object);
+            let linked = durable::link_or_copy(&object, &folder.join(placed.file.as_str())).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::NotFound && !pool.has(&placed.object) {
+                    Error::Lost { file: placed.file.clone(), object: placed.object }
+                } else {
+                    error.into()
+                }
+            })?;
+            dearest = dearest.max(Some(linked));
+        }
+        place_index(plan, tree, at, state, &folder, &index_of)?;
+    }
+    // One flush for all links; then the tree gets its name, and then it goes live.
+    durable::flush_file_system(&tree.generations_folder())?;
+    let whole = tree.generation(number);
+    durable::remove_tree(&whole)?;
+    durable::rename(&beside, &whole)?;
+    durable::switch_link(tree.link(), &PublicTree::link_text(number))?;
+    Ok(dearest)
+}
+
+fn place_index(
+    plan: &PublishPlan,
+    tree: &PublicTree,
+    at: usize,
+    state: &RepositoryState,
+    folder: &Path,
+    index_of: &impl Fn(usize) -> Option<Publishable>,
+) -> Result<(), Error> {
+    let path = folder.join(INDEX);
+    match (plan.indexes[at], plan.former) {
+        (IndexFile::Kept, Some(former)) => {
+            let kept = tree.generation(former).join(state.name.folder(&state.arch)).join(INDEX);
+            durable::link_or_copy(&kept, &path)?;
+        }
+        (IndexFile::Kept, None) => unreachable!("a plan keeps only what a former generation has"),
+        (IndexFile::New, _) => {
+            let index = index_of(at).expect("whoever plans a new index has made it");
+            let seconds = u64::try_from(state.published.as_second()).unwrap_or(0);
+            let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            durable::write_dated(&path, index.bytes(), 0o644, modified)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes trees that a run was making when it was stopped. They were never live.
+fn sweep(tree: &PublicTree) -> Result<(), Error> {
+    let folder = tree.generations_folder();
+    for name in durable::list(&folder)? {
+        if name.starts_with('.') && name.ends_with(".new") {
+            durable::remove_tree(&folder.join(PathBuf::from(name)))?;
+        }
+    }
+    Ok(())
+}
