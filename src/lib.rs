@@ -15,6 +15,7 @@ pub mod config;
 pub mod disk;
 pub mod sources;
 pub mod pool;
+pub mod ledger;
 pub mod sign;
 pub mod publish;
 pub mod serve;

@@ -161,6 +161,20 @@ impl PackageFile {
     }
 }
 
+impl FromStr for PackageFile {
+    type Err = BadName;
+
+    /// Takes what [`PackageFile::new`] prints: one segment that ends in `.apk`.
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let stem = text.strip_suffix(".apk").unwrap_or_default();
+        let valid = text.len() <= MAX_FILE_NAME
+            && stem.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && stem.contains('-')
+            && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+-".contains(&byte));
+        if valid { Ok(PackageFile(text.into())) } else { Err(refuse(text, "a package's file name (NAME-VERSION.apk)")) }
+    }
+}
+
 impl fmt::Display for PackageFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

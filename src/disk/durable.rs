@@ -126,6 +126,21 @@ pub fn read_if_present(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// The names in a folder, in no order; none where there is no folder. Names that are not UTF-8 are never ours and left out.
+pub fn list(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(cause) => return Err(Error::new("list", folder, cause)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.naming("list", folder)?;
+        names.extend(entry.file_name().into_string());
+    }
+    Ok(names)
+}
+
 /// Writes `bytes` as `path`, replacing what is there; flushed. `mode` is exact.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let mut staged = Staged::beside(path)?;

@@ -10,8 +10,8 @@ use super::{Error, Ledger};
 use crate::apk::{Arch, ObjectId, SourceName};
 use crate::disk::durable;
 use crate::snapshot::{IndexKey, SignedBy};
-use crate::sources::Validators;
 use crate::sources::directory::Stamp;
+use crate::sources::http::Validators;
 
 /// What one run leaves to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// What is known of `key`, to be changed.
-    pub fn index_mut(&mut self, key: &IndexKey) -> &mut IndexState {
+    pub fn entry(&mut self, key: &IndexKey) -> &mut IndexState {
         let at = self.indexes.iter().position(|state| state.key == *key).unwrap_or_else(|| {
             self.indexes.push(IndexState {
                 key: key.clone(),

@@ -64,8 +64,20 @@ pub struct MergedIndex {
     pub content: ContentId,
 }
 
-/// Which entries of which layer survive: pairs of layer and place, in no order. `layers` are any slices of entries.
-pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+/// An entry's place: its layer, and where it stands there.
+pub type Place = (usize, usize);
+
+/// Which entries survive the priority of layers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effective {
+    /// In the order of layers and entries.
+    pub winners: Vec<Place>,
+    /// Likewise.
+    pub losers: Vec<Place>,
+}
+
+/// Decides which entries of which layer survive, before anything is fetched for them.
+pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> Effective {
     let mut owner: HashMap<&PackageName, usize> = HashMap::new();
     let mut listed: HashMap<&PackageFile, (usize, usize)> = HashMap::new();
     let (mut winners, mut losers) = (Vec::new(), Vec::new());
@@ -85,13 +97,14 @@ pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> (Vec<(usize, usize)>
             }
         }
     }
-    (winners, losers)
+    Effective { winners, losers }
 }
 
 /// Merges layers into an index for `arch`.
 pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
-    let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.entries.iter().map(|(entry, _)| entry).collect()).collect();
-    let (winners, losers) = effective(&views);
+    let views: Vec<Vec<&Entry>> =
+        layers.iter().map(|layer| layer.entries.iter().map(|(entry, _)| entry).collect()).collect();
+    let Effective { winners, losers } = effective(&views);
     let mut entries: Vec<MergedEntry> = winners
         .into_iter()
         .map(|(layer, at)| {
@@ -104,14 +117,13 @@ pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
     for (layer, at) in losers {
         let loser = views[layer][at];
         let from = entries.partition_point(|have| by_name(have.entry.name(), loser.name()) == Ordering::Less);
-        let rivals: Vec<&MergedEntry> = entries[from..].iter().take_while(|have| have.entry.name() == loser.name()).collect();
+        let rivals: Vec<&MergedEntry> =
+            entries[from..].iter().take_while(|have| have.entry.name() == loser.name()).collect();
         // The very package that is supplied anyway has lost nothing.
         if rivals.iter().any(|rival| rival.entry.identity() == loser.identity()) {
             continue;
         }
-        let newer = rivals.iter().all(|rival| {
-            by_version(loser, &rival.entry) == Ordering::Greater
-        });
+        let newer = rivals.iter().all(|rival| by_version(loser, &rival.entry) == Ordering::Greater);
         let by = rivals.first().map_or(layer, |rival| rival.layer);
         let rank = if newer { Rank::Newer } else { Rank::NotNewer };
         shadowed.push((loser, Shadowed { file: loser.file().clone(), layer, by, rank }));
@@ -171,7 +183,8 @@ mod tests {
             &[entry("a", "3-r0", 3), entry("a", "1.5-r0", 4), entry("b", "1", 5)],
         ]);
         assert_eq!(names(&merged), ["a-1-r0.apk", "a-2-r0.apk", "b-1.apk"]);
-        let lost: Vec<_> = merged.shadowed.iter().map(|lost| (lost.file.as_str(), lost.layer, lost.by, lost.rank)).collect();
+        let lost: Vec<_> =
+            merged.shadowed.iter().map(|lost| (lost.file.as_str(), lost.layer, lost.by, lost.rank)).collect();
         assert_eq!(lost, [("a-1.5-r0.apk", 1, 0, Rank::NotNewer), ("a-3-r0.apk", 1, 0, Rank::Newer)]);
         assert!(merged.text.contains("\nA:x86_64\n") && !merged.text.contains("noarch"));
     }

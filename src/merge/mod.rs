@@ -6,4 +6,4 @@
 
 mod combine;
 
-pub use combine::{Layer, MergedEntry, MergedIndex, Shadowed, combine, effective};
+pub use combine::{Effective, Layer, MergedEntry, MergedIndex, Place, Rank, Shadowed, combine, effective};

@@ -167,12 +167,13 @@ pub fn decide(
             }
         }
     }
-    let same = former.is_some_and(|former| {
-        former.repositories.len() == repositories.len()
-            && former.repositories.iter().zip(&repositories).all(|(was, is)| {
-                was.is_for(&is.name, &is.arch) && was.index == is.index && listed(was).eq(listed(is))
-            })
-    });
+    let same =
+        former.is_some_and(|former| {
+            former.repositories.len() == repositories.len()
+                && former.repositories.iter().zip(&repositories).all(|(was, is)| {
+                    was.is_for(&is.name, &is.arch) && was.index == is.index && listed(was).eq(listed(is))
+                })
+        });
     let number = last_number.max(former.map_or(0, |former| former.number)) + 1;
     PublishPlan {
         generation: Generation { number, time: now, snapshot: snapshot.to_owned(), repositories },

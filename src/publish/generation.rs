@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::apk::ObjectId;
 use crate::apk::names::PackageFile;
-use crate::disk::durable::{self, Linked};
+use crate::disk::durable::{self, LinkedTree};
 use crate::disk::layout::{self, PublicTree};
 use crate::error::{Class, Trouble};
 use crate::plan::publish::{IndexFile, PublishPlan, RepositoryState};
@@ -93,57 +93,57 @@ impl Trouble for Error {
 }
 
 /// Makes the tree and switches to it. `index_of` gives the index of the repository at a place of the plan's generation,
-/// where the plan says that it is new. Returns how the packages got into the tree; mixed ways count as the dearest.
+/// where the plan says that it is new. Returns how the packages got into the tree.
 pub fn publish(
     plan: &PublishPlan,
     tree: &PublicTree,
     pool: &Pool,
     index_of: impl Fn(usize) -> Option<Publishable>,
-) -> Result<Option<Linked>, Error> {
+) -> Result<LinkedTree, Error> {
     let number = plan.generation.number;
     durable::create_folder(&tree.generations_folder(), 0o755)?;
     sweep(tree)?;
     let beside = tree.generations_folder().join(format!(".{number}.new"));
     durable::create_folder(&beside, 0o755)?;
-    let mut dearest = None;
+    let mut links = LinkedTree::new();
     for (at, state) in plan.generation.repositories.iter().enumerate() {
         let folder = beside.join(state.name.folder(&state.arch));
-        durable::create_folder(&folder, 0o755)?;
+        durable::create_folder_unflushed(&folder, 0o755)?;
         for placed in &state.files {
             let object = pool.path(&placed.object);
-            let linked = durable::link_or_copy(&object, &folder.join(placed.file.as_str())).map_err(|error| {
+            links.add(&object, &folder.join(placed.file.as_str())).map_err(|error| {
                 if error.kind() == std::io::ErrorKind::NotFound && !pool.has(&placed.object) {
                     Error::Lost { file: placed.file.clone(), object: placed.object }
                 } else {
                     error.into()
                 }
             })?;
-            dearest = dearest.max(Some(linked));
         }
-        place_index(plan, tree, at, state, &folder, &index_of)?;
+        place_index(plan, tree, at, &mut links, &folder, &index_of)?;
     }
     // One flush for all links; then the tree gets its name, and then it goes live.
-    durable::flush_file_system(&tree.generations_folder())?;
+    links.flush(&beside)?;
     let whole = tree.generation(number);
     durable::remove_tree(&whole)?;
     durable::rename(&beside, &whole)?;
     durable::switch_link(tree.link(), &PublicTree::link_text(number))?;
-    Ok(dearest)
+    Ok(links)
 }
 
 fn place_index(
     plan: &PublishPlan,
     tree: &PublicTree,
     at: usize,
-    state: &RepositoryState,
+    links: &mut LinkedTree,
     folder: &Path,
     index_of: &impl Fn(usize) -> Option<Publishable>,
 ) -> Result<(), Error> {
+    let state: &RepositoryState = &plan.generation.repositories[at];
     let path = folder.join(INDEX);
     match (plan.indexes[at], plan.former) {
         (IndexFile::Kept, Some(former)) => {
             let kept = tree.generation(former).join(state.name.folder(&state.arch)).join(INDEX);
-            durable::link_or_copy(&kept, &path)?;
+            links.add(&kept, &path)?;
         }
         (IndexFile::Kept, None) => unreachable!("a plan keeps only what a former generation has"),
         (IndexFile::New, _) => {

@@ -102,7 +102,12 @@ pub enum Damage {
 
 impl AcceptedIndex {
     /// A source's signed index with the object of each entry, where there is one (a partial mirror does not hold all).
-    pub fn signed(key: IndexKey, index: VerifiedIndex, object_of: impl Fn(&Entry) -> Option<ObjectId>, now: Timestamp) -> Self {
+    pub fn signed(
+        key: IndexKey,
+        index: VerifiedIndex,
+        object_of: impl Fn(&Entry) -> Option<ObjectId>,
+        now: Timestamp,
+    ) -> Self {
         let signers = index
             .signers()
             .iter()
@@ -122,7 +127,8 @@ impl AcceptedIndex {
 
     /// The packages of a directory for one arch, with the object of each.
     pub fn gathered(key: IndexKey, packages: Vec<(Entry, ObjectId)>, signers: Vec<SignedBy>, now: Timestamp) -> Self {
-        let (entries, objects): (Vec<Entry>, Vec<_>) = packages.into_iter().map(|(entry, id)| (entry, Some(id))).unzip();
+        let (entries, objects): (Vec<Entry>, Vec<_>) =
+            packages.into_iter().map(|(entry, id)| (entry, Some(id))).unzip();
         let bytes = index::member("", &index::print(&entries), 0);
         let index = ObjectId::new(Sha256::digest(&bytes).into());
         let record = Record { key, kind: Kind::Gathered, index, description: None, signers, time: now };
@@ -222,7 +228,8 @@ mod tests {
         let index = gathered().with_objects(|_| None);
         assert_eq!(index.print_objects(), "-\n");
         for index in [gathered(), index] {
-            let back = AcceptedIndex::reload(index.record.clone(), index.bytes.clone(), &index.print_objects()).unwrap();
+            let back =
+                AcceptedIndex::reload(index.record.clone(), index.bytes.clone(), &index.print_objects()).unwrap();
             assert_eq!((back.id(), back.entries, back.objects), (index.id(), index.entries, index.objects));
         }
     }

@@ -35,11 +35,7 @@ impl Snapshot {
         for index in &indexes {
             hash.update(format!("{}\0{}\n", index.key, index.accepted));
         }
-        let id = format!(
-            "{}-{}",
-            now.strftime("%Y%m%dT%H%M%SZ"),
-            crate::apk::checksum::hex(&hash.finalize()[..4])
-        );
+        let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), crate::apk::checksum::hex(&hash.finalize()[..4]));
         Snapshot { id, time: now, indexes }
     }
 
