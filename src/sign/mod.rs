@@ -5,8 +5,10 @@
 //! file) can be published as an index.
 
 pub mod index;
+pub mod key_file;
 
 pub use index::{Digests, SignedIndex};
+pub use key_file::PrivateKey;
 
 use crate::apk::names::KeyName;
 use crate::apk::v2::signature::{Algorithm, Signature};
