@@ -11,6 +11,8 @@ mod index;
 mod pace;
 mod package;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Once};
 use std::time::Instant;

@@ -75,14 +75,54 @@ fn is_local(url: &Url) -> bool {
 }
 
 fn follow(attempt: Attempt<'_>) -> Action {
-    let leaves_tls =
-        attempt.url().scheme() == "http" && attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if attempt.previous().len() > MAX_REDIRECTS {
-        attempt.error(RedirectRefused::TooMany(MAX_REDIRECTS))
+    match refusal(attempt.previous(), attempt.url()) {
+        Some(refused) => attempt.error(refused),
+        None => attempt.follow(),
+    }
+}
+
+/// Why the redirect to `next` is not followed; `previous` are the addresses asked so far, the first one included.
+fn refusal(previous: &[Url], next: &Url) -> Option<RedirectRefused> {
+    let leaves_tls = next.scheme() == "http" && previous.last().is_some_and(|last| last.scheme() == "https");
+    if previous.len() > MAX_REDIRECTS {
+        Some(RedirectRefused::TooMany(MAX_REDIRECTS))
     } else if leaves_tls {
-        let to = address::shown(attempt.url());
-        attempt.error(RedirectRefused::Downgrade(to))
+        Some(RedirectRefused::Downgrade(address::shown(next)))
     } else {
-        attempt.follow()
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_followed_five_times_and_never_out_of_tls() {
+        let url = |text: &str| text.parse::<Url>().unwrap();
+        let (plain, tls) = (url("http://m/a"), url("https://m/a"));
+        let refused = |previous: &[&Url], next: &Url| {
+            refusal(&previous.iter().map(|url| (*url).clone()).collect::<Vec<_>>(), next).map(|why| why.to_string())
+        };
+        assert_eq!(refused(&[&plain], &plain), None);
+        assert_eq!(refused(&[&plain], &tls), None);
+        assert_eq!(refused(&[&tls], &tls), None);
+        assert_eq!(refused(&[&tls], &plain).unwrap(), "redirected from https to http://m/a");
+        assert_eq!(refused(&[&plain, &tls], &plain).unwrap(), "redirected from https to http://m/a");
+        assert_eq!(refused(&[&plain; 5], &plain), None);
+        assert_eq!(refused(&[&plain; 6], &plain).unwrap(), "redirected more than 5 times");
+    }
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for (text, local) in [
+            ("http://127.0.0.1:8080/a", true),
+            ("http://[::1]/a", true),
+            ("http://localhost/a", true),
+            ("http://10.0.0.1/a", false),
+            ("http://localhost.example.org/a", false),
+        ] {
+            assert_eq!(is_local(&text.parse().unwrap()), local, "{text}");
+        }
     }
 }
