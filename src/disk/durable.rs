@@ -23,10 +23,12 @@ use std::time::SystemTime;
 use crate::error::{Class, Trouble};
 
 mod link;
+mod lock_file;
 mod part;
 mod staged;
 
 pub use link::{Linked, LinkedTree};
+pub use lock_file::{Attempt, LockFile};
 pub use part::{PartFile, Shared};
 pub use staged::Staged;
 

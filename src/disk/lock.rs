@@ -3,19 +3,15 @@
 //! The lock is an exclusive flock(2) on `<store>/lock`: the kernel lets go of it when its holder ends, however it ends, so no
 //! lock is ever stale. The file's text only tells others who holds it; nothing is decided by it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, durable};
+use super::Store;
+use super::durable::{self, Attempt, LockFile};
 use crate::error::{Class, Trouble};
 
 const POLL: Duration = Duration::from_millis(200);
@@ -114,43 +110,29 @@ impl Trouble for Error {
 /// The right to change the store and its public tree; given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    file: File,
+    file: LockFile,
 }
 
 impl Lock {
     /// Takes the store's lock for `purpose`, blocking this thread as long as `patience` says. `now` is the time of the call;
     /// it is what others are told, plus the time waited.
     pub fn take(store: &Store, purpose: Purpose, now: Timestamp, patience: Patience) -> Result<Self, Error> {
-        let path = store.lock_file();
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|cause| durable::Error::new("open", &path, cause))?;
+        let mut file = LockFile::open(store.lock_file())?;
         let asked = Instant::now();
-        loop {
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => break,
-                Err(Errno::WOULDBLOCK) => {}
-                Err(Errno::INTR) => continue,
-                Err(cause) => return Err(durable::Error::new("lock", &path, cause).into()),
-            }
+        while file.try_lock()? == Attempt::Held {
             let left = match patience {
                 Patience::None => Duration::ZERO,
                 Patience::Wait(most) => most.saturating_sub(asked.elapsed()),
             };
             if left.is_zero() {
-                return Err(Error::Held { store: store.root().to_owned(), holder: read_holder(&mut file) });
+                return Err(Error::Held { store: store.root().to_owned(), holder: holder(&mut file) });
             }
             thread::sleep(left.min(POLL));
         }
         let since = now.checked_add(asked.elapsed()).unwrap_or(now).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let holder = Holder { command: purpose.as_str().into(), pid: std::process::id(), since };
         // Others are told who we are if the disk lets us; the lock is ours in any case.
-        let _ = write_holder(&mut file, &holder);
+        let _ = file.note(&serde_json::to_vec(&holder).expect("a struct of strings and a number becomes JSON"));
         Ok(Lock { file })
     }
 }
@@ -158,22 +140,12 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // So that the next holder is not taken for this one in the instant before it says who it is.
-        let _ = self.file.set_len(0);
+        let _ = self.file.note(b"");
     }
 }
 
-fn write_holder(file: &mut File, holder: &Holder) -> io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&serde_json::to_vec(holder)?)
-}
-
-fn read_holder(file: &mut File) -> Option<Holder> {
-    let mut text = Vec::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    // Ours is under 200 bytes; whatever else lies there is not read whole.
-    file.take(4096).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+fn holder(file: &mut LockFile) -> Option<Holder> {
+    serde_json::from_slice(&file.noted().ok()?).ok()
 }
 
 #[cfg(test)]
