@@ -1,0 +1,23 @@
+//! The commands, run as a user runs them: the real binary in a sealed environment, against an upstream that misbehaves on
+//! demand. A command test shows that the wiring is right; the rules are tested beside the code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "this is a test from end to end"
+)]
+
+mod tools;
+
+// Shared with the tests of the real clients, each using what it needs.
+#[allow(dead_code, reason = "shared")]
+mod env;
+#[allow(dead_code, reason = "shared")]
+mod fixture;
+#[allow(dead_code, reason = "shared")]
+mod oracle;
+#[allow(dead_code, reason = "shared")]
+mod upstream;
+#[allow(dead_code, reason = "shared")]
+mod watch;
