@@ -4,8 +4,8 @@
 //! that some client in use would accept, and every `install_if` whose terms the chosen set provides. Conflicts add nothing.
 //! All supplies of one architecture are closed together, since `main` and `community` need each other.
 //!
-//! Each package is queued once, each term looks its providers up by name, and a term of `install_if` leaves its list when
-//! it is satisfied: the work grows with the terms and their providers.
+//! Each package is queued once, each different term looks its providers up once, and a term of `install_if` leaves its list
+//! when it is satisfied: the work grows with the terms and their providers.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -202,8 +202,8 @@ struct Work<'e> {
     /// Open terms of rules, by the name they wait for.
     waiting: HashMap<&'e str, Vec<(usize, Dependency<'e>)>>,
     unmet: Vec<Unmet<'e>>,
-    /// Where a term stands in `unmet`.
-    known: HashMap<&'e str, usize>,
+    /// Terms already followed, by their text; for one that is unmet, where it stands in `unmet`.
+    followed: HashMap<&'e str, Option<usize>>,
 }
 
 /// What an entry is and provides: names with what stands behind each.
@@ -242,7 +242,7 @@ impl<'e> Work<'e> {
             rules: Vec::new(),
             waiting: HashMap::new(),
             unmet: Vec::new(),
-            known: HashMap::new(),
+            followed: HashMap::new(),
         }
     }
 
@@ -314,45 +314,55 @@ impl<'e> Work<'e> {
     }
 
     fn follow_depends(&mut self, id: Id) {
-        let entry = self.entries[id];
-        for term in dependency::parse_list(entry.field(b'D').unwrap_or_default()) {
-            let term = match term {
+        let by = self.places[id];
+        for term in dependency::parse_list(self.entries[id].field(b'D').unwrap_or_default()) {
+            let text = match &term {
                 Ok(term) if term.sense == Sense::Conflicts => continue,
-                Ok(term) => term,
-                Err(bad) => {
-                    self.note_unmet(bad.text, Why::Unreadable, id);
-                    continue;
+                Ok(term) => term.as_str(),
+                Err(bad) => bad.text,
+            };
+            let unmet = match self.followed.get(text) {
+                Some(unmet) => *unmet,
+                None => {
+                    let why = match term {
+                        Ok(term) => self.choose_providers(term, by).err(),
+                        Err(_) => Some(Why::Unreadable),
+                    };
+                    let unmet = why.map(|why| {
+                        self.unmet.push(Unmet { term: text, why, by: Vec::new() });
+                        self.unmet.len() - 1
+                    });
+                    self.followed.insert(text, unmet);
+                    unmet
                 }
             };
-            let (mut met, mut why) = (false, Why::NobodyProvides);
-            let candidates = self.providers.get(term.name).map_or(0, Vec::len);
-            for candidate in 0..candidates {
-                let (provider, offer) = self.providers[term.name][candidate];
-                if !term.satisfied_in_any_client(offer) {
-                    why = if why == Why::Excluded { why } else { Why::OtherVersions };
-                } else if self.excluded[provider] {
-                    why = Why::Excluded;
-                } else {
-                    met = true;
-                    self.choose(provider, Reason::Needed { by: self.places[id], term: term.as_str() });
+            if let Some(unmet) = unmet {
+                let needers = &mut self.unmet[unmet].by;
+                // One line may say a term twice.
+                if needers.last() != Some(&by) {
+                    needers.push(by);
                 }
-            }
-            if !met {
-                self.note_unmet(term.as_str(), why, id);
             }
         }
     }
 
-    fn note_unmet(&mut self, term: &'e str, why: Why, by: Id) {
-        let at = *self.known.entry(term).or_insert_with(|| {
-            self.unmet.push(Unmet { term, why, by: Vec::new() });
-            self.unmet.len() - 1
-        });
-        let (by, needers) = (self.places[by], &mut self.unmet[at].by);
-        // One line may say a term twice.
-        if needers.last() != Some(&by) {
-            needers.push(by);
+    /// Chooses all that some client would take for `term`; if there is nothing, says why.
+    fn choose_providers(&mut self, term: Dependency<'e>, by: Place) -> Result<(), Why> {
+        let Some(providers) = self.providers.remove(term.name) else { return Err(Why::NobodyProvides) };
+        let mut outcome = Err(Why::OtherVersions);
+        for (provider, offer) in &providers {
+            if !term.satisfied_in_any_client(*offer) {
+                continue;
+            }
+            if !self.excluded[*provider] {
+                outcome = Ok(());
+                self.choose(*provider, Reason::Needed { by, term: term.as_str() });
+            } else if outcome.is_err() {
+                outcome = Err(Why::Excluded);
+            }
         }
+        self.providers.insert(term.name, providers);
+        outcome
     }
 
     /// Puts every rule's terms where the names they wait for will find them. Conflict terms are not waited for: the set
