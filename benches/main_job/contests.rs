@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use bivouac::apk::v2::sections::{Limits, split_index};
+
 use crate::measure::{Run, Series, print_ratio, run, settle};
 use crate::outcome::Outcome;
 use crate::peers::{self, Apk};
@@ -133,67 +135,83 @@ pub(crate) fn no_news(ground: &Ground<'_>) -> Outcome<()> {
 pub(crate) fn verify(ground: &Ground<'_>, apk: Option<&Apk>) -> Outcome<()> {
     println!("\nverify {} packages, {:.2} GB", ground.tree.packages, ground.tree.bytes as f64 / 1e9);
     let names = ground.package_names()?;
-    warm(&ground.tree.packages_dir)?;
-    let ours = || {
-        let mut command = Command::new(ground.bivouac);
-        command.arg("verify").arg("--keys").arg(&ground.tree.public_keys).args(&names);
-        command
-    };
-    let peer = |apk: &Apk| {
-        let mut command = apk.command(&ground.tree.public_keys);
-        command.arg("verify").args(&names);
-        command
-    };
-    duel(ground, apk, "verify", "8 or more", &ours, &peer)
+    duel(
+        ground,
+        apk,
+        &Duel {
+            name: "verify",
+            goal: "8 or more",
+            ours: &|command| command.arg("verify").arg("--keys").arg(&ground.tree.public_keys).args(&names),
+            peer: &|command| command.arg("verify").args(&names),
+            // Both say of each file that it is OK.
+            count: &|| Ok(fs::read_to_string(ground.log())?.lines().filter(|line| line.ends_with("OK")).count()),
+        },
+    )
 }
 
 /// `bivouac index` against `apk index`, on the same files.
 pub(crate) fn index(ground: &Ground<'_>, apk: Option<&Apk>) -> Outcome<()> {
     println!("\nindex {} packages", ground.tree.packages);
     let names = ground.package_names()?;
-    warm(&ground.tree.packages_dir)?;
-    let ours = || {
-        let mut command = Command::new(ground.bivouac);
-        command.arg("index").arg(&ground.tree.packages_dir).arg("-o").arg(ground.scratch.join("ours.tar.gz"));
-        command
-    };
-    let peer = |apk: &Apk| {
-        let mut command = apk.command(&ground.tree.public_keys);
-        command.args(["index", "--no-warnings", "-o"]).arg(ground.scratch.join("peer.tar.gz")).args(&names);
-        command
-    };
-    duel(ground, apk, "index", "3 or more", &ours, &peer)
+    let output = ground.scratch.join("index.tar.gz");
+    duel(
+        ground,
+        apk,
+        &Duel {
+            name: "index",
+            goal: "3 or more",
+            ours: &|command| command.arg("index").arg(&ground.tree.packages_dir).arg("-o").arg(&output),
+            peer: &|command| command.args(["index", "--no-warnings", "-o"]).arg(&output).args(&names),
+            count: &|| {
+                let index = split_index(&fs::read(&output)?, &Limits::default())?;
+                Ok(index.text.lines().filter(|line| line.starts_with("P:")).count())
+            },
+        },
+    )
 }
 
-fn duel(
-    ground: &Ground<'_>,
-    apk: Option<&Apk>,
-    name: &str,
-    goal: &str,
-    ours: &dyn Fn() -> Command,
-    peer: &dyn Fn(&Apk) -> Command,
-) -> Outcome<()> {
+/// The same work by two programs on the same files.
+struct Duel<'a> {
+    name: &'a str,
+    goal: &'a str,
+    /// Completes our command line.
+    ours: &'a dyn Fn(&mut Command) -> &mut Command,
+    /// Completes apk's.
+    peer: &'a dyn Fn(&mut Command) -> &mut Command,
+    /// How many packages the run that has just ended got done.
+    count: &'a dyn Fn() -> Outcome<usize>,
+}
+
+fn duel(ground: &Ground<'_>, apk: Option<&Apk>, duel: &Duel<'_>) -> Outcome<()> {
+    warm(&ground.tree.packages_dir)?;
+    let once = |command: &mut Command| -> Outcome<Run> {
+        settle();
+        let done = run(command.current_dir(&ground.tree.packages_dir), &ground.log())?;
+        // A figure for work that was not done would be worse than none.
+        match (duel.count)()? as u64 {
+            count if count == ground.tree.packages => Ok(done),
+            count => Err(format!("{:?} did {count} packages only", command.get_program()).into()),
+        }
+    };
     let (mut us, mut them) = (Series::default(), Series::default());
     for _ in 0..PAIRS {
-        settle();
-        us.push(run(ours().current_dir(&ground.tree.packages_dir), &ground.log())?);
+        us.push(once((duel.ours)(&mut Command::new(ground.bivouac)))?);
         if let Some(apk) = apk {
-            settle();
-            them.push(run(peer(apk).current_dir(&ground.tree.packages_dir), &ground.log())?);
+            them.push(once((duel.peer)(&mut apk.command(&ground.tree.public_keys)))?);
         }
     }
-    us.print(&format!("bivouac {name}"));
+    us.print(&format!("bivouac {}", duel.name));
     match apk {
         Some(_) => {
-            them.print(&format!("apk {name} 2.14"));
-            print_ratio(&us, &them, goal);
+            them.print(&format!("apk {} 2.14", duel.name));
+            print_ratio(&us, &them, duel.goal);
         }
         None => println!("  peer skipped: apk 2.14 runs on x86_64 only"),
     }
     Ok(())
 }
 
-/// A figure for work that was not done would be worse than none: the published tree holds every package at its size.
+/// The published tree holds every package at its size.
 fn check_published(public: &Path, tree: &Tree) -> Outcome<()> {
     let folder = public.join(REPOSITORY).join(ARCH);
     for entry in fs::read_dir(&tree.packages_dir)? {
