@@ -11,8 +11,12 @@ use std::time::Instant;
 
 use bivouac::apk::v2::index;
 use bivouac::apk::v2::sections::{Limits, split_index};
-use bivouac::apk::v2::signature::Signature;
-use bivouac::apk::{Arch, KeyName};
+use bivouac::apk::v2::signature::{Algorithm, Signature};
+use bivouac::apk::{Arch, KeyName, ObjectId};
+use bivouac::merge::{Layer, combine};
+use bivouac::sign::index::{describe, sign_merged};
+use bivouac::sign::key_file::ModulusBits;
+use bivouac::sign::{Digests, PrivateKey};
 use bivouac::verify::keyring::{Keyring, PublicKey};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pkcs8::DecodePublicKey as _;
@@ -31,7 +35,9 @@ fn main() -> ExitCode {
             println!("skipped: no real Alpine data");
             Ok(())
         }
-        Some(real) => signatures(&real).and_then(|()| indexes(&real)).and_then(|()| hashes()),
+        Some(real) => {
+            signatures(&real).and_then(|()| indexes(&real)).and_then(|()| merge(&real)).and_then(|()| hashes())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,6 +86,31 @@ fn indexes(real: &Path) -> Outcome<()> {
         median(9, || bivouac::verify::index::verify(file.clone(), &keyring, &arch, &limits)),
         Some(length),
     );
+    Ok(())
+}
+
+/// From two accepted indexes to the file that is published: 3.21 main and community in one.
+fn merge(real: &Path) -> Outcome<()> {
+    let arch: Arch = "x86_64".parse()?;
+    let mut layers = Vec::new();
+    for repository in ["main", "community"] {
+        let file = std::fs::read(real.join(format!("official/index/v3.21/{repository}/x86_64/APKINDEX.tar.gz")))?;
+        let entries = index::parse(&split_index(&file, &Limits::default())?.text)?;
+        let object = ObjectId::new(Sha256::digest(repository).into());
+        layers.push(Layer { entries: entries.into_iter().map(|entry| (entry, object)).collect() });
+    }
+    let merged = combine(&layers, &arch);
+    println!("3.21 main and community as one index, {} entries", merged.entries.len());
+    row("merge and print", median(9, || combine(&layers, &arch)), Some(merged.text.len()));
+    let mut rng = rsa::rand_core::UnwrapErr(getrandom::SysRng);
+    let key = PrivateKey::generate(ModulusBits::Rsa4096, "bench@example.org-1.rsa.pub".parse()?, &mut rng)?;
+    let words = describe(&merged, Some("v3.21"));
+    row(
+        "tar, deflate, sign",
+        median(3, || sign_merged(&merged, &words, &key, Digests::Sha256)),
+        Some(merged.text.len()),
+    );
+    row("of it the RSA-4096 signature", median(5, || key.sign(Algorithm::Sha256, b"words")), None);
     Ok(())
 }
 
