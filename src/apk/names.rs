@@ -143,7 +143,11 @@ impl RepositoryName {
 
 /// The file name of a package's version, `NAME-VERSION.apk`, short enough for every client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PackageFile(Box<str>);
+pub struct PackageFile {
+    text: Box<str>,
+    /// Bytes of the name; the version follows behind a dash. Where one ends and the other begins cannot be told from the text.
+    name: u8,
+}
 
 impl PackageFile {
     /// The file name under which clients ask for this version.
@@ -152,32 +156,31 @@ impl PackageFile {
         if text.len() > MAX_FILE_NAME {
             return Err(refuse(&text, "a package file name of at most 255 bytes"));
         }
-        Ok(PackageFile(text.into()))
+        let name =
+            u8::try_from(name.as_str().len()).map_err(|_| refuse(&text, "a package name of at most 200 bytes"))?;
+        Ok(PackageFile { text: text.into(), name })
     }
 
     /// The file name; one path segment.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
-}
 
-impl FromStr for PackageFile {
-    type Err = BadName;
+    /// The package's name.
+    pub fn name(&self) -> &str {
+        &self.text[..usize::from(self.name)]
+    }
 
-    /// Takes what [`PackageFile::new`] prints: one segment that ends in `.apk`.
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let stem = text.strip_suffix(".apk").unwrap_or_default();
-        let valid = text.len() <= MAX_FILE_NAME
-            && stem.starts_with(|first: char| first.is_ascii_alphanumeric())
-            && stem.contains('-')
-            && stem.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._~+-".contains(&byte));
-        if valid { Ok(PackageFile(text.into())) } else { Err(refuse(text, "a package's file name (NAME-VERSION.apk)")) }
+    /// Its version.
+    pub fn version(&self) -> &str {
+        let stem = self.text.strip_suffix(".apk").unwrap_or(&self.text);
+        &stem[usize::from(self.name) + 1..]
     }
 }
 
 impl fmt::Display for PackageFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
@@ -201,6 +204,15 @@ mod tests {
         let message = text.parse::<PackageName>().unwrap_err().to_string();
         assert!(!message.contains('\x1b'), "{message}");
         assert!(message.len() < 300);
+    }
+
+    #[test]
+    fn a_file_name_knows_its_parts() {
+        let file = PackageFile::new(&"gtk+3.0-lang".parse().unwrap(), &"3.24-r0".parse().unwrap()).unwrap();
+        assert_eq!(
+            (file.as_str(), file.name(), file.version()),
+            ("gtk+3.0-lang-3.24-r0.apk", "gtk+3.0-lang", "3.24-r0")
+        );
     }
 
     #[test]

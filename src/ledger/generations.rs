@@ -86,7 +86,8 @@ fn print_folder(text: &mut String, name: &RepositoryName, arch: &Arch) {
 /// `<object> <identity> <size> <left or -> <name> <version>`.
 fn print_line(text: &mut String, placed: &Placed) {
     let left = placed.left.map_or_else(|| "-".to_owned(), |left| left.to_string());
-    writeln!(text, "{} {} {} {left} {}", placed.object, placed.identity, placed.size, placed.file)
+    let Placed { file, object, identity, size, .. } = placed;
+    writeln!(text, "{object} {identity} {size} {left} {} {}", file.name(), file.version())
         .expect("writing to a string does not fail");
 }
 
@@ -99,7 +100,7 @@ fn parse_line(line: &str) -> Option<Placed> {
         "-" => None,
         time => Some(time.parse::<Timestamp>().ok()?),
     };
-    let file: PackageFile = words.next()?.parse().ok()?;
+    let file = PackageFile::new(&words.next()?.parse().ok()?, &words.next()?.parse().ok()?).ok()?;
     words.next().is_none().then_some(Placed { file, object, identity, size, left })
 }
 
@@ -108,15 +109,15 @@ mod tests {
     use super::*;
     use crate::apk::ContentId;
     use crate::disk::layout::Store;
-    use crate::plan::publish::RepositoryState;
+    use crate::plan::publish::{Mode, RepositoryState};
 
     #[test]
     fn a_generation_comes_back_as_it_was_saved() {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::new(Store::open_or_create(&folder.path().join("store")).unwrap());
         let now: Timestamp = "2026-11-24T03:17:00Z".parse().unwrap();
-        let placed = |file: &str, left| Placed {
-            file: file.parse().unwrap(),
+        let placed = |name: &str, left| Placed {
+            file: PackageFile::new(&name.parse().unwrap(), &"1-r0".parse().unwrap()).unwrap(),
             object: ObjectId::new([1; 32]),
             identity: Identity::new([2; 20]),
             size: 3,
@@ -125,6 +126,7 @@ mod tests {
         let state = |name: &str, files: Vec<Placed>| RepositoryState {
             name: name.parse().unwrap(),
             arch: "x86_64".parse().unwrap(),
+            mode: Mode::Ours,
             inputs: "i".into(),
             content: ContentId::new([4; 32]),
             index: ObjectId::new([5; 32]),
@@ -142,9 +144,9 @@ mod tests {
             time: now,
             snapshot: "s".into(),
             repositories: vec![
-                state("v3.23/main", vec![placed("a-1-r0.apk", None), placed("b-2.apk", Some(now))]),
+                state("v3.23/main", vec![placed("a", None), placed("b-doc", Some(now))]),
                 state("v3.23/empty", vec![]),
-                state("v3.23/site", vec![placed("c-1.apk", None)]),
+                state("v3.23/site", vec![placed("c", None)]),
             ],
         };
         ledger.save_generation(&generation).unwrap();

@@ -27,6 +27,18 @@ pub struct Placed {
     pub left: Option<Timestamp>,
 }
 
+/// Whose index a repository shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Merged and signed by us.
+    Ours,
+    /// Upstream's own file.
+    Upstream,
+    /// Upstream's signed bytes with our signature in front.
+    Cosigned,
+}
+
 /// One repository and arch as published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryState {
@@ -34,6 +46,8 @@ pub struct RepositoryState {
     pub name: RepositoryName,
     /// The arch.
     pub arch: Arch,
+    /// Whose index it shows.
+    pub mode: Mode,
     /// Digest of everything that its index followed from: accepted indexes, rules, key. Equal inputs need no merge.
     pub inputs: String,
     /// SHA-256 of its APKINDEX text.
@@ -151,8 +165,7 @@ pub fn decide(
                 let before = former.and_then(|former| former.repository(&state.name, &state.arch));
                 state.files = with_lingering(std::mem::take(&mut state.files), before, linger, now);
                 match before {
-                    Some(before) if before.content == state.content && before.signers == state.signers => {
-                        // Upstream's words may have changed while the packages did not: the file stays what it is.
+                    Some(before) if is_same_index(before, &state) => {
                         state.index = before.index;
                         state.description.clone_from(&before.description);
                         state.published = before.published;
@@ -181,6 +194,13 @@ pub fn decide(
         former: former.map(|former| former.number),
         change: if same { Change::Nothing } else { Change::Something },
     }
+}
+
+/// Whether clients may keep the index file they have. Of ours only text and signers count: upstream's words for a state may
+/// change while the packages do not. Whatever carries upstream's bytes is the same only byte for byte.
+fn is_same_index(before: &RepositoryState, state: &RepositoryState) -> bool {
+    let same_text = before.content == state.content && before.signers == state.signers;
+    before.index == state.index || (state.mode == Mode::Ours && before.mode == Mode::Ours && same_text)
 }
 
 fn listed(state: &RepositoryState) -> impl Iterator<Item = (&PackageFile, &ObjectId)> {

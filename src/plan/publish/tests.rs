@@ -18,6 +18,7 @@ fn listing(content: u8, files: &[Placed]) -> Wish {
     Wish::Listing(Box::new(RepositoryState {
         name: "v3.23/main".parse().unwrap(),
         arch: "x86_64".parse().unwrap(),
+        mode: Mode::Ours,
         inputs: String::new(),
         content: ContentId::new([content; 32]),
         index: ObjectId::new([content; 32]),
