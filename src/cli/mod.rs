@@ -26,6 +26,7 @@ pub(crate) mod index;
 pub(crate) mod sign;
 pub(crate) mod verify;
 
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use bivouac::error::Class;
@@ -89,4 +90,9 @@ pub(crate) fn now() -> std::time::SystemTime {
 #[expect(clippy::disallowed_methods, reason = "the one place where the program reads its environment")]
 pub(crate) fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// As many threads as this host runs at once.
+pub(crate) fn threads() -> NonZero<usize> {
+    std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }

@@ -1,1 +1,86 @@
-//! Progress.
+//! Listens to jobs for a person: bars on a terminal, plain lines in a pipe or a journal, JSON lines with `--log json`. All of
+//! it goes to standard error; that it cannot be written there stops nothing.
+
+mod bars;
+mod journal;
+mod lines;
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use bivouac::report::{Reporter, Silent};
+
+use super::Global;
+use super::global::LogForm;
+
+/// The listener that this run's flags and its standard error ask for.
+pub(crate) fn reporter(global: &Global) -> Box<dyn Reporter> {
+    let detail = if global.verbose { Detail::EveryPackage } else { Detail::Progress };
+    match global.log {
+        Some(LogForm::Json) => Box::new(journal::Journal::new()),
+        None if global.quiet => Box::new(Silent),
+        None if io::stderr().is_terminal() => Box::new(bars::Bars::new(detail)),
+        None => Box::new(lines::Lines::new(detail)),
+    }
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Detail {
+    /// What goes on, and what goes wrong.
+    Progress,
+    /// And a line for each package.
+    EveryPackage,
+}
+
+/// A warning outside any job.
+pub(crate) fn warn(global: &Global, message: impl Display) {
+    match global.log {
+        Some(LogForm::Json) => journal::Journal::new().warning(&message.to_string()),
+        None if global.quiet => {}
+        None => line(format_args!("warning: {message}")),
+    }
+}
+
+/// One line on standard error, in one write, so that lines of several threads do not mix.
+fn line(text: impl Display) {
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// `1.6 GiB`, `214 KiB`, `512 B`: binary units, at most one decimal.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for larger in &UNITS[1..] {
+        if value < 1023.95 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        for (size, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (219_136, "214 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (1_717_986_918, "1.6 GiB"),
+            (u64::MAX, "16777216 TiB"),
+        ] {
+            assert_eq!(bytes(size), text);
+        }
+    }
+}

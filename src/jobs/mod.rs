@@ -1,1 +1,3 @@
 //! One file per job, each a paragraph: plan, perform, report.
+
+pub mod verify;

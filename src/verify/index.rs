@@ -3,7 +3,7 @@
 use super::keyring::{Keyring, Signer, Untrusted};
 use crate::apk::names::Arch;
 use crate::apk::v2::index::{self, BadIndex};
-use crate::apk::v2::sections::{self, BadSections, Limits};
+use crate::apk::v2::sections::{self, BadSections, IndexParts, Limits};
 use crate::apk::{Entry, names::PackageFile};
 use crate::error::{Class, Trouble};
 
@@ -107,9 +107,27 @@ impl Trouble for RefusedIndex {
     }
 }
 
+/// Verifies an index file that lies in no arch's folder: it is held to be for the arch that its first record names. Every
+/// key of `keyring` that is trusted for that arch counts.
+pub fn verify_loose(bytes: Vec<u8>, keyring: &Keyring, limits: &Limits) -> Result<VerifiedIndex, RefusedIndex> {
+    let parts = sections::split_index(&bytes, limits)?;
+    let named = parts.text.lines().find_map(|line| line.strip_prefix("A:")?.parse().ok());
+    let arch = named.unwrap_or_else(|| "noarch".parse().expect("it is in the alphabet of arches"));
+    verify_parts(bytes, parts, keyring, &arch)
+}
+
 /// Verifies an index file for `arch`.
 pub fn verify(bytes: Vec<u8>, keyring: &Keyring, arch: &Arch, limits: &Limits) -> Result<VerifiedIndex, RefusedIndex> {
     let parts = sections::split_index(&bytes, limits)?;
+    verify_parts(bytes, parts, keyring, arch)
+}
+
+fn verify_parts(
+    bytes: Vec<u8>,
+    parts: IndexParts,
+    keyring: &Keyring,
+    arch: &Arch,
+) -> Result<VerifiedIndex, RefusedIndex> {
     let signers = keyring.verify(arch, &bytes[parts.signed_from..], &parts.signatures)?;
     let entries = index::parse(&parts.text)?;
     drop(parts.text);

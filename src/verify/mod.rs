@@ -8,8 +8,10 @@
 
 pub mod index;
 pub mod keyring;
+pub mod loose;
 pub mod package;
 
 pub use index::{RefusedIndex, VerifiedIndex};
 pub use keyring::{Keyring, PublicKey};
+pub use loose::{LoosePackage, LooseVerifier};
 pub use package::{PackageVerifier, RefusedPackage, VerifiedPackage};

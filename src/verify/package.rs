@@ -258,6 +258,18 @@ fn examine(head: &Head, promise: &Promise) -> Result<Stage, RefusedPackage> {
     Ok(Stage::Data { identity, info, datahash, signers, data: Sha256::new(), empty: Empty::Yes })
 }
 
+/// What a complete head says, its own signature checked: the description, the datahash that the data must have, the signers.
+pub(super) fn examine_signed_head(
+    head: &Head,
+    keyring: &Keyring,
+    arch: &Arch,
+) -> Result<(PkgInfo, Datahash, Vec<Signer>), RefusedPackage> {
+    let signers = keyring.verify(arch, &head.control, &head.signatures)?;
+    let info = PkgInfo::parse(&head.pkginfo)?;
+    let datahash = info.datahash.ok_or(RefusedPackage::NoDatahash)?;
+    Ok((info, datahash, signers))
+}
+
 /// Reads only the head of a package for its index entry, as `apk index` does: `bytes` must hold at least the first two
 /// sections. The datahash is not compared.
 pub fn examine_head(head: &Head) -> Result<(Identity, PkgInfo), RefusedPackage> {

@@ -1,0 +1,116 @@
+//! Progress on a terminal: one bar for all packages (bytes, packages, speed, time left), messages above it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
+use bivouac::report::Reporter;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Detail, bytes};
+
+const BAR: &str = "{bar:24} {binary_bytes:>10} of {binary_total_bytes}  {msg}  {binary_bytes_per_sec}, {eta} left";
+
+/// Draws a bar.
+pub(super) struct Bars {
+    detail: Detail,
+    bar: ProgressBar,
+    packages: AtomicU64,
+    of_packages: AtomicU64,
+}
+
+impl Bars {
+    pub(super) fn new(detail: Detail) -> Bars {
+        let bar = ProgressBar::new(0);
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("this template is fixed and right"));
+        Bars { detail, bar, packages: AtomicU64::new(0), of_packages: AtomicU64::new(0) }
+    }
+
+    fn say(&self, text: std::fmt::Arguments<'_>) {
+        self.bar.suspend(|| super::line(text));
+    }
+
+    fn show_packages(&self) {
+        let (done, of) = (self.packages.load(Ordering::Relaxed), self.of_packages.load(Ordering::Relaxed));
+        self.bar.set_message(format!("{done}/{of} packages"));
+    }
+}
+
+impl Reporter for Bars {
+    fn index_requested(&self, source: &SourceName, path: &str, arch: &Arch) {
+        self.bar.set_message(format!("asking {source} for {path}/{arch}"));
+        self.bar.tick();
+    }
+
+    fn index_unchanged(&self, source: &SourceName, path: &str, arch: &Arch) {
+        if self.detail == Detail::EveryPackage {
+            self.say(format_args!("{source} {path}/{arch}: unchanged"));
+        }
+    }
+
+    fn index_verified(&self, source: &SourceName, path: &str, arch: &Arch, packages: u64) {
+        self.say(format_args!("{source} {path}/{arch}: verified, {packages} packages"));
+    }
+
+    fn index_failed(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
+        self.say(format_args!("warning: {source} {path}/{arch}: {reason}"));
+    }
+
+    fn fetch_planned(&self, packages: u64, size: u64) {
+        if packages == 0 {
+            return;
+        }
+        self.say(format_args!("fetching {packages} packages, {}", bytes(size)));
+        self.of_packages.fetch_add(packages, Ordering::Relaxed);
+        self.bar.set_style(
+            ProgressStyle::with_template(BAR).expect("this template is fixed and right").progress_chars("=> "),
+        );
+        self.bar.reset_eta();
+        self.bar.inc_length(size);
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+        self.show_packages();
+    }
+
+    fn bytes_fetched(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+
+    fn package_stored(&self, file: &PackageFile) {
+        if self.detail == Detail::EveryPackage {
+            self.say(format_args!("{file}"));
+        }
+        self.packages.fetch_add(1, Ordering::Relaxed);
+        self.show_packages();
+    }
+
+    fn package_failed(&self, file: &PackageFile, reason: &str) {
+        self.say(format_args!("warning: {file}: {reason}"));
+    }
+
+    fn retrying(&self, what: &str, reason: &str, attempt: u32, wait_ms: u64) {
+        self.say(format_args!("retry: {what}: {reason}; attempt {attempt} follows in {wait_ms} ms"));
+    }
+
+    fn fetch_done(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn repository_signed(&self, name: &RepositoryName, arch: &Arch, packages: u64) {
+        self.say(format_args!("{name}/{arch}: signed, {packages} packages"));
+    }
+
+    fn generation_live(&self, number: u64) {
+        self.say(format_args!("generation {number} is live"));
+    }
+
+    fn warning(&self, message: &str) {
+        self.say(format_args!("warning: {message}"));
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // A run that ended early leaves no half bar behind.
+        self.bar.finish_and_clear();
+    }
+}
