@@ -1,6 +1,12 @@
-//! `bivouac config`.
+//! `bivouac config`, and how every command finds its configuration.
 
-use super::{Failure, Global, Outcome};
+use std::path::{Path, PathBuf};
+
+use bivouac::config::{self, Config};
+use serde::Serialize;
+
+use super::global::Output;
+use super::{Failure, Global, Outcome, environment, out};
 
 /// Arguments of `config`.
 #[derive(clap::Args, Debug)]
@@ -18,6 +24,40 @@ pub(crate) enum Action {
     Show,
 }
 
-pub(crate) fn run(_global: &Global, _args: Args) -> Result<Outcome, Failure> {
-    Err(Failure::not_supported_yet("`config`"))
+/// The configuration's file: named by flag or environment, else in one of the usual places.
+pub(crate) fn find(global: &Global) -> Result<PathBuf, Failure> {
+    // clap has read $BIVOUAC_CONFIG into the flag already, below what the command line says.
+    Ok(config::find(global.config.as_deref(), None, Path::new("."))?)
+}
+
+/// The configuration, resolved.
+pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
+    let credentials = environment("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Ok(Config::load(&find(global)?, credentials.as_deref())?)
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: &'a Path,
+    sources: usize,
+    repositories: usize,
+}
+
+pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    let config = load(global)?;
+    match (args.action, global.output()) {
+        (Action::Show, Output::Json) => out::json(&config)?,
+        (Action::Show, Output::Text) => out::text(config.to_toml())?,
+        (Action::Check, output) => {
+            let (sources, repositories) = (config.sources.len(), config.repositories.len());
+            match output {
+                Output::Json => out::json(&Checked { file: &config.file, sources, repositories })?,
+                Output::Text => out::line(format_args!(
+                    "{}: no mistakes; sources: {sources}, repositories: {repositories}",
+                    config.file.display()
+                ))?,
+            }
+        }
+    }
+    Ok(Outcome::Done)
 }

@@ -127,7 +127,7 @@ impl Failure {
             while let Some(cause) = next {
                 let text = cause.to_string();
                 if text != told.message && told.causes.last() != Some(&text) {
-                    told.causes.push(text);
+                    told.causes.extend(text.lines().map(str::to_owned));
                 }
                 next = cause.source();
             }

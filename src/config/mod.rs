@@ -9,6 +9,7 @@
 //! paths. No key of the file is ignored: what a later version will understand is refused as "not supported yet". Nothing
 //! here opens a key, a keyring or a package; only [`find`] and [`Config::load`] touch the disk, and both only read.
 
+mod print;
 mod problem;
 mod redacted;
 mod resolve;

@@ -594,3 +594,35 @@ fn the_serialised_form_shows_no_password() {
     assert!(json.contains("https://ops:****@dl-cdn"), "{json}");
     assert!(!json.contains("s3cret") && !format!("{config:?}").contains("s3cret"));
 }
+
+#[test]
+fn what_is_shown_is_a_configuration_of_the_same_meaning() {
+    let odd = r#"store = "s\"t\\o\u007fre"
+public = "pub lic"
+[sources.by-arch]
+url = ["http://h/a", "http://h/b"]
+seed = ["old"]
+connections = 3
+timeout = "2m"
+keyring = { x86_64 = ["a.pub"], aarch64 = ["b.pub", "c"] }
+[sources."d.ot"]
+directory = "d"
+unsigned = "accept"
+[signing]
+key = "k"
+digest = "sha1"
+[[repositories]]
+name = "all"
+from = ["d.ot", "by-arch:{branch}"]
+for = { branch = ["main"] }
+arches = ["x86_64"]
+packages = ["nginx", "@world", "lib*"]
+dependencies = false
+exclude = ["*-dbg"]
+"#;
+    for text in [&format!("{RIGHT}{BRANCHES}"), odd] {
+        let config = parse(text).unwrap();
+        let shown = config.to_toml();
+        assert_eq!(parse(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}")), config, "{shown}");
+    }
+}

@@ -1,0 +1,106 @@
+//! Resolved → TOML: what `config show` prints. It is a configuration again, with the same meaning: rows of `for` written
+//! out, paths absolute, defaults filled in, passwords hidden.
+
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{Config, Dependencies, Digest, IndexMode, KeyringChoice, Repository, Source, SourceKind, Unsigned};
+
+impl Config {
+    /// The resolved configuration as TOML.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        self.print(&mut out).expect("a string takes all that is written to it");
+        out
+    }
+
+    fn print(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "store = {}", path(&self.store))?;
+        writeln!(out, "public = {}", path(&self.public))?;
+        if let Some(signing) = &self.signing {
+            let digest = match signing.digest {
+                Digest::Sha256 => "sha256",
+                Digest::Sha256AndSha1 => "sha1",
+            };
+            writeln!(out, "\n[signing]\nkey = {}\ndigest = {}", path(&signing.key), quoted(digest))?;
+        }
+        for source in self.sources.values() {
+            print_source(out, source)?;
+        }
+        for repository in &self.repositories {
+            print_repository(out, repository)?;
+        }
+        writeln!(out, "\n[publish]\nlinger = \"{}s\"", self.publish.linger.as_secs())
+    }
+}
+
+fn print_source(out: &mut String, source: &Source) -> fmt::Result {
+    writeln!(out, "\n[sources.{}]", quoted(source.name.as_str()))?;
+    match &source.kind {
+        SourceKind::Url { urls, connections, timeout, seed } => {
+            writeln!(out, "url = {}", list(urls.iter().map(|url| url.to_string())))?;
+            writeln!(out, "connections = {connections}\ntimeout = \"{}s\"", timeout.as_secs())?;
+            if !seed.is_empty() {
+                writeln!(out, "seed = {}", paths(seed))?;
+            }
+        }
+        SourceKind::Directory { path: folder, unsigned } => {
+            let unsigned = match unsigned {
+                Unsigned::Refuse => "refuse",
+                Unsigned::Accept => "accept",
+            };
+            writeln!(out, "directory = {}\nunsigned = {}", path(folder), quoted(unsigned))?;
+        }
+    }
+    match &source.keyring {
+        KeyringChoice::Official => writeln!(out, "keyring = \"alpine\""),
+        KeyringChoice::Files(files) if files.is_empty() => Ok(()),
+        KeyringChoice::Files(files) => writeln!(out, "keyring = {}", paths(files)),
+        KeyringChoice::ByArch(by_arch) => {
+            let by_arch: Vec<_> = by_arch.iter().map(|(arch, files)| format!("{arch} = {}", paths(files))).collect();
+            writeln!(out, "keyring = {{ {} }}", by_arch.join(", "))
+        }
+    }
+}
+
+fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
+    writeln!(out, "\n[[repositories]]\nname = {}", quoted(repository.name.as_str()))?;
+    let from = repository.from.iter().map(|from| match &from.path[..] {
+        "" => from.source.to_string(),
+        path => format!("{}:{path}", from.source),
+    });
+    writeln!(out, "from = {}", list(from))?;
+    writeln!(out, "arches = {}", list(repository.arches.iter().map(|arch| arch.to_string())))?;
+    let index = match repository.index {
+        IndexMode::Ours => "ours",
+        IndexMode::Upstream => "upstream",
+        IndexMode::Cosigned => "cosigned",
+    };
+    writeln!(out, "index = {}", quoted(index))?;
+    if let Some(packages) = &repository.packages {
+        let dependencies = repository.dependencies == Dependencies::Follow;
+        writeln!(out, "packages = {}\ndependencies = {dependencies}", list(packages.iter().cloned()))?;
+    }
+    if !repository.exclude.is_empty() {
+        writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;
+    }
+    Ok(())
+}
+
+/// A TOML basic string. JSON's escapes are a subset of TOML's; DEL, which only JSON leaves bare, is escaped here.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn list(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<_> = texts.map(|text| quoted(&text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    list(paths.iter().map(|path| path.to_string_lossy().into_owned()))
+}

@@ -1,0 +1,208 @@
+//! Our signing key and the keys we trust: make, list, export.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rsa::rand_core::TryCryptoRng;
+use serde::Serialize;
+
+use super::keyring;
+use crate::apk::names::BadName;
+use crate::apk::{KeyName, SourceName};
+use crate::config::{Config, KeyringChoice};
+use crate::error::{Class, Trouble};
+use crate::sign::key_file::{self, PrivateKey};
+
+pub use crate::sign::key_file::ModulusBits;
+
+/// Why a job on keys failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Our own key.
+    #[error(transparent)]
+    Key(#[from] key_file::Error),
+    /// The keys that a source trusts.
+    #[error("keyring of source \"{source_name}\" is not usable")]
+    Keyring {
+        /// Which source.
+        source_name: SourceName,
+        /// Why.
+        #[source]
+        source: keyring::Error,
+    },
+    /// A new key's name.
+    #[error("no key can have this name")]
+    Name(#[source] BadName),
+    /// There is no key to export.
+    #[error("{} names no signing key", .config.display())]
+    NoSigning {
+        /// The configuration.
+        config: PathBuf,
+    },
+}
+
+impl Trouble for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::Key(error) => error.class(),
+            Error::Keyring { source, .. } => source.class(),
+            Error::Name(_) | Error::NoSigning { .. } => Class::Usage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Key(error) => error.code(),
+            Error::Keyring { source, .. } => source.code(),
+            Error::Name(_) => "key-name",
+            Error::NoSigning { .. } => "no-signing-key",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Key(error) => error.hint(),
+            Error::Keyring { source, .. } => source.hint(),
+            Error::Name(_) => None,
+            Error::NoSigning { .. } => Some("`bivouac key new` makes one; name it under [signing] as key".into()),
+        }
+    }
+}
+
+/// A signing key and its two files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnKey {
+    /// The public half's file name.
+    pub name: KeyName,
+    /// The modulus's bits.
+    pub bits: usize,
+    /// SHA-256 of the public half's DER, hex.
+    pub fingerprint: String,
+    /// The private half.
+    pub private: PathBuf,
+}
+
+impl OwnKey {
+    fn of(key: &PrivateKey, private: PathBuf) -> Self {
+        OwnKey { name: key.key_name().clone(), bits: key.bits(), fingerprint: key.fingerprint(), private }
+    }
+}
+
+/// A key whose signatures are trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TrustedKey {
+    /// For which source.
+    pub source: SourceName,
+    /// The public key's file name.
+    pub name: KeyName,
+    /// SHA-256 of its DER, hex.
+    pub fingerprint: String,
+    /// Whether it is one of Alpine's built-in keys.
+    pub built_in: bool,
+}
+
+/// Every key that a configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyList {
+    /// What we sign with.
+    pub signing: Option<OwnKey>,
+    /// What is trusted, by source.
+    pub trusted: Vec<TrustedKey>,
+}
+
+/// The public half of our key, for clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublicHalf {
+    /// Its file name in `/etc/apk/keys`.
+    pub name: KeyName,
+    /// SHA-256 of its DER, hex.
+    pub fingerprint: String,
+    /// The file's content.
+    pub pem: String,
+}
+
+/// Makes a key and writes both halves into `folder`. `name` is the private half's file name; `.rsa` is added where it is
+/// missing.
+pub fn make(folder: &Path, name: &str, bits: ModulusBits, rng: &mut impl TryCryptoRng) -> Result<OwnKey, Error> {
+    let stem = name.strip_suffix(".rsa").unwrap_or(name);
+    let public = format!("{stem}.rsa.pub").parse().map_err(Error::Name)?;
+    let key = PrivateKey::generate(bits, public, rng)?;
+    let private = key.store(folder)?;
+    Ok(OwnKey::of(&key, private))
+}
+
+/// The name that a new key has unless another is asked for: `user@host-` and the time in hex, as abuild-keygen does.
+/// Characters that a key's name cannot have are left out.
+pub fn usual_name(user: &str, host: &str, now: SystemTime) -> String {
+    let part = |text: &str, otherwise: &str| {
+        let kept = |letter: &char| letter.is_ascii_alphanumeric() || "._+-".contains(*letter);
+        let clean: String = text.chars().filter(kept).take(64).collect();
+        let clean = clean.trim_start_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        if clean.is_empty() { otherwise.to_owned() } else { clean.to_owned() }
+    };
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("{}@{}-{seconds:08x}", part(user, "bivouac"), part(host, "localhost"))
+}
+
+/// Every key that the configuration signs with and trusts.
+pub fn list(config: &Config) -> Result<KeyList, Error> {
+    let signing = match &config.signing {
+        None => None,
+        Some(signing) => Some(OwnKey::of(&PrivateKey::load(&signing.key)?, signing.key.clone())),
+    };
+    let mut trusted = Vec::new();
+    for (name, source) in &config.sources {
+        let keyring = keyring::load(&source.keyring)
+            .map_err(|error| Error::Keyring { source_name: name.clone(), source: error })?;
+        trusted.extend(keyring.keys().map(|key| TrustedKey {
+            source: name.clone(),
+            name: key.name().clone(),
+            fingerprint: key.fingerprint().to_string(),
+            built_in: source.keyring == KeyringChoice::Official,
+        }));
+    }
+    Ok(KeyList { signing, trusted })
+}
+
+/// The public half of the key that the configuration signs with, made from the private one: no second file is trusted to be
+/// its match.
+pub fn export(config: &Config) -> Result<PublicHalf, Error> {
+    let signing = config.signing.as_ref().ok_or_else(|| Error::NoSigning { config: config.file.clone() })?;
+    let key = PrivateKey::load(&signing.key)?;
+    Ok(PublicHalf { name: key.key_name().clone(), fingerprint: key.fingerprint(), pem: key.public_pem() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn usual_names_are_names_of_keys() {
+        let now = UNIX_EPOCH + Duration::from_secs(0x6743_a0c1);
+        for (user, host, expected) in [
+            ("ops", "build.example.org", "ops@build.example.org-6743a0c1"),
+            ("", "", "bivouac@localhost-6743a0c1"),
+            ("-x y/z", "../h\n", "xyz@h-6743a0c1"),
+            ("jürgen", "ö", "jrgen@localhost-6743a0c1"),
+        ] {
+            let name = usual_name(user, host, now);
+            assert_eq!(name, expected);
+            assert!(format!("{name}.rsa.pub").parse::<KeyName>().is_ok(), "{name}");
+        }
+        let long = usual_name(&"u".repeat(1000), &"h".repeat(1000), now);
+        assert!(format!("{long}.rsa.pub").parse::<KeyName>().is_ok(), "{long}");
+    }
+
+    #[test]
+    fn a_hostile_name_makes_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["", "../x", "a/b", ".hidden", "a b"] {
+            // "" becomes ".rsa.pub", which is hidden.
+            let error = make(folder.path(), name, ModulusBits::Rsa2048, &mut getrandom::SysRng).unwrap_err();
+            assert_eq!((error.code(), error.class()), ("key-name", Class::Usage), "{name:?}");
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+}
