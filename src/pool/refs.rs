@@ -69,7 +69,7 @@ impl Refs {
     }
 
     /// The object with this identity and size that is there, by `path_of`. Looks at the disk at most once per object: 5,000
-    /// lookups are 5,000 stats of warm inodes, some 10 ms, where listing the pool would cost with all it ever held.
+    /// lookups are 5,000 stats of warm inodes, about 20 ms, where listing the pool would cost with all it ever held.
     pub(super) fn find(
         &mut self,
         identity: Identity,
