@@ -8,6 +8,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod configuration;
 mod tools;
 
 // Shared with the tests of the real clients, each using what it needs.
