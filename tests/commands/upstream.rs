@@ -112,6 +112,11 @@ impl Upstream {
         upstream
     }
 
+    /// From now on serves what lies below another folder.
+    pub(crate) fn change_folder(&self, folder: PathBuf) {
+        self.files.state().folder = Some(folder);
+    }
+
     fn listen(files: Files, address: SocketAddr) -> Upstream {
         let listener = TcpListener::bind(address).expect("a free loopback port");
         let address = listener.local_addr().unwrap();
