@@ -1,6 +1,30 @@
-//! One file per job, each a paragraph: plan, perform, report.
+//! One file per job, each a paragraph: plan, perform, report. Only here several stages are seen at work, and only here (and
+//! in the command line) the configuration: a stage takes plain arguments.
+//!
+//! - [`sync`]: fetch → verify → pool → snapshot → merge → sign → publish.
+//! - [`status`], [`history`]: what is in force and what was published.
+//! - [`check`]: is everything what we left there?
+//! - [`client`]: what a client needs.
+//! - [`verify`]: loose files, no configuration needed.
+//! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
+//! - [`demo`]: a small upstream to try all of it on.
+//!
+//! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
+//! because what they look at never changes under its name.
 
-pub mod verify;
-pub mod init;
-pub mod keyring;
+pub mod check;
+pub mod client;
+pub mod demo;
+mod error;
+pub mod history;
+mod mirror;
 pub mod keys;
+pub mod keyring;
+pub mod init;
+pub mod status;
+pub mod sync;
+mod selection;
+pub mod verify;
+
+pub use error::Error;
+pub use mirror::Mirror;

@@ -1,10 +1,11 @@
 //! Accepted indexes and snapshots.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Ledger};
 use crate::disk::durable;
-use crate::disk::layout::StateName;
+use crate::disk::layout::{BadStateName, StateName};
+use crate::snapshot::accepted::Record;
 use crate::snapshot::{AcceptedIndex, Snapshot};
 
 impl Ledger {
@@ -36,15 +37,21 @@ impl Ledger {
         save_json(&self.store.snapshot_file(&id), snapshot)
     }
 
+    fn accepted_at(&self, id: &str) -> Result<PathBuf, Error> {
+        let named: Result<StateName, BadStateName> = id.parse();
+        named
+            .map(|id| self.store.accepted(&id))
+            .map_err(|cause| Error::Unreadable { path: self.store.accepted_folder(), cause: Box::new(cause) })
+    }
+
+    /// The record of an accepted index without its bytes.
+    pub fn accepted_record(&self, id: &str) -> Result<Record, Error> {
+        load_json(&self.accepted_at(id)?.join("accepted.json"))
+    }
+
     /// Loads an accepted index and compares its file with the digest that was recorded.
     pub fn accepted(&self, id: &str) -> Result<AcceptedIndex, Error> {
-        let folder = match id.parse() {
-            Ok(id) => self.store.accepted(&id),
-            Err(cause) => {
-                let path = self.store.accepted_folder();
-                return Err(Error::Unreadable { path, cause: Box::<StateNameError>::new(cause) });
-            }
-        };
+        let folder = self.accepted_at(id)?;
         let record = load_json(&folder.join("accepted.json"))?;
         let bytes = load(&folder.join("APKINDEX.tar.gz"))?;
         let objects = load(&folder.join("objects"))?;
@@ -71,8 +78,6 @@ impl Ledger {
         Ok(id)
     }
 }
-
-type StateNameError = crate::disk::layout::BadStateName;
 
 pub(super) fn load(path: &Path) -> Result<Vec<u8>, Error> {
     durable::read_if_present(path)?.ok_or_else(|| Error::Missing(path.to_owned()))

@@ -8,7 +8,6 @@ use super::Signer;
 use super::key_file::Error;
 use crate::apk::names::KeyName;
 use crate::apk::v2::index::{self, MAX_DESCRIPTION};
-use crate::apk::v2::sections::{self, BadSections, Limits};
 use crate::apk::v2::signature::{Algorithm, Signature, print_name};
 use crate::apk::v2::tarball;
 use crate::merge::MergedIndex;
@@ -80,29 +79,17 @@ pub fn sign_merged(
     sign_member(&index::member(description, &merged.text, 0), &[], signer, digests)
 }
 
-/// Puts our signatures in front of an index file that others signed, its signed bytes untouched. Of theirs those by a key
-/// in `vouched` are kept (whoever accepted the file checked them); a client that met another one first would stop there.
+/// Puts our signatures in front of the signed bytes of an index file that others signed. Of theirs those by a key in
+/// `vouched` are kept (whoever accepted the file checked them); a client that met another one first would stop there.
 pub fn cosign(
-    file: &[u8],
+    signed: &[u8],
+    theirs: Vec<Signature>,
     vouched: &[KeyName],
     signer: &dyn Signer,
     digests: Digests,
-) -> Result<SignedIndex, CosignError> {
-    let parts = sections::split_index(file, &Limits::default())?;
-    let kept: Vec<Signature> =
-        parts.signatures.into_iter().filter(|signature| vouched.contains(&signature.key)).collect();
-    Ok(sign_member(&file[parts.signed_from..], &kept, signer, digests)?)
-}
-
-/// Why a file could not be signed beside its own signers.
-#[derive(Debug, thiserror::Error)]
-pub enum CosignError {
-    /// It is no index.
-    #[error("it is no index file")]
-    Sections(#[from] BadSections),
-    /// No signature came.
-    #[error(transparent)]
-    Sign(#[from] Error),
+) -> Result<SignedIndex, Error> {
+    let kept: Vec<Signature> = theirs.into_iter().filter(|signature| vouched.contains(&signature.key)).collect();
+    sign_member(signed, &kept, signer, digests)
 }
 
 /// Signs an index member (or any bytes that are to follow a signature member) with `kept` behind our own signatures.

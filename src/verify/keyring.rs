@@ -162,7 +162,7 @@ impl Scope {
     fn covers(&self, arch: &Arch) -> bool {
         match self {
             Scope::All => true,
-            Scope::Arches(arches) => arches.contains(arch),
+            Scope::Arches(arches) => arch.is_noarch() || arches.contains(arch),
         }
     }
 }
@@ -211,7 +211,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// The key of this file name, if it is trusted for `arch`.
+    /// The key of this file name, if it is trusted for `arch`; `noarch` (a package's only) is covered by every key.
     pub fn find(&self, name: &KeyName, arch: &Arch) -> Option<&PublicKey> {
         self.keys.iter().find(|(key, scope)| key.name == *name && scope.covers(arch)).map(|(key, _)| key)
     }

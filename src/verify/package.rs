@@ -21,8 +21,9 @@ use crate::error::{Class, Trouble};
 pub enum Promise {
     /// An entry of a verified index.
     Entry(Entry),
-    /// The package's own signature by a key that is trusted for this arch.
-    Signature(Arc<Keyring>, Arch),
+    /// The package's own signature by a key that is trusted for this arch; without one, for the arch that the package says
+    /// (for `noarch`, for any).
+    Signature(Arc<Keyring>, Option<Arch>),
     /// Nothing but itself: the operator takes this source's packages as they are.
     AsItIs,
 }
@@ -239,14 +240,15 @@ impl PackageVerifier {
 fn examine(head: &Head, promise: &Promise) -> Result<Stage, RefusedPackage> {
     let identity = Identity::new(Sha1::digest(&head.control).into());
     let mut signers = Vec::new();
-    match promise {
-        Promise::Entry(entry) if *entry.identity() != identity => {
-            return Err(RefusedPackage::Identity { promised: *entry.identity(), found: identity });
-        }
-        Promise::Entry(_) | Promise::AsItIs => {}
-        Promise::Signature(keyring, arch) => signers = keyring.verify(arch, &head.control, &head.signatures)?,
+    if let Promise::Entry(entry) = promise
+        && *entry.identity() != identity
+    {
+        return Err(RefusedPackage::Identity { promised: *entry.identity(), found: identity });
     }
     let info = Box::new(PkgInfo::parse(&head.pkginfo)?);
+    if let Promise::Signature(keyring, arch) = promise {
+        signers = keyring.verify(arch.as_ref().unwrap_or(&info.arch), &head.control, &head.signatures)?;
+    }
     // 4. Clients do not compare names, so an index can rename a package at will; here it cannot.
     if let Promise::Entry(entry) = promise
         && (info.name != *entry.name() || info.version != *entry.version())

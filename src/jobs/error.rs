@@ -1,0 +1,132 @@
+//! The stages' errors, joined: what ends a whole job. What concerns one index of a source ends up in its report instead.
+
+use std::path::PathBuf;
+
+use super::keyring;
+use crate::apk::names::{RepositoryName, SourceName};
+use crate::disk::{durable, layout, lock};
+use crate::error::{Class, Trouble};
+use crate::{ledger, pool, publish, sign, sources};
+
+/// Why a job ended before its work was done. The former state is in force.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store, or the public link's place, is not ours.
+    #[error(transparent)]
+    Layout(#[from] layout::Error),
+    /// Another run holds the lock.
+    #[error(transparent)]
+    Lock(#[from] lock::Error),
+    /// A record of ours.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// A package could not be taken in.
+    #[error(transparent)]
+    Pool(#[from] pool::Error),
+    /// No tree was made.
+    #[error(transparent)]
+    Publish(#[from] publish::Error),
+    /// A source could not be set up, or this host could not keep what it sent.
+    #[error(transparent)]
+    Source(#[from] sources::Error),
+    /// No signature came.
+    #[error(transparent)]
+    Sign(#[from] sign::key_file::Error),
+    /// The disk said no.
+    #[error(transparent)]
+    Disk(#[from] durable::Error),
+    /// Public keys that the configuration names.
+    #[error("the keyring of source \"{of}\" cannot be read")]
+    Keyring {
+        /// The source.
+        of: SourceName,
+        /// Why.
+        #[source]
+        cause: keyring::Error,
+    },
+    /// A list of packages that the configuration names.
+    #[error("repository \"{of}\": its list {} of packages cannot be used", path.display())]
+    List {
+        /// The repository.
+        of: RepositoryName,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A selector that is none.
+    #[error("repository \"{of}\": a selector of packages cannot be used")]
+    Selector {
+        /// The repository.
+        of: RepositoryName,
+        /// Why.
+        #[source]
+        cause: crate::select::filter::BadSelector,
+    },
+    /// The command line names what is not configured.
+    #[error("no repository is named \"{name}\"")]
+    NoSuchRepository {
+        /// The name as typed.
+        name: RepositoryName,
+        /// The nearest one that is.
+        nearest: Option<String>,
+    },
+    /// A part of this program ended before its time. A bug.
+    #[error("a part of the program ended unexpectedly")]
+    Crashed(#[source] tokio::task::JoinError),
+}
+
+impl Trouble for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::Layout(error) => error.class(),
+            Error::Lock(error) => error.class(),
+            Error::Ledger(error) => error.class(),
+            Error::Pool(error) => error.class(),
+            Error::Publish(error) => error.class(),
+            Error::Source(error) => error.class(),
+            Error::Sign(error) => error.class(),
+            Error::Disk(error) => error.class(),
+            Error::Keyring { cause, .. } => cause.class(),
+            Error::List { .. } | Error::Selector { .. } | Error::NoSuchRepository { .. } => Class::Usage,
+            Error::Crashed(_) => Class::Host,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Layout(error) => error.code(),
+            Error::Lock(error) => error.code(),
+            Error::Ledger(error) => error.code(),
+            Error::Pool(error) => error.code(),
+            Error::Publish(error) => error.code(),
+            Error::Source(error) => error.code(),
+            Error::Sign(error) => error.code(),
+            Error::Disk(error) => error.code(),
+            Error::Keyring { cause, .. } => cause.code(),
+            Error::List { .. } => "bad-list",
+            Error::Selector { .. } => "bad-selector",
+            Error::NoSuchRepository { .. } => "no-such-repository",
+            Error::Crashed(_) => "bug",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Layout(error) => error.hint(),
+            Error::Lock(error) => error.hint(),
+            Error::Ledger(error) => error.hint(),
+            Error::Pool(error) => error.hint(),
+            Error::Publish(error) => error.hint(),
+            Error::Source(error) => error.hint(),
+            Error::Sign(error) => error.hint(),
+            Error::Disk(error) => error.hint(),
+            Error::NoSuchRepository { nearest, .. } => {
+                nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
+            }
+            Error::Keyring { cause, .. } => cause.hint(),
+            Error::List { .. } | Error::Selector { .. } | Error::Crashed(_) => None,
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Every index is asked for once, conditionally; what came is verified.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::{Accepted, Error, Mirror, Setback, gather, keys_of};
+use crate::apk::v2::sections::Limits;
+use crate::apk::{Entry, ObjectId};
+use crate::config::{Repository, Source, SourceKind};
+use crate::jobs::keyring;
+use crate::ledger::State;
+use crate::report::Reporter;
+use crate::snapshot::{IndexKey, Snapshot};
+use crate::sources::http::{Http, HttpSettings, IndexReply, IndexRequest, Validators};
+use crate::sources::seed::Seed;
+use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
+
+/// A source as this run uses it.
+pub(super) struct Upstream {
+    pub(super) http: Http,
+    pub(super) seed: Seed,
+    /// Requests under way at once.
+    pub(super) connections: usize,
+}
+
+/// What was found out about the indexes.
+pub(super) struct Asked {
+    pub(super) indexes: Vec<Index>,
+    pub(super) upstreams: BTreeMap<crate::apk::SourceName, Arc<Upstream>>,
+    pub(super) keyrings: BTreeMap<crate::apk::SourceName, Arc<Keyring>>,
+    pub(super) state: State,
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+/// One index of a source in this run.
+pub(super) struct Index {
+    pub(super) key: IndexKey,
+    /// The id of its accepted state, if there is one.
+    pub(super) accepted_id: Option<String>,
+    /// Its accepted state, once loaded.
+    pub(super) in_force: Option<Accepted>,
+    /// What may take its place.
+    pub(super) candidate: Option<Candidate>,
+    /// Where the accepted state came from, if this run accepted it.
+    pub(super) accepted_from: Option<Origin>,
+    /// What went wrong with it in this run.
+    pub(super) setback: Option<Setback>,
+    /// Single packages that were refused or did not come: file, reason, code.
+    pub(super) refused: Vec<super::Refused>,
+}
+
+/// A verified index that may become the accepted one.
+pub(super) enum Candidate {
+    Signed(Fetched),
+    Gathered(gather::Gathered),
+}
+
+/// Which URL gave an index, and with which words it is asked for again.
+pub(super) struct Origin {
+    pub(super) digest: ObjectId,
+    pub(super) url: String,
+    pub(super) validators: Validators,
+}
+
+/// A source's own index, verified.
+pub(super) struct Fetched {
+    pub(super) index: VerifiedIndex,
+    pub(super) digest: ObjectId,
+    pub(super) url: String,
+    pub(super) validators: Validators,
+}
+
+impl Index {
+    /// The entries that this run works with: the candidate's, else the accepted ones.
+    pub(super) fn entries(&self) -> Option<&[Entry]> {
+        match (&self.candidate, &self.in_force) {
+            (Some(Candidate::Signed(fetched)), _) => Some(fetched.index.entries()),
+            (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index.entries()),
+            (None, Some(accepted)) => Some(accepted.entries()),
+            (None, None) => None,
+        }
+    }
+
+    /// Makes the candidate, or else the accepted state with the objects that are there now, the state in force.
+    pub(super) fn accept(
+        &mut self,
+        object_of: impl Fn(&Entry) -> Option<ObjectId>,
+        now: Timestamp,
+    ) -> Option<&Accepted> {
+        self.in_force = match (self.candidate.take(), self.in_force.take()) {
+            (Some(Candidate::Signed(fetched)), _) => {
+                let Fetched { index, digest, url, validators } = fetched;
+                self.accepted_from = Some(Origin { digest, url, validators });
+                Some(Accepted::signed(self.key.clone(), index, object_of, now))
+            }
+            (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index),
+            (None, Some(accepted)) => Some(accepted.with_objects(object_of)),
+            (None, None) => None,
+        };
+        self.in_force.as_ref()
+    }
+
+    /// Loads the accepted state, where there is one and it is not loaded yet.
+    pub(super) fn load(&mut self, mirror: &Mirror<'_>) -> Result<(), Error> {
+        if self.in_force.is_none()
+            && let Some(id) = &self.accepted_id
+        {
+            self.in_force = Some(mirror.ledger.accepted(id)?);
+        }
+        Ok(())
+    }
+}
+
+fn load_keyring(source: &Source) -> Result<Keyring, Error> {
+    keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })
+}
+
+/// Asks for every index of `repositories`.
+pub(super) async fn ask(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Asked, Error> {
+    let mut asked = Asked {
+        indexes: Vec::new(),
+        upstreams: BTreeMap::new(),
+        keyrings: BTreeMap::new(),
+        state: mirror.ledger.state()?,
+        snapshot: mirror.ledger.latest_snapshot()?,
+    };
+    let keys = keys_of(repositories);
+    for key in &keys {
+        let source = &mirror.config.sources[&key.source];
+        if !asked.keyrings.contains_key(&key.source) {
+            asked.keyrings.insert(key.source.clone(), Arc::new(load_keyring(source)?));
+            if let SourceKind::Url { urls, connections, timeout, seed } = &source.kind {
+                let mut settings = HttpSettings::new(urls.iter().map(|url| url.reveal().clone()).collect());
+                settings.connections = *connections;
+                settings.timeout = *timeout;
+                let (seed, missing) = Seed::open(seed.iter().cloned());
+                for finding in missing {
+                    reporter.warning(&format!("{}: {}", finding.subject, finding.message));
+                }
+                let upstream = Upstream { http: Http::new(settings)?, seed, connections: *connections };
+                asked.upstreams.insert(key.source.clone(), Arc::new(upstream));
+            }
+        }
+        let accepted_id = asked.snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key)).map(str::to_owned);
+        asked.indexes.push(Index {
+            key: key.clone(),
+            accepted_id,
+            in_force: None,
+            candidate: None,
+            accepted_from: None,
+            setback: None,
+            refused: Vec::new(),
+        });
+    }
+    ask_upstreams(mirror, &mut asked, now, reporter).await?;
+    gather::gather(mirror, &mut asked, now, reporter)?;
+    Ok(asked)
+}
+
+async fn ask_upstreams(
+    mirror: &Mirror<'_>,
+    asked: &mut Asked,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Error> {
+    let places: Vec<usize> =
+        (0..asked.indexes.len()).filter(|at| asked.upstreams.contains_key(&asked.indexes[*at].key.source)).collect();
+    let mut known_digests = BTreeMap::new();
+    for at in &places {
+        if let Some(id) = &asked.indexes[*at].accepted_id {
+            known_digests.insert(*at, mirror.ledger.accepted_record(id)?.index);
+        }
+    }
+    // Indexes are few, and each source bounds its own requests.
+    let answers: Vec<(usize, Answer)> = stream::iter(places)
+        .map(|at| {
+            let (asked, known_digests) = (&*asked, &known_digests);
+            async move { (at, ask_one(asked, at, known_digests.get(&at).copied(), reporter).await) }
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    for (at, answer) in answers {
+        let index = &mut asked.indexes[at];
+        let state = asked.state.entry(&index.key);
+        match answer {
+            Answer::Unchanged { url, validators } => {
+                state.confirmed = Some(now);
+                state.last_error = None;
+                if let (Some(url), Some(validators)) = (url, validators) {
+                    state.validators.insert(url, validators);
+                }
+                reporter.index_unchanged(&index.key.source, &index.key.path, &index.key.arch);
+            }
+            Answer::New(fetched) => {
+                let packages = fetched.index.entries().len() as u64;
+                reporter.index_verified(&index.key.source, &index.key.path, &index.key.arch, packages);
+                index.candidate = Some(Candidate::Signed(fetched));
+            }
+            Answer::Failed(setback) => {
+                reporter.index_failed(&index.key.source, &index.key.path, &index.key.arch, &setback.one_line());
+                index.setback = Some(setback);
+            }
+            Answer::Host(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+enum Answer {
+    Unchanged { url: Option<String>, validators: Option<Validators> },
+    New(Fetched),
+    Failed(Setback),
+    Host(crate::sources::Error),
+}
+
+async fn ask_one(asked: &Asked, at: usize, accepted: Option<ObjectId>, reporter: &Arc<dyn Reporter>) -> Answer {
+    let key = &asked.indexes[at].key;
+    let upstream = &asked.upstreams[&key.source];
+    reporter.index_requested(&key.source, &key.path, &key.arch);
+    // Validators are worth something only together with the bytes they belong to.
+    let state = accepted.and_then(|_| asked.state.index(key));
+    let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
+        .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
+        .collect();
+    fetch(upstream, &asked.keyrings[&key.source], key, &known, accepted, reporter).await
+}
+
+/// Asks URL after URL until one has an index that verifies.
+async fn fetch(
+    upstream: &Upstream,
+    keyring: &Keyring,
+    key: &IndexKey,
+    known: &[Option<Validators>],
+    accepted: Option<ObjectId>,
+    reporter: &Arc<dyn Reporter>,
+) -> Answer {
+    let mut first_url = 0;
+    let mut refused: Option<Setback> = None;
+    loop {
+        let request = IndexRequest { path: &key.path, arch: &key.arch, known, first_url };
+        match upstream.http.index(&request, &**reporter).await {
+            Ok(IndexReply::Unchanged { .. }) => return Answer::Unchanged { url: None, validators: None },
+            Ok(IndexReply::Fetched { url, bytes, validators }) => {
+                let name = upstream.http.shown_url(url).unwrap_or_default();
+                let digest = ObjectId::new(Sha256::digest(&bytes).into());
+                if accepted == Some(digest) {
+                    // The same bytes under other validators: a server that was moved, or that gives none.
+                    return Answer::Unchanged { url: Some(name), validators: Some(validators) };
+                }
+                match verify::index::verify(bytes, keyring, &key.arch, &Limits::default()) {
+                    Ok(index) => return Answer::New(Fetched { index, digest, url: name, validators }),
+                    Err(error) => {
+                        refused.get_or_insert(refusal(key, &name, &error));
+                        first_url = url + 1;
+                    }
+                }
+            }
+            Err(crate::sources::Error::NoFurtherUrl(_)) if refused.is_some() => break,
+            Err(error @ (crate::sources::Error::Sink { .. } | crate::sources::Error::Client(_))) => {
+                return Answer::Host(error);
+            }
+            Err(error) => {
+                let setback = Setback::of(format!("index {key} could not be had"), &error);
+                return Answer::Failed(refused.unwrap_or(setback));
+            }
+        }
+        if first_url >= upstream.http.url_count() {
+            break;
+        }
+    }
+    Answer::Failed(refused.expect("the loop ends here only after a refusal"))
+}
+
+fn refusal(key: &IndexKey, url: &str, error: &RefusedIndex) -> Setback {
+    let mut setback = Setback::of(format!("refused index {key}"), error);
+    setback.details.push(format!("url: {url}/{}/APKINDEX.tar.gz", key.place()));
+    setback
+}
+
+/// Asks once more for the index at `at`, unconditionally: did it change while its packages were fetched?
+pub(super) async fn ask_again(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Option<Fetched> {
+    let key = &asked.indexes[at].key;
+    let upstream = &asked.upstreams[&key.source];
+    let digest = match &asked.indexes[at].candidate {
+        Some(Candidate::Signed(fetched)) => Some(fetched.digest),
+        _ => None,
+    };
+    match fetch(upstream, &asked.keyrings[&key.source], key, &[], digest, reporter).await {
+        Answer::New(fetched) => Some(fetched),
+        Answer::Unchanged { .. } | Answer::Failed(_) | Answer::Host(_) => None,
+    }
+}

@@ -1,0 +1,194 @@
+//! fetch → verify → pool → snapshot → merge → sign → publish.
+//!
+//! 1. Every index that the chosen repositories take from is asked for, once, conditionally ([`indexes`], [`gather`]).
+//! 2. What each repository wants of them follows from its rules ([`want`]); what the pool lacks of it is fetched ([`packages`]).
+//!    An index whose packages do not all come, or are not what it says, is set aside: its accepted state stays in force, and
+//!    what is wanted is decided anew ([`settle`]).
+//! 3. The pool is flushed, the indexes become accepted, a snapshot names them.
+//! 4. Repositories whose inputs changed are merged and signed ([`build`]); a new generation is made and goes live.
+//!
+//! Whatever fails leaves the former state in force, for that index alone, and the report says so. Only this host's trouble
+//! (disk full, no permission) ends the job; what arrived until then is kept.
+
+mod build;
+mod gather;
+mod indexes;
+mod packages;
+mod report;
+mod settle;
+mod want;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::{Error, Mirror};
+use crate::apk::names::RepositoryName;
+use crate::config::{Config, Repository};
+use crate::disk::lock::{Lock, Patience, Purpose};
+use crate::error::{Class, Trouble};
+use crate::report::Reporter;
+use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Snapshot};
+
+pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, SyncPlan, SyncReport};
+use settle::Settled;
+
+/// What is asked of a sync.
+#[derive(Clone, Debug)]
+pub struct SyncRequest {
+    /// Only these repositories; empty: all.
+    pub only: Vec<RepositoryName>,
+    /// Whether a generation is made.
+    pub publish: Publishing,
+    /// How long to wait for another run.
+    pub patience: Patience,
+    /// The time of the call.
+    pub now: Timestamp,
+}
+
+/// Whether a sync publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publishing {
+    /// A new generation goes live if something changed.
+    Live,
+    /// A snapshot is taken, nothing is published.
+    None,
+}
+
+/// A trouble with one index or repository: its former state stays, the run goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setback {
+    /// Whose trouble it is.
+    pub class: Class,
+    /// Stable word.
+    pub code: String,
+    /// One line that names the thing in full.
+    pub message: String,
+    /// Causes and details, a line each.
+    pub details: Vec<String>,
+    /// An action that mends it.
+    pub hint: Option<String>,
+}
+
+impl Setback {
+    /// The setback that follows from `error`, its causes in their order.
+    fn of(message: String, error: &dyn Trouble) -> Self {
+        let mut details = vec![error.to_string()];
+        let mut cause = error.source();
+        while let Some(next) = cause {
+            details.push(next.to_string());
+            cause = next.source();
+        }
+        Setback { class: error.class(), code: error.code().to_owned(), message, details, hint: error.hint() }
+    }
+
+    fn new(class: Class, code: &str, message: String) -> Self {
+        Setback { class, code: code.to_owned(), message, details: Vec::new(), hint: None }
+    }
+
+    /// The first line and its details in one.
+    pub fn one_line(&self) -> String {
+        match self.details.is_empty() {
+            true => self.message.clone(),
+            false => format!("{}: {}", self.message, self.details.join(": ")),
+        }
+    }
+}
+
+/// Plans a sync without changing anything: the indexes are asked for, nothing else is fetched.
+pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncPlan, Error> {
+    let mirror = Mirror::open_or_create(config)?;
+    let chosen = chosen(config, &request.only)?;
+    let mut asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
+    let wishes = want::all(&mirror, &chosen, &mut asked)?;
+    report::plan(&mirror, &asked, &wishes)
+}
+
+/// Runs a sync. The report tells what happened to each repository; an error means that nothing was published.
+pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncReport, Error> {
+    let started = Instant::now();
+    let mirror = Mirror::open_or_create(config)?;
+    let lock = Lock::take(&mirror.store, Purpose::Sync, request.now, request.patience)?;
+    mirror.store.sweep_temporaries(&lock)?;
+    let chosen = chosen(config, &request.only)?;
+    let asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
+    if let Some(report) = build::nothing_new(&mirror, &chosen, &asked, request, started)? {
+        return Ok(report);
+    }
+    let settled = settle::settle(&mirror, &chosen, asked, request.now, &reporter).await?;
+    let (snapshot, settled) = accept(&mirror, settled, request)?;
+    build::build(&mirror, &chosen, settled, &snapshot, request, &reporter, started)
+}
+
+/// The repositories that a run is about.
+fn chosen<'c>(config: &'c Config, only: &[RepositoryName]) -> Result<Vec<&'c Repository>, Error> {
+    for name in only {
+        if !config.repositories.iter().any(|repository| repository.name == *name) {
+            let nearest = config
+                .repositories
+                .iter()
+                .map(|repository| repository.name.as_str())
+                .max_by(|a, b| strsim::jaro(a, name.as_str()).total_cmp(&strsim::jaro(b, name.as_str())))
+                .filter(|nearest| strsim::jaro(nearest, name.as_str()) > 0.7);
+            return Err(Error::NoSuchRepository { name: name.clone(), nearest: nearest.map(str::to_owned) });
+        }
+    }
+    Ok(config.repositories.iter().filter(|repository| only.is_empty() || only.contains(&repository.name)).collect())
+}
+
+/// The indexes that these repositories take from, each once, in the configuration's order.
+fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
+    let mut seen = BTreeSet::new();
+    let mut keys = Vec::new();
+    for repository in repositories {
+        for arch in &repository.arches {
+            for key in layers_of(repository, arch) {
+                if seen.insert(key.clone()) {
+                    keys.push(key);
+                }
+            }
+        }
+    }
+    keys
+}
+
+/// The indexes that one repository takes from for `arch`, by priority.
+fn layers_of(repository: &Repository, arch: &crate::apk::Arch) -> Vec<IndexKey> {
+    let key = |from: &crate::config::FromPath| IndexKey {
+        source: from.source.clone(),
+        path: from.path.clone(),
+        arch: arch.clone(),
+    };
+    repository.from.iter().map(key).collect()
+}
+
+/// Makes what was settled the accepted state: objects first, then the indexes that name them, then the snapshot that names
+/// those. A snapshot is taken only when an index changed.
+fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> Result<(Snapshot, Settled), Error> {
+    mirror.pool.commit()?;
+    let former = mirror.ledger.latest_snapshot()?;
+    let configured: BTreeSet<IndexKey> =
+        keys_of(&mirror.config.repositories.iter().collect::<Vec<_>>()).into_iter().collect();
+    let mut indexes: Vec<InForce> = Vec::new();
+    for index in &mut settled.indexes {
+        let object_of = |entry: &crate::apk::Entry| mirror.pool.find(entry.identity(), entry.size());
+        if let Some(accepted) = index.accept(object_of, request.now) {
+            let id = mirror.ledger.save_accepted(accepted)?;
+            indexes.push(InForce { key: index.key.clone(), accepted: id });
+        }
+    }
+    let asked: BTreeSet<&IndexKey> = settled.indexes.iter().map(|index| &index.key).collect();
+    if let Some(former) = &former {
+        let others =
+            former.indexes.iter().filter(|index| !asked.contains(&index.key) && configured.contains(&index.key));
+        indexes.extend(others.cloned());
+    }
+    let snapshot = Snapshot::new(indexes, request.now);
+    if let Some(former) = former.filter(|former| former.indexes == snapshot.indexes) {
+        return Ok((former, settled));
+    }
+    mirror.ledger.save_snapshot(&snapshot)?;
+    Ok((snapshot, settled))
+}

@@ -1,0 +1,180 @@
+//! What the pool lacks is fetched into it, verified while it arrives.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Error;
+use super::gather::chain;
+use super::indexes::Upstream;
+use super::want::Lacking;
+use crate::apk::Entry;
+use crate::apk::names::SourceName;
+use crate::apk::v2::sections::Limits;
+use crate::error::{Class, Trouble};
+use crate::pool::{self, Incoming, Pool};
+use crate::report::Reporter;
+use crate::sources::seed::Supplied;
+use crate::sources::{self, PackageRequest, PackageSink, SinkError};
+use crate::verify::package::{PackageVerifier, Promise, VerifiedPackage};
+
+/// What came of one package.
+pub(super) struct Fetched {
+    /// Its place among those that were lacking.
+    pub(super) at: usize,
+    pub(super) outcome: Outcome,
+}
+
+pub(super) enum Outcome {
+    /// It is in the pool; so many bytes came over the wire.
+    Stored { wire_bytes: u64 },
+    /// It did not come, or was refused.
+    Failed { class: Class, code: String, reason: String },
+}
+
+/// Fetches all of `lacking` from their sources. Ends early only for this host's trouble.
+pub(super) async fn fetch(
+    pool: &Pool,
+    upstreams: &BTreeMap<SourceName, Arc<Upstream>>,
+    lacking: &[(usize, Lacking)],
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<Fetched>, Error> {
+    let mut queue = lacking.iter();
+    let mut under_way: JoinSet<Result<Fetched, Error>> = JoinSet::new();
+    let mut done = Vec::with_capacity(lacking.len());
+    // One more task than connections keeps every connection busy while a package is put into its place.
+    let limit = upstreams.values().map(|upstream| upstream.connections + 1).sum::<usize>().max(1);
+    loop {
+        while under_way.len() < limit {
+            let Some((at, lacking)) = queue.next() else { break };
+            let upstream = Arc::clone(&upstreams[&lacking.key.source]);
+            let (pool, reporter, lacking, at) = (pool.clone(), Arc::clone(reporter), lacking.clone(), *at);
+            under_way.spawn(async move {
+                let outcome = fetch_one(&pool, &upstream, &lacking, &reporter).await?;
+                match &outcome {
+                    Outcome::Stored { .. } => reporter.package_stored(lacking.entry.file()),
+                    Outcome::Failed { reason, .. } => reporter.package_failed(lacking.entry.file(), reason),
+                }
+                Ok(Fetched { at, outcome })
+            });
+        }
+        match under_way.join_next().await {
+            None => return Ok(done),
+            Some(Ok(result)) => done.push(result?),
+            Some(Err(crash)) => return Err(Error::Crashed(crash)),
+        }
+    }
+}
+
+async fn fetch_one(
+    pool: &Pool,
+    upstream: &Upstream,
+    lacking: &Lacking,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Outcome, Error> {
+    let entry = &lacking.entry;
+    // Clients build the path from `A:`; so do we.
+    let arch = entry.arch().unwrap_or(&lacking.key.arch);
+    let request = PackageRequest { path: &lacking.key.path, arch, file: entry.file(), size: entry.size() };
+    let mut sink = PoolSink::begin(pool, entry)?;
+    let held = sink.offset();
+    let mut wire_bytes = 0;
+    let seeded = match upstream.seed.is_empty() {
+        true => Supplied::Nothing,
+        false => upstream.seed.supply(&request, &mut sink)?,
+    };
+    if seeded == Supplied::Nothing {
+        match upstream.http.package(&request, &mut sink, &**reporter).await {
+            Ok(()) => wire_bytes = entry.size().saturating_sub(held),
+            Err(error @ (sources::Error::Sink { .. } | sources::Error::Client(_))) => return Err(error.into()),
+            Err(error) => {
+                let (class, code) = (error.class(), error.code().to_owned());
+                return Ok(Outcome::Failed { class, code, reason: chain(&error) });
+            }
+        }
+    }
+    let (incoming, package) = sink.into_parts().expect("a content sink holds a verified package");
+    let pool = pool.clone();
+    // May flush a whole batch.
+    tokio::task::spawn_blocking(move || pool.insert(incoming, &package)).await.map_err(Error::Crashed)??;
+    Ok(Outcome::Stored { wire_bytes })
+}
+
+/// Verifies a package's bytes while it puts them into the pool's incoming folder.
+struct PoolSink {
+    entry: Entry,
+    incoming: Incoming,
+    verifier: PackageVerifier,
+    verified: Option<VerifiedPackage>,
+}
+
+impl PoolSink {
+    /// Takes up what an earlier run left, after verifying it again: it may be torn.
+    fn begin(pool: &Pool, entry: &Entry) -> Result<Self, pool::Error> {
+        let mut incoming = pool.begin(entry.identity())?;
+        let mut verifier = verifier(entry);
+        if !incoming.is_empty() {
+            let mut reader = incoming.reader()?;
+            let mut buffer = vec![0; 256 << 10];
+            let good = loop {
+                match io::Read::read(&mut reader, &mut buffer) {
+                    Ok(0) => break true,
+                    Ok(length) if verifier.feed(&buffer[..length]).is_ok() => {}
+                    Ok(_) | Err(_) => break false,
+                }
+            };
+            drop(reader);
+            if !good || verifier.taken() != incoming.len() {
+                incoming.truncate(0)?;
+                verifier = self::verifier(entry);
+            }
+        }
+        Ok(PoolSink { entry: entry.clone(), incoming, verifier, verified: None })
+    }
+
+    fn into_parts(self) -> Option<(Incoming, VerifiedPackage)> {
+        Some((self.incoming, self.verified?))
+    }
+}
+
+fn verifier(entry: &Entry) -> PackageVerifier {
+    PackageVerifier::new(Promise::Entry(entry.clone()), Limits::default())
+}
+
+fn host(error: pool::Error) -> SinkError {
+    let kind = match &error {
+        pool::Error::Disk(error) => error.kind(),
+        _ => io::ErrorKind::Other,
+    };
+    SinkError::Host(io::Error::new(kind, error))
+}
+
+impl PackageSink for PoolSink {
+    fn offset(&self) -> u64 {
+        self.verifier.taken()
+    }
+
+    fn restart(&mut self) -> Result<(), SinkError> {
+        self.verifier = verifier(&self.entry);
+        self.verified = None;
+        self.incoming.truncate(0).map_err(host)
+    }
+
+    fn feed(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
+        self.verifier.feed(chunk).map_err(|error| SinkError::Wrong(chain(&error)))?;
+        self.incoming.write(chunk).map_err(host)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        let verifier = std::mem::replace(&mut self.verifier, verifier(&self.entry));
+        match verifier.finish() {
+            Ok(package) => {
+                self.verified = Some(package);
+                Ok(())
+            }
+            Err(error) => Err(SinkError::Wrong(chain(&error))),
+        }
+    }
+}

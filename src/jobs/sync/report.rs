@@ -1,0 +1,258 @@
+//! What a sync did, or would do, as the contract words it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::indexes::Asked;
+use super::settle::live_generation;
+use super::want::{self, Wish};
+use super::{Error, Mirror, Setback};
+use crate::apk::names::{Arch, RepositoryName};
+use crate::disk::durable;
+use crate::error::Class;
+use crate::plan::publish::RepositoryState;
+
+/// One file that was refused or did not come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Its name.
+    pub file: String,
+    /// Why, in one line.
+    pub reason: String,
+    /// Stable word.
+    pub code: String,
+    /// Whose trouble it is.
+    #[serde(skip)]
+    pub class: Class,
+}
+
+/// Why a repository did not move, or moved without one of its sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// Stable word.
+    pub code: String,
+    /// One line.
+    pub message: String,
+    /// More lines, for people.
+    #[serde(skip)]
+    pub details: Vec<String>,
+    /// An action that mends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Whose trouble it is.
+    #[serde(skip)]
+    pub class: Class,
+}
+
+impl From<&Setback> for Broken {
+    fn from(setback: &Setback) -> Self {
+        Broken {
+            code: setback.code.clone(),
+            message: setback.message.clone(),
+            details: setback.details.clone(),
+            hint: setback.hint.clone(),
+            class: setback.class,
+        }
+    }
+}
+
+/// One repository and arch after a sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepositoryReport {
+    /// The repository.
+    pub name: RepositoryName,
+    /// The arch.
+    pub arch: Arch,
+    /// Packages that its index lists now.
+    pub packages: u64,
+    /// Names that came.
+    pub added: u64,
+    /// Names that went.
+    pub removed: u64,
+    /// Names whose versions changed.
+    pub upgraded: u64,
+    /// Whether its index is the former one.
+    pub unchanged: bool,
+    /// Packages that came over the wire for it.
+    pub fetched_files: u64,
+    /// Their bytes.
+    pub fetched_bytes: u64,
+    /// Single files that were refused or did not come.
+    pub refused: Vec<Refused>,
+    /// Packages that keep a former version because their new one cannot be had.
+    pub carried: Vec<Carried>,
+    /// Entries that lost in the merge.
+    pub shadowed: u64,
+    /// Of those, how many were newer than what is supplied.
+    pub shadowed_newer: u64,
+    /// What went wrong.
+    pub error: Option<Broken>,
+}
+
+/// A package that keeps its former version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Carried {
+    /// The package.
+    pub file: String,
+    /// What is listed instead.
+    pub kept: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a sync did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SyncReport {
+    /// The snapshot in force.
+    pub snapshot: Option<String>,
+    /// The generation that this sync published.
+    pub generation: Option<u64>,
+    /// Whether it published one.
+    pub published: bool,
+    /// In the configuration's order.
+    pub repositories: Vec<RepositoryReport>,
+    /// How long it took.
+    pub seconds: f64,
+    /// The generation that is live now, and when it was made, for people.
+    #[serde(skip)]
+    pub live: Option<u64>,
+    /// How the packages of a new generation came into the tree: hard links, reflinks, copies.
+    #[serde(skip)]
+    pub links: Option<[u64; 3]>,
+}
+
+impl SyncReport {
+    /// The troubles' classes.
+    pub fn troubles(&self) -> impl Iterator<Item = Class> + '_ {
+        self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class))
+    }
+}
+
+/// Names of one listing with their versions.
+type Names<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
+fn listed(state: &RepositoryState) -> Names<'_> {
+    let mut names: Names<'_> = BTreeMap::new();
+    for placed in state.files.iter().filter(|placed| placed.left.is_none()) {
+        names.entry(placed.file.name()).or_default().insert(placed.file.version());
+    }
+    names
+}
+
+fn wished(wish: &Wish) -> Names<'_> {
+    let mut names: Names<'_> = BTreeMap::new();
+    for (_, entries) in &wish.layers {
+        for entry in entries {
+            names.entry(entry.name().as_str()).or_default().insert(entry.version().as_str());
+        }
+    }
+    names
+}
+
+/// Names added, removed, and with other versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Difference {
+    pub(super) added: u64,
+    pub(super) removed: u64,
+    pub(super) upgraded: u64,
+}
+
+fn difference(before: &Names<'_>, after: &Names<'_>) -> Difference {
+    Difference {
+        added: after.keys().filter(|name| !before.contains_key(*name)).count() as u64,
+        removed: before.keys().filter(|name| !after.contains_key(*name)).count() as u64,
+        upgraded: after.iter().filter(|(name, now)| before.get(*name).is_some_and(|was| was != *now)).count() as u64,
+    }
+}
+
+/// What changed between two states of a repository.
+pub(super) fn compare(before: Option<&RepositoryState>, after: &RepositoryState) -> Difference {
+    difference(&before.map(listed).unwrap_or_default(), &listed(after))
+}
+
+/// One repository and arch as a sync would leave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RepositoryPlan {
+    /// The repository.
+    pub name: RepositoryName,
+    /// The arch.
+    pub arch: Arch,
+    /// Packages that its index would list.
+    pub packages: u64,
+    /// Packages that would be fetched.
+    pub fetch_files: u64,
+    /// Their bytes.
+    pub fetch_bytes: u64,
+    /// Names that would come.
+    pub added: u64,
+    /// Names that would go.
+    pub removed: u64,
+    /// Names whose versions would change.
+    pub upgraded: u64,
+    /// What is worth a line.
+    pub warnings: Vec<String>,
+    /// What would go wrong already now.
+    pub error: Option<Broken>,
+}
+
+/// What a sync would do, as far as the indexes tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SyncPlan {
+    /// In the configuration's order.
+    pub repositories: Vec<RepositoryPlan>,
+    /// Packages that would be fetched.
+    pub fetch_files: u64,
+    /// Their bytes: what the store would grow by.
+    pub fetch_bytes: u64,
+    /// Bytes free on the store's file system.
+    pub free_bytes: u64,
+}
+
+impl SyncPlan {
+    /// The troubles' classes.
+    pub fn troubles(&self) -> impl Iterator<Item = Class> + '_ {
+        self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class))
+    }
+}
+
+pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Result<SyncPlan, Error> {
+    let live = live_generation(mirror)?;
+    let lacking = want::lacking(mirror, wishes);
+    let mut repositories = Vec::new();
+    for (number, wish) in wishes.iter().enumerate() {
+        let before = live.as_ref().and_then(|live| live.repository(&wish.name, &wish.arch));
+        let setback = setback_of(asked.indexes.iter(), wish);
+        let mine: Vec<u64> =
+            lacking.iter().filter(|lacking| lacking.wish == number).map(|lacking| lacking.entry.size()).collect();
+        let after = if wish.missing.is_some() { before.map(listed).unwrap_or_default() } else { wished(wish) };
+        let difference = difference(&before.map(listed).unwrap_or_default(), &after);
+        repositories.push(RepositoryPlan {
+            name: wish.name.clone(),
+            arch: wish.arch.clone(),
+            packages: after.values().map(|versions| versions.len() as u64).sum(),
+            fetch_files: mine.len() as u64,
+            fetch_bytes: mine.iter().sum(),
+            added: difference.added,
+            removed: difference.removed,
+            upgraded: difference.upgraded,
+            warnings: wish.warnings.clone(),
+            error: setback.map(Broken::from),
+        });
+    }
+    Ok(SyncPlan {
+        fetch_files: repositories.iter().map(|repository| repository.fetch_files).sum(),
+        fetch_bytes: repositories.iter().map(|repository| repository.fetch_bytes).sum(),
+        free_bytes: durable::free_bytes(mirror.store.root())?,
+        repositories,
+    })
+}
+
+/// The first trouble among the indexes that a wish takes from.
+pub(super) fn setback_of<'a>(
+    mut indexes: impl Iterator<Item = &'a super::indexes::Index>,
+    wish: &Wish,
+) -> Option<&'a Setback> {
+    let keys: Vec<_> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
+    indexes.find_map(|index| index.setback.as_ref().filter(|_| keys.contains(&&index.key)))
+}

@@ -1,0 +1,269 @@
+//! Which indexes this run goes on with: a candidate whose packages do not all come is set aside, and what is wanted is
+//! decided anew from what is left, until everything that is wanted is in the pool.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::indexes::{self, Asked, Candidate, Index};
+use super::packages::{self, Outcome};
+use super::want::{self, Lacking, Wish};
+use super::{Error, Mirror, Refused, Setback};
+use crate::config::Repository;
+use crate::error::Class;
+use crate::ledger::State;
+use crate::plan::publish::{self, Generation};
+use crate::report::Reporter;
+use crate::snapshot::IndexKey;
+
+/// How often an index that changed while its packages were fetched is taken anew.
+const CHANGES: u32 = 3;
+
+/// How many single packages are named in an error's text.
+const NAMED: usize = 5;
+
+/// What a run goes on with: everything that its wishes name is in the pool.
+pub(super) struct Settled {
+    pub(super) indexes: Vec<Index>,
+    pub(super) state: State,
+    pub(super) wishes: Vec<Wish>,
+    /// By wish: packages and bytes that came over the wire for it.
+    pub(super) fetched: Vec<(u64, u64)>,
+    /// By wish: why it keeps its former state.
+    pub(super) broken: Vec<Option<Setback>>,
+}
+
+/// Fetches what is wanted until it is all there.
+pub(super) async fn settle(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    mut asked: Asked,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Settled, Error> {
+    let live = live_generation(mirror)?;
+    let mut changes: BTreeMap<IndexKey, u32> = BTreeMap::new();
+    let mut fetched: Vec<(u64, u64)> = Vec::new();
+    // Packages that failed for good: asking for them again would fail again.
+    let mut hopeless: BTreeMap<IndexKey, Setback> = BTreeMap::new();
+    loop {
+        let wishes = want::all(mirror, repositories, &mut asked)?;
+        fetched.resize(wishes.len(), (0, 0));
+        if refuse_rebuilt(&mut asked, &wishes, live.as_ref(), reporter) == Outlook::Changed {
+            continue;
+        }
+        let lacking: Vec<Lacking> =
+            want::lacking(mirror, &wishes).into_iter().filter(|lacking| !hopeless.contains_key(&lacking.key)).collect();
+        let failed = fetch_round(mirror, &asked, &lacking, &mut fetched, reporter).await?;
+        if failed.is_empty() {
+            let broken = broken(&asked, &wishes, &hopeless, mirror);
+            for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
+                reporter.warning(warning);
+            }
+            let Asked { indexes, state, .. } = asked;
+            return Ok(Settled { indexes, state, wishes, fetched, broken });
+        }
+        for (key, failures) in failed {
+            let at =
+                asked.indexes.iter().position(|index| index.key == key).expect("wishes name only indexes asked for");
+            let tries = changes.entry(key.clone()).or_default();
+            let signed = matches!(asked.indexes[at].candidate, Some(Candidate::Signed(_)));
+            // Upstream may have moved on between its index and its packages: then the newer index is the one to follow.
+            if signed && *tries < CHANGES {
+                *tries += 1;
+                if let Some(newer) = indexes::ask_again(&asked, at, reporter).await {
+                    asked.indexes[at].candidate = Some(Candidate::Signed(newer));
+                    continue;
+                }
+            }
+            let setback = incomplete(&key, &failures);
+            reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
+            let index = &mut asked.indexes[at];
+            index.refused.extend(failures);
+            index.setback = Some(setback.clone());
+            if index.candidate.take().is_none() {
+                // The index in force itself wants what cannot be had (the selection grew): nothing to fall back on.
+                hopeless.insert(key, setback);
+            }
+        }
+        let _ = now;
+    }
+}
+
+/// Fetches one round; what failed, by index.
+async fn fetch_round(
+    mirror: &Mirror<'_>,
+    asked: &Asked,
+    lacking: &[Lacking],
+    fetched: &mut [(u64, u64)],
+    reporter: &Arc<dyn Reporter>,
+) -> Result<BTreeMap<IndexKey, Vec<Refused>>, Error> {
+    let mut failed: BTreeMap<IndexKey, Vec<Refused>> = BTreeMap::new();
+    if lacking.is_empty() {
+        return Ok(failed);
+    }
+    let by_key: BTreeMap<&IndexKey, &Index> = asked.indexes.iter().map(|index| (&index.key, index)).collect();
+    let mut remote: Vec<(usize, Lacking)> = Vec::new();
+    let mut local = Vec::new();
+    for (at, lacking) in lacking.iter().enumerate() {
+        match &by_key[&lacking.key].candidate {
+            Some(Candidate::Gathered(gathered)) => local.push((lacking, Arc::clone(&gathered.files))),
+            _ if asked.upstreams.contains_key(&lacking.key.source) => remote.push((at, lacking.clone())),
+            // A directory's accepted index whose object was lost: only reading the directory anew can bring it back.
+            _ => {
+                let reason = "the pool has lost it, and its directory did not supply it again".to_owned();
+                failed.entry(lacking.key.clone()).or_default().push(Refused {
+                    file: lacking.entry.file().to_string(),
+                    reason,
+                    code: "object-missing".into(),
+                    class: Class::Damaged,
+                });
+            }
+        }
+    }
+    for (lacking, files) in local {
+        if let Some((path, package)) = files.get(lacking.entry.identity()) {
+            match mirror.pool.insert_file(path, package) {
+                Ok(_) => reporter.package_stored(lacking.entry.file()),
+                Err(error @ crate::pool::Error::Changed { .. }) => {
+                    failed.entry(lacking.key.clone()).or_default().push(Refused {
+                        file: lacking.entry.file().to_string(),
+                        reason: error.to_string(),
+                        code: "changed-meanwhile".into(),
+                        class: Class::Upstream,
+                    });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    if !remote.is_empty() {
+        let bytes = remote.iter().map(|(_, lacking)| lacking.entry.size()).sum();
+        reporter.fetch_planned(remote.len() as u64, bytes);
+        let outcomes = packages::fetch(&mirror.pool, &asked.upstreams, &remote, reporter).await;
+        // What arrived is kept, also when this host's trouble ends the run.
+        let kept = mirror.pool.commit();
+        reporter.fetch_done();
+        let outcomes = outcomes?;
+        kept?;
+        for done in outcomes {
+            let lacking = &lacking[done.at];
+            match done.outcome {
+                Outcome::Stored { wire_bytes } => {
+                    let count = &mut fetched[lacking.wish];
+                    count.0 += u64::from(wire_bytes > 0);
+                    count.1 += wire_bytes;
+                }
+                Outcome::Failed { class, code, reason } => {
+                    failed.entry(lacking.key.clone()).or_default().push(Refused {
+                        file: lacking.entry.file().to_string(),
+                        reason,
+                        code,
+                        class,
+                    });
+                }
+            }
+        }
+    }
+    Ok(failed)
+}
+
+/// An index whose packages did not all come.
+fn incomplete(key: &IndexKey, failures: &[Refused]) -> Setback {
+    let class = Class::worst(failures.iter().map(|refused| refused.class)).unwrap_or(Class::Upstream);
+    let (code, what) = match class {
+        Class::Refused => ("refused-packages", "were refused"),
+        _ => ("incomplete", "were not fetched"),
+    };
+    let count = failures.len();
+    let mut setback = Setback::new(class, code, format!("index {key} is incomplete: {count} of its packages {what}"));
+    for refused in failures.iter().take(NAMED) {
+        setback.details.push(format!("{}: {}", refused.file.trim_end_matches(".apk"), refused.reason));
+    }
+    if count > NAMED {
+        setback.details.push(format!("and {} more", count - NAMED));
+    }
+    setback
+}
+
+#[derive(PartialEq)]
+enum Outlook {
+    Same,
+    Changed,
+}
+
+/// Sets aside candidates that would replace published bytes under the same name and version.
+fn refuse_rebuilt(
+    asked: &mut Asked,
+    wishes: &[Wish],
+    live: Option<&Generation>,
+    reporter: &Arc<dyn Reporter>,
+) -> Outlook {
+    let mut outlook = Outlook::Same;
+    for wish in wishes {
+        let Some(before) = live.and_then(|live| live.repository(&wish.name, &wish.arch)) else { continue };
+        for (key, entries) in &wish.layers {
+            let seen = publish::rebuilt(before, entries.iter().map(|entry| (entry.file(), entry.identity())));
+            let Some(first) = seen.first() else { continue };
+            let index =
+                asked.indexes.iter_mut().find(|index| index.key == *key).expect("wishes name only indexes asked for");
+            if index.candidate.take().is_none() {
+                continue;
+            }
+            let mut setback = Setback::new(
+                Class::Refused,
+                "rebuilt",
+                format!("refused index {key}: {} has other bytes than were published under this name", first.file),
+            );
+            setback.details.push(format!("published: {}, now listed: {}", first.was, first.is));
+            setback.hint = Some("publish the new bytes under a new revision (-rN)".into());
+            reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
+            index.refused.extend(seen.iter().map(|rebuilt| Refused {
+                file: rebuilt.file.to_string(),
+                reason: "other bytes than were published under this name and version".into(),
+                code: "rebuilt".into(),
+                class: Class::Refused,
+            }));
+            index.setback = Some(setback);
+            outlook = Outlook::Changed;
+        }
+    }
+    outlook
+}
+
+/// The live generation's whole record.
+pub(super) fn live_generation(mirror: &Mirror<'_>) -> Result<Option<Generation>, Error> {
+    Ok(match mirror.tree.live()? {
+        Some(number) => Some(mirror.ledger.generation(number)?),
+        None => None,
+    })
+}
+
+/// Why wishes keep their former state: an index that is not there, or packages of the accepted one.
+fn broken(
+    asked: &Asked,
+    wishes: &[Wish],
+    hopeless: &BTreeMap<IndexKey, Setback>,
+    mirror: &Mirror<'_>,
+) -> Vec<Option<Setback>> {
+    let lost: BTreeSet<usize> = match hopeless.is_empty() {
+        true => BTreeSet::new(),
+        false => (0..wishes.len()).filter(|at| !want::lacking(mirror, &wishes[*at..=*at]).is_empty()).collect(),
+    };
+    wishes
+        .iter()
+        .enumerate()
+        .map(|(at, wish)| {
+            if let Some(key) = &wish.missing {
+                let index = asked.indexes.iter().find(|index| index.key == *key)?;
+                let unknown = || Setback::new(Class::Upstream, "no-index", format!("index {key} was never accepted"));
+                return Some(index.setback.clone().unwrap_or_else(unknown));
+            }
+            if lost.contains(&at) {
+                return wish.layers.iter().find_map(|(key, _)| hopeless.get(key)).cloned();
+            }
+            None
+        })
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! What each repository wants of the indexes at hand, by its rules.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::indexes::{Asked, Index};
+use super::{Error, Mirror, layers_of};
+use crate::apk::names::{Arch, RepositoryName};
+use crate::apk::{Entry, Identity};
+use crate::config::{self, IndexMode, Repository, SourceKind};
+use crate::jobs::selection::{self, Selection};
+use crate::merge;
+use crate::select::{Dependencies, Request, Selector, Supply, Versions, Wanted, close};
+use crate::snapshot::IndexKey;
+
+/// What one repository wants for one arch.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) name: RepositoryName,
+    pub(super) arch: Arch,
+    /// By layer: the index, and the entries wanted of it.
+    pub(super) layers: Vec<(IndexKey, Vec<Entry>)>,
+    /// An index that is needed and that is not there.
+    pub(super) missing: Option<IndexKey>,
+    /// What is worth a line: selectors that name nothing, needs that nothing provides.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The wishes of `repositories`, in their order. Indexes in force are loaded where no candidate takes their place.
+pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut Asked) -> Result<Vec<Wish>, Error> {
+    for index in &mut asked.indexes {
+        if index.candidate.is_none() {
+            index.load(mirror)?;
+        }
+    }
+    let by_key: BTreeMap<&IndexKey, &Index> = asked.indexes.iter().map(|index| (&index.key, index)).collect();
+    let mut wishes = Vec::new();
+    for repository in repositories {
+        let selection = selection::selection(repository)?;
+        for arch in &repository.arches {
+            wishes.push(one(mirror, repository, &selection, arch, &by_key));
+        }
+    }
+    Ok(wishes)
+}
+
+fn one(
+    mirror: &Mirror<'_>,
+    repository: &Repository,
+    selection: &Selection,
+    arch: &Arch,
+    by_key: &BTreeMap<&IndexKey, &Index>,
+) -> Wish {
+    let keys = layers_of(repository, arch);
+    let (name, arch) = (repository.name.clone(), arch.clone());
+    let mut layers: Vec<Vec<Entry>> = Vec::new();
+    for key in &keys {
+        let Some(entries) = by_key.get(key).and_then(|index| index.entries()) else {
+            return Wish { name, arch, layers: Vec::new(), missing: Some(key.clone()), warnings: Vec::new() };
+        };
+        layers.push(entries.to_vec());
+    }
+    let mut warnings = Vec::new();
+    // Upstream's own index is shown as it is: all of it is wanted, also what a merge would drop.
+    if repository.index == IndexMode::Ours {
+        for layer in &mut layers {
+            layer.retain(|entry| !selection.exclude.iter().any(|selector| selector.names(entry)));
+        }
+        let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.iter().collect()).collect();
+        let mut left: Vec<Vec<Entry>> = vec![Vec::new(); layers.len()];
+        for (layer, at) in merge::effective(&views).winners {
+            left[layer].push(layers[layer][at].clone());
+        }
+        layers = match &selection.packages {
+            None => left,
+            Some(packages) => {
+                let whole: Vec<bool> = keys
+                    .iter()
+                    .map(|key| matches!(mirror.config.sources[&key.source].kind, SourceKind::Directory { .. }))
+                    .collect();
+                let place = format!("{name}/{arch}");
+                choose(&left, &whole, packages, selection, repository.dependencies, &place, &mut warnings)
+            }
+        };
+    }
+    Wish { name, arch, layers: keys.into_iter().zip(layers).collect(), missing: None, warnings }
+}
+
+fn choose(
+    layers: &[Vec<Entry>],
+    whole: &[bool],
+    packages: &[Selector],
+    selection: &Selection,
+    dependencies: config::Dependencies,
+    place: &str,
+    warnings: &mut Vec<String>,
+) -> Vec<Vec<Entry>> {
+    let supplies: Vec<Supply<'_>> = layers
+        .iter()
+        .zip(whole)
+        .map(|(entries, whole)| Supply { entries, wanted: if *whole { Wanted::All } else { Wanted::List(0) } })
+        .collect();
+    let request = Request {
+        lists: &[packages],
+        exclude: &selection.exclude,
+        versions: Versions::Newest,
+        dependencies: match dependencies {
+            config::Dependencies::Follow => Dependencies::Follow,
+            config::Dependencies::Leave => Dependencies::Leave,
+        },
+    };
+    let closure = close(&supplies, &request);
+    for (_, selector) in &closure.idle {
+        warnings.push(format!("{place}: \"{}\" names no package of its sources", packages[*selector].as_str()));
+    }
+    for unmet in &closure.unmet {
+        let by: Vec<&str> =
+            unmet.by.iter().take(3).map(|place| supplies[place.supply].entries[place.entry].name().as_str()).collect();
+        let more = unmet.by.len().saturating_sub(by.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        warnings.push(format!("{place}: nothing provides {}, which {}{more} needs", unmet.term, by.join(", ")));
+    }
+    let mut chosen = vec![Vec::new(); layers.len()];
+    for (place, _) in closure.chosen() {
+        chosen[place.supply].push(layers[place.supply][place.entry].clone());
+    }
+    chosen
+}
+
+/// One package that is wanted and that the pool lacks.
+#[derive(Clone, Debug)]
+pub(super) struct Lacking {
+    /// Which index lists it (the first that does).
+    pub(super) key: IndexKey,
+    pub(super) entry: Entry,
+    /// The first repository that wants it: where the report counts it.
+    pub(super) wish: usize,
+}
+
+/// What the pool lacks of all wishes, each package once.
+pub(super) fn lacking(mirror: &Mirror<'_>, wishes: &[Wish]) -> Vec<Lacking> {
+    let mut seen: HashSet<(Identity, u64)> = HashSet::new();
+    let mut all = Vec::new();
+    for (number, wish) in wishes.iter().enumerate() {
+        for (key, entries) in &wish.layers {
+            for entry in entries {
+                let (identity, size) = (*entry.identity(), entry.size());
+                if seen.insert((identity, size)) && mirror.pool.find(&identity, size).is_none() {
+                    all.push(Lacking { key: key.clone(), entry: entry.clone(), wish: number });
+                }
+            }
+        }
+    }
+    all
+}
