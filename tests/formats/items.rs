@@ -27,7 +27,7 @@ fn index_rsa256_verifies_and_its_package_is_the_promised_one() {
     let package = std::fs::read(folder.join("alpine-baselayout-3.2.0-r23.apk")).unwrap();
     verify_package(&package, promised(&verified.entries()[0])).unwrap();
     // The package itself is signed by Alpine, not by the index's key.
-    let official = Promise::Signature(Arc::new(Keyring::official()), arch("aarch64"));
+    let official = Promise::Signature(Arc::new(Keyring::official()), Some(arch("aarch64")));
     let signer = verify_package(&package, official).unwrap().signers()[0].key.to_string();
     assert_eq!(signer, "alpine-devel@lists.alpinelinux.org-616ae350.rsa.pub");
 }
@@ -106,7 +106,7 @@ fn package_unsigned_is_taken_on_an_index_word_only() {
         // Its datahash is right.
         let verified = verify_package(&bytes, Promise::AsItIs).unwrap();
         assert!(verified.signers().is_empty());
-        let trust = Promise::Signature(Arc::new(Keyring::official()), arch("x86_64"));
+        let trust = Promise::Signature(Arc::new(Keyring::official()), Some(arch("x86_64")));
         let refused = verify_package(&bytes, trust).unwrap_err();
         assert!(matches!(refused, RefusedPackage::Untrusted(Untrusted::Unsigned)), "{file:?}: {refused}");
     }
@@ -117,7 +117,7 @@ fn package_melange_has_a_right_datahash_and_an_unknown_signer() {
     let Some(real) = real_alpine() else { return };
     let bytes = std::fs::read(real.join("formats/package-melange/hello-wolfi-2.12.1-r0.apk")).unwrap();
     assert_eq!(verify_package(&bytes, Promise::AsItIs).unwrap().info().name.as_str(), "hello-wolfi");
-    let trust = Promise::Signature(Arc::new(Keyring::official()), arch("x86_64"));
+    let trust = Promise::Signature(Arc::new(Keyring::official()), Some(arch("x86_64")));
     match verify_package(&bytes, trust).unwrap_err() {
         RefusedPackage::Untrusted(Untrusted::UnknownSigner(names)) => assert_eq!(names[0].as_str(), "melange.rsa.pub"),
         other => panic!("{other}"),
@@ -128,7 +128,7 @@ fn package_melange_has_a_right_datahash_and_an_unknown_signer() {
 fn package_wrong_content_is_refused_though_its_signature_is_good() {
     let Some(real) = real_alpine() else { return };
     let bytes = std::fs::read(real.join("formats/package-wrong-content/alpine-baselayout-3.4.0-r0.apk")).unwrap();
-    let trust = Promise::Signature(Arc::new(Keyring::official()), arch("aarch64"));
+    let trust = Promise::Signature(Arc::new(Keyring::official()), Some(arch("aarch64")));
     verify_package(&bytes, trust).unwrap();
     let listed = index_file(&real.join("official/index/v3.17/main/aarch64"), &Keyring::official(), "aarch64").unwrap();
     let entry =

@@ -80,7 +80,7 @@ fn v7_1_an_official_package() {
     assert_eq!(info.datahash.unwrap().hex(), datahash);
     assert_eq!(sha256(&bytes[2229..]), datahash);
 
-    let trust = Promise::Signature(Arc::new(keyring([key])), arch("aarch64"));
+    let trust = Promise::Signature(Arc::new(keyring([key])), Some(arch("aarch64")));
     let verified = verify_package(&bytes, trust).unwrap();
     assert_eq!(verified.identity(), "Q1LLq2qDNrS/qRnhxQ3hsY/sHbQnc=".parse::<Identity>().unwrap());
     assert_eq!(verified.object_id(), ObjectId::new(Sha256::digest(&bytes).into()));
@@ -156,10 +156,10 @@ fn v7_5_a_small_package() {
     assert_eq!((head.signature_length, head.control.len()), (386, 667 - 386));
     assert_eq!(sha1(&head.control), "50876d7941d368eddaffbf05221cec6ae4edbb35");
     assert_eq!(sha256(&bytes[667..]), "d195477f31a1a25673ce804291c38c653b5236e3c16fa7824dbbba8e95b4a990");
-    let by_k1 = Promise::Signature(Arc::new(keyring([key(&Path::new(VECTORS).join(K1))])), arch("x86_64"));
+    let by_k1 = Promise::Signature(Arc::new(keyring([key(&Path::new(VECTORS).join(K1))])), Some(arch("x86_64")));
     let verified = verify_package(&bytes, by_k1).unwrap();
     assert_eq!(verified.identity(), "Q1UIdteUHTaO3a/78FIhzsauTtuzU=".parse::<Identity>().unwrap());
-    let by_k2 = Promise::Signature(Arc::new(keyring([key(&Path::new(VECTORS).join(K2))])), arch("x86_64"));
+    let by_k2 = Promise::Signature(Arc::new(keyring([key(&Path::new(VECTORS).join(K2))])), Some(arch("x86_64")));
     let refused = verify_package(&bytes, by_k2).unwrap_err();
     assert!(matches!(refused, RefusedPackage::Untrusted(Untrusted::UnknownSigner(_))), "{refused}");
 }
