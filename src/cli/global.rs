@@ -24,7 +24,7 @@ pub(crate) struct Global {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "30m",
-        value_parser = parse_wait,
+        value_parser = bivouac::config::parse_duration,
         display_order = 103
     )]
     pub(crate) wait: Option<Duration>,
@@ -56,34 +56,5 @@ impl Global {
     /// How results and failures are printed.
     pub(crate) fn output(&self) -> Output {
         if self.json { Output::Json } else { Output::Text }
-    }
-}
-
-/// `90s`, `30m`, `2h`, `1d`; a bare number is refused, because nobody remembers its unit.
-fn parse_wait(text: &str) -> Result<Duration, String> {
-    let unit = text.chars().last().filter(char::is_ascii_alphabetic);
-    let seconds = match unit {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 3600,
-        Some('d') => 86_400,
-        _ => return Err("a time is a number and its unit: 90s, 30m, 2h, 1d".to_owned()),
-    };
-    let number: u64 = text[..text.len() - 1].parse().map_err(|_| "a time is a number and its unit: 30m".to_owned())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(|| "that is too long".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_have_a_unit() {
-        for (text, seconds) in [("0s", 0), ("90s", 90), ("30m", 1800), ("2h", 7200), ("1d", 86_400)] {
-            assert_eq!(parse_wait(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for bad in ["", "30", "m", "-1m", "1.5h", "30 m", "30µ", "99999999999999999999d", "18446744073709551615d"] {
-            assert!(parse_wait(bad).is_err(), "{bad:?}");
-        }
     }
 }

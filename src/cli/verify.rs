@@ -11,10 +11,10 @@ use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `verify`.
-///
-/// A package is good when one of the trusted keys signed it and its data is what it promises; an index, when one of them
-/// signed it and every record can be read. Exit code 3 when any file is refused.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+        A package is good when one of the trusted keys signed it and its data is what it promises; an index, \
+        when one of them signed it and every record can be read. Exit code 3 when any file is refused.")]
 pub(crate) struct Args {
     /// Packages and indexes
     #[arg(value_name = "FILE", required = true)]

@@ -5,7 +5,7 @@
 //! - [`status`], [`history`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
 //! - [`client`]: what a client needs.
-//! - [`verify`]: loose files, no configuration needed.
+//! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
@@ -17,13 +17,15 @@ pub mod client;
 pub mod demo;
 mod error;
 pub mod history;
-mod mirror;
-pub mod keys;
-pub mod keyring;
+pub mod index;
 pub mod init;
+pub mod keyring;
+pub mod keys;
+mod mirror;
+mod selection;
+pub mod sign;
 pub mod status;
 pub mod sync;
-mod selection;
 pub mod verify;
 
 pub use error::Error;

@@ -137,7 +137,7 @@ pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
 
 /// apk 2.14's and 3.0's own order: name without regard to ASCII case, name, version ascending; then identity, so that no two
 /// orders are possible.
-fn order(one: &Entry, other: &Entry) -> Ordering {
+pub fn order(one: &Entry, other: &Entry) -> Ordering {
     by_name(one.name(), other.name())
         .then_with(|| by_version(one, other))
         .then_with(|| one.version().cmp(other.version()))

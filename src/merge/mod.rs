@@ -6,4 +6,4 @@
 
 mod combine;
 
-pub use combine::{Effective, Layer, MergedEntry, MergedIndex, Place, Rank, Shadowed, combine, effective};
+pub use combine::{Effective, Layer, MergedEntry, MergedIndex, Place, Rank, Shadowed, combine, effective, order};

@@ -22,7 +22,8 @@ pub enum Digests {
 }
 
 impl Digests {
-    fn algorithms(self) -> &'static [Algorithm] {
+    /// The signatures to make, in the order in which clients are to meet them.
+    pub fn algorithms(self) -> &'static [Algorithm] {
         match self {
             Digests::Sha256 => &[Algorithm::Sha256],
             Digests::Sha256AndSha1 => &[Algorithm::Sha256, Algorithm::Sha1],
