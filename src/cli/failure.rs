@@ -86,6 +86,11 @@ impl Failure {
         Failure::told(Class::Host, "host", message).with_causes(cause)
     }
 
+    /// What concerns one part of a run that went on without it.
+    pub(crate) fn part(class: Class, message: impl fmt::Display) -> Failure {
+        Failure::told(class, "part", message)
+    }
+
     /// Stopped by a signal: exit code 128 + n.
     pub(crate) fn stopped(signal: Signal) -> Failure {
         Failure(Box::new(Inner::Stopped(signal)))

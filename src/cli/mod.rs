@@ -63,19 +63,17 @@ pub(crate) fn finish(global: &Global, result: Result<Outcome, Failure>) -> ExitC
     }
 }
 
-/// Runs `work` until it is done, or until SIGINT or SIGTERM asks us to stop. Work that is under way is abandoned where it
-/// stands: every write of ours is one that may be cut at any step.
-pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Runs `work` to its end. SIGINT and SIGTERM end the process wherever it stands: every write of ours is one that may be cut
+/// at any step.
+pub(crate) fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| Failure::host("cannot start the worker threads", &source))?;
-    let result = runtime.block_on(async {
-        tokio::select! {
-            result = work => result,
-            signal = stop::asked() => Err(Failure::stopped(signal?)),
-        }
-    });
+    // On a worker of its own: `work` may block its thread, waiting for a lock or the disk.
+    runtime.spawn(stop::end_when_asked(global.output()));
+    let result = runtime.block_on(work);
+    // Whatever still runs was left behind by a failure.
     runtime.shutdown_background();
     result
 }

@@ -7,6 +7,7 @@ mod lines;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
 
 use bivouac::report::{Reporter, Silent};
 
@@ -14,13 +15,13 @@ use super::Global;
 use super::global::LogForm;
 
 /// The listener that this run's flags and its standard error ask for.
-pub(crate) fn reporter(global: &Global) -> Box<dyn Reporter> {
+pub(crate) fn reporter(global: &Global) -> Arc<dyn Reporter> {
     let detail = if global.verbose { Detail::EveryPackage } else { Detail::Progress };
     match global.log {
-        Some(LogForm::Json) => Box::new(journal::Journal::new()),
-        None if global.quiet => Box::new(Silent),
-        None if io::stderr().is_terminal() => Box::new(bars::Bars::new(detail)),
-        None => Box::new(lines::Lines::new(detail)),
+        Some(LogForm::Json) => Arc::new(journal::Journal::new()),
+        None if global.quiet => Arc::new(Silent),
+        None if io::stderr().is_terminal() => Arc::new(bars::Bars::new(detail)),
+        None => Arc::new(lines::Lines::new(detail)),
     }
 }
 
@@ -40,6 +41,11 @@ pub(crate) fn warn(global: &Global, message: impl Display) {
         None if global.quiet => {}
         None => line(format_args!("warning: {message}")),
     }
+}
+
+/// A line outside any job.
+pub(crate) fn note(text: impl Display) {
+    line(text);
 }
 
 /// One line on standard error, in one write, so that lines of several threads do not mix.

@@ -1,7 +1,14 @@
-//! SIGINT and SIGTERM: the program ends with 128 + n, wherever it stands. Commands without a runtime keep the system's
-//! default action, which is the same thing seen from a shell.
+//! SIGINT and SIGTERM: the program ends with 128 + n, wherever it stands.
+//!
+//! Commands without a runtime keep the system's default action, which is the same thing seen from a shell. The others listen,
+//! because the first process of a container has no default action.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use super::global::Output;
 
 /// A signal that asks us to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +28,18 @@ impl Signal {
     }
 }
 
-/// Waits for the first such signal.
-pub(crate) async fn asked() -> Result<Signal, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|source| Failure::host("cannot listen for signals", &source));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+/// Waits for the first such signal, says so and ends the process.
+#[expect(clippy::exit, reason = "the work under way may block its thread and cannot be asked to return")]
+pub(crate) async fn end_when_asked(output: Output) {
+    // Where signals cannot be listened for, their default action stays.
+    let Ok(signal) = asked().await else { return };
+    let failure = Failure::stopped(signal);
+    failure.print(output);
+    std::process::exit(i32::from(failure.exit_code()));
+}
+
+async fn asked() -> io::Result<Signal> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(tokio::select! {
         _ = interrupt.recv() => Signal::Interrupt,
         _ = terminate.recv() => Signal::Terminate,

@@ -1,25 +1,160 @@
-//! `bivouac sync`.
+//! `bivouac sync`: fetch, verify, merge, sign and publish.
 
-use super::{Failure, Global, Outcome};
+use std::collections::BTreeSet;
+
+use bivouac::apk::RepositoryName;
+use bivouac::jobs::sync::{
+    self as job, Broken, Patience, Publishing, RepositoryReport, SyncPlan, SyncReport, SyncRequest,
+};
+use jiff::Timestamp;
+
+use super::global::Output;
+use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `sync`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+    What is refused or cannot be had keeps its former state, the rest goes on. Exit code 3 when something was refused, 4 \
+    when upstream was away or incomplete and a retry may help.")]
 pub(crate) struct Args {
     /// Only these repositories, by name as published: v3.23/main
     #[arg(value_name = "REPOSITORY")]
-    pub(crate) repositories: Vec<bivouac::apk::RepositoryName>,
-    /// Print the plan (packages, bytes, disk, deletions) and change nothing
+    repositories: Vec<RepositoryName>,
+    /// Print the plan (packages, bytes, disk) and change nothing
     #[arg(long)]
-    pub(crate) dry_run: bool,
+    dry_run: bool,
     /// Take a snapshot, publish nothing
     #[arg(long)]
-    pub(crate) no_publish: bool,
+    no_publish: bool,
     #[arg(long, hide = true)]
-    pub(crate) accept_older: bool,
+    accept_older: bool,
     #[arg(long, hide = true, value_name = "REPOSITORY[/ARCH]")]
-    pub(crate) accept_shrink: Vec<String>,
+    accept_shrink: Vec<String>,
 }
 
-pub(crate) fn run(_global: &Global, _args: Args) -> Result<Outcome, Failure> {
-    Err(Failure::not_supported_yet("`sync`"))
+pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    if args.accept_older {
+        return Err(Failure::not_supported_yet("`sync --accept-older`"));
+    }
+    if !args.accept_shrink.is_empty() {
+        return Err(Failure::not_supported_yet("`sync --accept-shrink`"));
+    }
+    let config = super::config::load(global)?;
+    let request = SyncRequest {
+        only: args.repositories,
+        publish: if args.no_publish { Publishing::None } else { Publishing::Live },
+        patience: patience(global),
+        now: timestamp()?,
+    };
+    let reporter = progress::reporter(global);
+    if args.dry_run {
+        let plan = super::block_on(global, async { Ok(job::plan(&config, &request, reporter).await?) })?;
+        return tell_plan(global, &plan);
+    }
+    let report = super::block_on(global, async { Ok(job::sync(&config, &request, reporter).await?) })?;
+    tell(global, &report)
+}
+
+/// How long `--wait` says to wait for another run.
+pub(super) fn patience(global: &Global) -> Patience {
+    global.wait.map_or(Patience::None, Patience::Wait)
+}
+
+/// The time of day, as jobs take it.
+pub(super) fn timestamp() -> Result<Timestamp, Failure> {
+    Timestamp::try_from(super::now())
+        .map_err(|error| Failure::host("the clock of this host is beyond all time", &error))
+}
+
+/// Prints what a sync did.
+pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Failure> {
+    let kept = match (report.published, report.live) {
+        (true, _) => "the former state of what is named here stays in force; everything else moved".to_owned(),
+        (false, Some(live)) => format!("generation {live} stays live; what arrived until now is in the pool"),
+        (false, None) => "nothing is published yet; what arrived until now is in the pool".to_owned(),
+    };
+    complain(report.repositories.iter().filter_map(|repository| repository.error.as_ref()), &kept);
+    if global.output() == Output::Json {
+        out::json(report)?;
+    } else if !global.quiet {
+        for repository in &report.repositories {
+            out::line(changes(repository))?;
+        }
+        out::line(match (report.generation, report.live, &report.snapshot) {
+            (Some(generation), _, _) => format!("generation {generation} is live ({:.1} s)", report.seconds),
+            (None, Some(live), _) => format!("generation {live} stays live ({:.1} s)", report.seconds),
+            (None, None, Some(snapshot)) => format!("snapshot {snapshot}, nothing published ({:.1} s)", report.seconds),
+            (None, None, None) => format!("nothing published ({:.1} s)", report.seconds),
+        })?;
+    }
+    Ok(Outcome::of(report.troubles()))
+}
+
+fn changes(repository: &RepositoryReport) -> String {
+    let mut line = format!("{}/{}: {} packages", repository.name, repository.arch, repository.packages);
+    if repository.unchanged {
+        line.push_str(", unchanged");
+    } else {
+        for (count, what) in
+            [(repository.added, "added"), (repository.removed, "removed"), (repository.upgraded, "upgraded")]
+        {
+            if count > 0 {
+                line.push_str(&format!(", {count} {what}"));
+            }
+        }
+    }
+    if repository.fetched_files > 0 {
+        let bytes = progress::bytes(repository.fetched_bytes);
+        line.push_str(&format!(", fetched {} ({bytes})", repository.fetched_files));
+    }
+    if repository.shadowed > 0 {
+        line.push_str(&format!(", {} shadowed", repository.shadowed));
+    }
+    line
+}
+
+fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
+    let broken = plan.repositories.iter().filter_map(|repository| repository.error.as_ref());
+    complain(broken, "this is a dry run; nothing was changed");
+    for warning in plan.repositories.iter().flat_map(|repository| &repository.warnings) {
+        progress::warn(global, warning);
+    }
+    if global.output() == Output::Json {
+        out::json(plan)?;
+    } else {
+        for repository in &plan.repositories {
+            out::line(format_args!(
+                "{}/{}: {} packages: {} added, {} removed, {} upgraded; to fetch: {} ({})",
+                repository.name,
+                repository.arch,
+                repository.packages,
+                repository.added,
+                repository.removed,
+                repository.upgraded,
+                repository.fetch_files,
+                progress::bytes(repository.fetch_bytes)
+            ))?;
+        }
+        out::line(format_args!(
+            "to fetch in all: {} packages, {}; free on the store's disk: {}",
+            plan.fetch_files,
+            progress::bytes(plan.fetch_bytes),
+            progress::bytes(plan.free_bytes)
+        ))?;
+    }
+    Ok(Outcome::of(plan.troubles()))
+}
+
+/// Prints each trouble once, however many repositories it concerns.
+fn complain<'a>(broken: impl Iterator<Item = &'a Broken>, kept: &str) {
+    let mut told = BTreeSet::new();
+    for broken in broken.filter(|broken| told.insert((broken.message.clone(), broken.details.clone()))) {
+        let failure = broken.details.iter().fold(Failure::part(broken.class, &broken.message), Failure::detail);
+        let failure = failure.kept(kept);
+        match &broken.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+        .print(Output::Text);
+    }
 }

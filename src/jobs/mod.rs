@@ -7,6 +7,7 @@
 //! - [`client`]: what a client needs.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
+//! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
@@ -23,6 +24,7 @@ pub mod keyring;
 pub mod keys;
 mod mirror;
 mod selection;
+pub mod serve;
 pub mod sign;
 pub mod status;
 pub mod sync;

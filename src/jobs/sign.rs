@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apk::Datahash;
 use crate::apk::names::KeyName;
-use crate::apk::v2::sections::{BadSections, HeadReader, Limits};
+use crate::apk::v2::sections::{BadSections, HeadReader, Limits, split_index};
 use crate::apk::v2::signature;
 use crate::config;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
-use crate::sign::index::{CosignError, Digests, cosign};
+use crate::sign::index::{Digests, sign_member};
 use crate::sign::key_file::{self, PrivateKey};
 use crate::verify::package::{RefusedPackage, examine_head};
 
@@ -164,10 +164,9 @@ fn sign_index(path: &Path, key: &PrivateKey, digests: Digests) -> Result<(), Err
     if bytes.len() as u64 > MAX_INDEX {
         return Err(Error::TooLarge { path: path.to_owned() });
     }
-    let signed = cosign(&bytes, &[], key, digests).map_err(|error| match error {
-        CosignError::Sections(source) => Error::Index { path: path.to_owned(), source },
-        CosignError::Sign(error) => Error::Key(error),
-    })?;
+    let parts =
+        split_index(&bytes, &Limits::default()).map_err(|source| Error::Index { path: path.to_owned(), source })?;
+    let signed = sign_member(&bytes[parts.signed_from..], &[], key, digests)?;
     Ok(durable::write(path, signed.bytes(), mode)?)
 }
 

@@ -27,11 +27,12 @@ use jiff::Timestamp;
 use super::{Error, Mirror};
 use crate::apk::names::RepositoryName;
 use crate::config::{Config, Repository};
-use crate::disk::lock::{Lock, Patience, Purpose};
+use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
 use crate::report::Reporter;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Snapshot};
 
+pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, SyncPlan, SyncReport};
 use settle::Settled;
 
