@@ -108,7 +108,7 @@ pub fn publish(
     let mut links = LinkedTree::new();
     for (at, state) in plan.generation.repositories.iter().enumerate() {
         let folder = beside.join(state.name.folder(&state.arch));
-        durable::create_folder_unflushed(&folder, 0o755)?;
+        durable::create_folder(&folder, 0o755)?;
         for placed in &state.files {
             let object = pool.path(&placed.object);
             links.add(&object, &folder.join(placed.file.as_str())).map_err(|error| {
