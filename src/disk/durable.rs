@@ -202,10 +202,18 @@ pub fn create_folder(path: &Path, mode: u32) -> Result<()> {
     flush_folder(above)
 }
 
-/// Makes the folder `path` in a parent that is there, with `mode`; **not** flushed. One that is there is left as it is.
+/// Makes the folder `path` and the parents that are missing, with `mode`; **not** flushed. One that is there is left as it
+/// is.
 pub fn create_folder_unflushed(path: &Path, mode: u32) -> Result<()> {
     match fs::DirBuilder::new().mode(mode).create(path) {
         Ok(()) => set_mode(path, mode),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => match path.parent() {
+            Some(parent) => {
+                create_folder_unflushed(parent, mode)?;
+                create_folder_unflushed(path, mode)
+            }
+            None => Err(Error::new("create the folder", path, cause)),
+        },
         Err(_) if path.is_dir() => Ok(()),
         Err(cause) => Err(Error::new("create the folder", path, cause)),
     }
