@@ -1,1 +1,143 @@
-//! check
+//! Is everything what we left there? Every object is hashed again, every record in force read, and the live tree compared
+//! with its record. All findings are told at once; only being unable to look is an error.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, Mirror};
+use crate::apk::ObjectId;
+use crate::config::Config;
+use crate::error::{Class, Trouble};
+use crate::finding::{Finding, Severity};
+use crate::ledger;
+use crate::plan::publish::RepositoryState;
+
+/// What a check saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckReport {
+    /// All that is wrong.
+    pub findings: Vec<Finding>,
+    /// How much was looked at.
+    pub checked: Checked,
+}
+
+/// How much was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Objects hashed.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files of the live tree compared.
+    pub files: u64,
+}
+
+/// Looks at everything. Takes no lock. `progress` is told bytes as they are read.
+pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckReport, Error> {
+    let mirror = Mirror::open(config)?;
+    let mut findings = Vec::new();
+    let mut required: BTreeSet<ObjectId> = BTreeSet::new();
+    if let Some(snapshot) = tolerate(mirror.ledger.latest_snapshot(), &mut findings)?.flatten() {
+        for index in &snapshot.indexes {
+            if let Some(accepted) = tolerate(mirror.ledger.accepted(&index.accepted), &mut findings)? {
+                required.extend((0..accepted.entries().len()).filter_map(|at| accepted.object(at)));
+            }
+        }
+    }
+    let mut checked = Checked::default();
+    if let Some(number) = mirror.tree.live()?
+        && let Some(generation) = tolerate(mirror.ledger.generation(number), &mut findings)?
+    {
+        let tree = mirror.tree.generation(number);
+        for state in &generation.repositories {
+            required.extend(state.files.iter().map(|placed| placed.object));
+            compare(&mirror, &tree, state, &mut findings, &mut checked)?;
+        }
+    }
+    let threads = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+    let audit = mirror.pool.audit(&required, threads, progress)?;
+    findings.extend(audit.findings);
+    checked.objects = audit.objects;
+    checked.bytes = audit.bytes;
+    Ok(CheckReport { findings, checked })
+}
+
+/// Damage of a record is a finding; trouble of this host's ends the check.
+fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Class::Damaged => {
+            findings.push(Finding {
+                code: error.code(),
+                severity: Severity::Error,
+                subject: error.to_string(),
+                message: std::error::Error::source(&error).map_or_else(|| "it is gone".to_owned(), ToString::to_string),
+                hint: None,
+            });
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Compares one repository's folder of the live tree with its record. A file that is the pool's own (a hard link) is hashed
+/// there, not twice.
+fn compare(
+    mirror: &Mirror<'_>,
+    tree: &Path,
+    state: &RepositoryState,
+    findings: &mut Vec<Finding>,
+    checked: &mut Checked,
+) -> Result<(), Error> {
+    let folder = tree.join(state.name.folder(&state.arch));
+    let mut finding = |code, path: &Path, message: String| {
+        findings.push(Finding {
+            code,
+            severity: Severity::Error,
+            subject: path.display().to_string(),
+            message,
+            hint: Some("the next sync that publishes makes a new tree".into()),
+        });
+    };
+    let index = folder.join("APKINDEX.tar.gz");
+    checked.files += 1;
+    match hash(&index) {
+        Ok(digest) if digest == state.index => {}
+        Ok(_) => finding("index-damaged", &index, "it is not the index that was published".into()),
+        Err(cause) => finding("index-missing", &index, cause.to_string()),
+    }
+    for placed in &state.files {
+        let path = folder.join(placed.file.as_str());
+        checked.files += 1;
+        let here = std::fs::metadata(&path);
+        let there = std::fs::metadata(mirror.pool.path(&placed.object));
+        match (here, there) {
+            (Err(cause), _) => finding("file-missing", &path, cause.to_string()),
+            (Ok(here), Ok(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => {}
+            (Ok(_), _) => match hash(&path) {
+                Ok(digest) if digest == placed.object => {}
+                Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into()),
+                Err(cause) => finding("file-unreadable", &path, cause.to_string()),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn hash(path: &Path) -> io::Result<ObjectId> {
+    let mut hasher = Sha256::new();
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(ObjectId::new(hasher.finalize().into())),
+            length => hasher.update(&buffer[..length]),
+        }
+    }
+}

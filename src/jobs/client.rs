@@ -1,1 +1,89 @@
-//! client
+//! What a client needs: repositories lines, keys, and how to look whether it works.
+
+use serde::Serialize;
+
+use super::{Error, keyring};
+use crate::apk::names::KeyName;
+use crate::config::{Config, IndexMode};
+use crate::sign::PrivateKey;
+
+/// What a client needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientReport {
+    /// Lines of `/etc/apk/repositories`: plain ones, which 2.x and 3.x both read.
+    pub repositories: Vec<String>,
+    /// Keys for `/etc/apk/keys`; any one that signs a repository is enough for it.
+    pub keys: Vec<ClientKey>,
+}
+
+/// A public key that a client needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientKey {
+    /// Its file name, which must be kept: signatures name it.
+    pub name: KeyName,
+    /// SHA-256 of its DER, hex.
+    pub fingerprint: String,
+    /// The file's content.
+    pub pem: String,
+    /// Which repositories it signs.
+    pub repositories: Vec<String>,
+    /// Whether it is ours or a source's.
+    pub ours: bool,
+}
+
+/// Tells what a client needs that reaches the public tree under `url`. Of a source's keyring all keys are told: which of them
+/// signs next is upstream's choice.
+pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
+    let base = url.trim_end_matches('/');
+    let mut repositories: Vec<String> = Vec::new();
+    let mut keys: Vec<ClientKey> = Vec::new();
+    for repository in &config.repositories {
+        let line = format!("{base}/{}", repository.name);
+        if !repositories.contains(&line) {
+            repositories.push(line);
+        }
+        let name = repository.name.to_string();
+        match (repository.index, &config.signing) {
+            (IndexMode::Ours | IndexMode::Cosigned, Some(signing)) => {
+                let key = PrivateKey::load(&signing.key)?;
+                note(&mut keys, name, |repositories| ClientKey {
+                    name: key.key_name().clone(),
+                    fingerprint: key.fingerprint(),
+                    pem: key.public_pem(),
+                    repositories,
+                    ours: true,
+                });
+            }
+            _ => {
+                for from in &repository.from {
+                    let source = &config.sources[&from.source];
+                    let trusted = keyring::load(&source.keyring)
+                        .map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+                    let signs = |key: &KeyName| repository.arches.iter().any(|arch| trusted.find(key, arch).is_some());
+                    for key in trusted.keys().filter(|key| signs(key.name())) {
+                        note(&mut keys, name.clone(), |repositories| ClientKey {
+                            name: key.name().clone(),
+                            fingerprint: key.fingerprint().to_string(),
+                            pem: key.pem().to_owned(),
+                            repositories,
+                            ours: false,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    Ok(ClientReport { repositories, keys })
+}
+
+/// Adds a key, or the repository to one that is there.
+fn note(keys: &mut Vec<ClientKey>, repository: String, key: impl FnOnce(Vec<String>) -> ClientKey) {
+    let key = key(vec![repository]);
+    match keys.iter_mut().find(|have| have.name == key.name && have.fingerprint == key.fingerprint) {
+        Some(have) => {
+            let new = key.repositories.into_iter().filter(|name| !have.repositories.contains(name)).collect::<Vec<_>>();
+            have.repositories.extend(new);
+        }
+        None => keys.push(key),
+    }
+}

@@ -1,1 +1,75 @@
-//! history
+//! What was published when.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Error, Mirror};
+use crate::config::Config;
+
+/// One generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GenerationReport {
+    /// Its number.
+    pub id: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// Whether clients see it now.
+    pub live: bool,
+    /// The snapshot that it shows.
+    pub snapshot: String,
+    /// Packages that its indexes list.
+    pub packages: u64,
+    /// Their sizes' sum, bytes.
+    pub bytes: u64,
+    /// Per repository and arch, what `apk update` shows.
+    pub repositories: Vec<ShownIndex>,
+}
+
+/// One index of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShownIndex {
+    /// Repository and arch.
+    pub name: String,
+    /// SHA-256 of its text.
+    pub content: String,
+    /// Its description.
+    pub description: String,
+}
+
+/// All generations, newest first; with `content` those alone that show an index whose content begins with these hex digits
+/// (the first word that `apk update` prints). Numbers of generations that never went live are left out.
+pub fn history(config: &Config, content: Option<&str>) -> Result<Vec<GenerationReport>, Error> {
+    let mirror = Mirror::open(config)?;
+    let live = mirror.tree.live()?;
+    let mut reports = Vec::new();
+    for number in mirror.ledger.generation_numbers()?.into_iter().rev() {
+        // The record is written before its tree; without one the run was stopped in between.
+        if !mirror.tree.generation(number).is_dir() {
+            continue;
+        }
+        let generation = mirror.ledger.generation_summary(number)?;
+        let repositories: Vec<ShownIndex> = generation
+            .repositories
+            .iter()
+            .map(|state| ShownIndex {
+                name: format!("{}/{}", state.name, state.arch),
+                content: state.content.hex(),
+                description: state.description.clone(),
+            })
+            .filter(|shown| content.is_none_or(|content| shown.content.starts_with(&content.to_lowercase())))
+            .collect();
+        if content.is_some() && repositories.is_empty() {
+            continue;
+        }
+        reports.push(GenerationReport {
+            id: number,
+            time: generation.time,
+            live: live == Some(number),
+            snapshot: generation.snapshot.clone(),
+            packages: generation.repositories.iter().map(|state| state.packages).sum(),
+            bytes: generation.repositories.iter().map(|state| state.bytes).sum(),
+            repositories,
+        });
+    }
+    Ok(reports)
+}

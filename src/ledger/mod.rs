@@ -20,7 +20,7 @@ mod snapshots;
 mod state;
 
 pub use error::Error;
-pub use state::{IndexState, LastError, SeenFile, State};
+pub use state::{IndexState, LastError, Links, SeenFile, State};
 
 use crate::disk::layout::Store;
 

@@ -22,9 +22,25 @@ pub struct State {
     /// Packages of directories, by source and path: which object a file was when it was last read.
     #[serde(default)]
     pub directories: BTreeMap<SourceName, BTreeMap<String, SeenFile>>,
-    /// When the last sync ended, and with what.
+    /// How the packages of the last tree came into it.
+    #[serde(default)]
+    pub links: Option<Links>,
+    /// When the last sync ended.
     #[serde(default)]
     pub last_run: Option<Timestamp>,
+}
+
+/// How the packages of a tree came into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    /// The tree's generation.
+    pub generation: u64,
+    /// Hard links into the pool: no bytes of their own.
+    pub hard: u64,
+    /// Files that share the pool's blocks.
+    pub reflinks: u64,
+    /// Copies: store and public tree are on different file systems.
+    pub copies: u64,
 }
 
 /// What is known of one index of a source.

@@ -19,7 +19,7 @@ use crate::config::{Config, Digest, IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
 use crate::jobs::selection;
-use crate::ledger::{LastError, State};
+use crate::ledger::{LastError, Links, State};
 use crate::merge::{Layer, Rank, combine};
 use crate::plan::publish::{
     Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
@@ -209,7 +209,13 @@ pub(super) fn build(
     let published = worth && request.publish == Publishing::Live;
     if published {
         let linked = perform(mirror, &plan, &made)?;
-        links = Some([Linked::Hard, Linked::Reflink, Linked::Copy].map(|way| linked.count(way)));
+        links = Some(Links {
+            generation: plan.generation.number,
+            hard: linked.count(Linked::Hard),
+            reflinks: linked.count(Linked::Reflink),
+            copies: linked.count(Linked::Copy),
+        });
+        settled.state.links = links;
         reporter.generation_live(plan.generation.number);
     }
     for index in &settled.indexes {

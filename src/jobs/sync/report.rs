@@ -11,6 +11,7 @@ use super::{Error, Mirror, Setback};
 use crate::apk::names::{Arch, RepositoryName};
 use crate::disk::durable;
 use crate::error::Class;
+use crate::ledger::Links;
 use crate::plan::publish::RepositoryState;
 
 /// One file that was refused or did not come.
@@ -117,9 +118,9 @@ pub struct SyncReport {
     /// The generation that is live now, and when it was made, for people.
     #[serde(skip)]
     pub live: Option<u64>,
-    /// How the packages of a new generation came into the tree: hard links, reflinks, copies.
+    /// How the packages of a new generation came into its tree.
     #[serde(skip)]
-    pub links: Option<[u64; 3]>,
+    pub links: Option<Links>,
 }
 
 impl SyncReport {
