@@ -32,7 +32,8 @@ impl<'c> Mirror<'c> {
         Self::on(config, Store::open(&config.store)?)
     }
 
-    fn on(config: &'c Config, store: Store) -> Result<Self, Error> {
+    /// On a store that is open.
+    pub fn on(config: &'c Config, store: Store) -> Result<Self, Error> {
         let pool = Pool::open(&store.pool_folder())?;
         let ledger = Ledger::new(store.clone());
         Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store })

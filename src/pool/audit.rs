@@ -50,7 +50,7 @@ impl Pool {
                 severity: Severity::Error,
                 subject: self.path(missing).display().to_string(),
                 message: "a package that is in force is not in the pool".into(),
-                hint: Some("the next sync fetches it again".into()),
+                hint: Some("the next sync that changes a repository which lists it fetches it again".into()),
             });
         }
         let (refs, unreadable) = self.refs_unreadable();

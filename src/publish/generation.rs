@@ -56,6 +56,14 @@ pub enum Error {
     /// The link's place is taken, or not readable.
     #[error(transparent)]
     Layout(#[from] layout::Error),
+    /// Another public link lives in the same folder.
+    #[error("{} holds the generations of another public link, \"{owner}\"", folder.display())]
+    Shared {
+        /// The folder of both links.
+        folder: PathBuf,
+        /// The other link's name.
+        owner: String,
+    },
     /// A package that the store must hold is not there.
     #[error("the pool has lost {file} (object {object})")]
     Lost {
@@ -71,6 +79,7 @@ impl Trouble for Error {
         match self {
             Error::Disk(error) => error.class(),
             Error::Layout(error) => error.class(),
+            Error::Shared { .. } => Class::Usage,
             Error::Lost { .. } => Class::Damaged,
         }
     }
@@ -79,6 +88,7 @@ impl Trouble for Error {
         match self {
             Error::Disk(error) => error.code(),
             Error::Layout(error) => error.code(),
+            Error::Shared { .. } => "public-shared",
             Error::Lost { .. } => "object-missing",
         }
     }
@@ -87,6 +97,7 @@ impl Trouble for Error {
         match self {
             Error::Disk(error) => error.hint(),
             Error::Layout(error) => error.hint(),
+            Error::Shared { .. } => Some("give each `public` a folder of its own".into()),
             Error::Lost { .. } => Some("`bivouac check` lists all that is missing or damaged".into()),
         }
     }
@@ -102,6 +113,7 @@ pub fn publish(
 ) -> Result<LinkedTree, Error> {
     let number = plan.generation.number;
     durable::create_folder(&tree.generations_folder(), 0o755)?;
+    claim(tree)?;
     sweep(tree)?;
     let beside = tree.generations_folder().join(format!(".{number}.new"));
     durable::create_folder(&beside, 0o755)?;
@@ -154,6 +166,19 @@ fn place_index(
         }
     }
     Ok(())
+}
+
+/// Two links in one folder would share `.generations` and replace each other's trees: the first one's name is kept there.
+fn claim(tree: &PublicTree) -> Result<(), Error> {
+    let owner = tree.generations_folder().join(".link");
+    let name = tree.link().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match durable::read_if_present(&owner)? {
+        None => Ok(durable::write(&owner, format!("{name}\n").as_bytes(), 0o644)?),
+        Some(text) if String::from_utf8_lossy(&text).trim_end() == name => Ok(()),
+        Some(text) => {
+            Err(Error::Shared { folder: tree.folder(), owner: String::from_utf8_lossy(&text).trim_end().to_owned() })
+        }
+    }
 }
 
 /// Removes trees that a run was making when it was stopped. They were never live.

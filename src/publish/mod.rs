@@ -3,6 +3,7 @@
 //! ```text
 //! /srv/mirror/alpine            → .generations/412       the link that web servers, containers and exports follow
 //! /srv/mirror/.generations/412/v3.23/main/x86_64/        APKINDEX.tar.gz and packages, hard links into the pool
+//! /srv/mirror/.generations/.link                         the link's name: one link per folder
 //! /srv/mirror/.generations/.413.new/                     being made; removed by the next run if it was stopped
 //! ```
 //!

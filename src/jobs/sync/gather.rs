@@ -59,27 +59,40 @@ pub(super) fn gather(
     }
     for (source, places) in by_source {
         let SourceKind::Directory { path, unsigned } = &mirror.config.sources[&source].kind else { continue };
-        gather_one(mirror, asked, &source, path, *unsigned, &places, now, reporter)?;
+        let keyring = Arc::clone(&asked.keyrings[&source]);
+        let rule = rule(&keyring, *unsigned);
+        let known = asked.state.directories.remove(&source).unwrap_or_default();
+        let folder = Folder { source, path, unsigned: *unsigned, keyring, rule, known };
+        gather_one(mirror, asked, folder, &places, now, reporter)?;
     }
     Ok(())
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, made above; a struct would only rename them")]
+/// A directory source, and what is known of its files from a former run.
+struct Folder<'c> {
+    source: SourceName,
+    path: &'c Path,
+    unsigned: Unsigned,
+    keyring: Arc<Keyring>,
+    /// What its files are taken under.
+    rule: String,
+    known: BTreeMap<String, SeenFile>,
+}
+
 fn gather_one(
     mirror: &Mirror<'_>,
     asked: &mut Asked,
-    source: &SourceName,
-    folder: &Path,
-    unsigned: Unsigned,
+    folder: Folder<'_>,
     places: &[usize],
     now: Timestamp,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<(), Error> {
+    let source = &folder.source;
     for at in places {
         let key = &asked.indexes[*at].key;
         reporter.index_requested(&key.source, &key.path, &key.arch);
     }
-    let scan = match directory::scan(folder) {
+    let scan = match directory::scan(folder.path) {
         Ok(scan) => scan,
         Err(error) if error.class() == Class::Upstream => {
             for at in places {
@@ -95,10 +108,7 @@ fn gather_one(
     for finding in &scan.findings {
         reporter.warning(&format!("{}: {}", finding.subject, finding.message));
     }
-    let keyring = Arc::clone(&asked.keyrings[source]);
-    let rule = rule(&keyring, unsigned);
-    let known = asked.state.directories.remove(source).unwrap_or_default();
-    let looked = look_at_all(&scan.candidates, |listed| look(mirror, listed, &known, &keyring, unsigned, &rule));
+    let looked = look_at_all(&scan.candidates, |listed| look(mirror, listed, &folder));
     let mut seen_now = BTreeMap::new();
     let mut troubles: Vec<(Option<Arch>, Setback, Refused)> = Vec::new();
     let mut good: Vec<(Option<Arch>, SeenFile, Option<VerifiedPackage>, PathBuf)> = Vec::new();
@@ -143,7 +153,7 @@ fn gather_one(
                             entry: entry.text().to_owned(),
                             arch,
                             signers,
-                            rule: rule.clone(),
+                            rule: folder.rule.clone(),
                         };
                         good.push((listed.folder_arch.clone(), seen, Some(*package), listed.path.clone()));
                     }
@@ -230,22 +240,15 @@ fn look_at_all(listed: &[Listed], look: impl Fn(&Listed) -> Looked + Sync) -> Ve
     parts.into_iter().map(|(_, looked)| looked).collect()
 }
 
-fn look(
-    mirror: &Mirror<'_>,
-    listed: &Listed,
-    known: &BTreeMap<String, SeenFile>,
-    keyring: &Arc<Keyring>,
-    unsigned: Unsigned,
-    rule: &str,
-) -> Looked {
-    if let Some(seen) = known.get(&listed.path.display().to_string())
+fn look(mirror: &Mirror<'_>, listed: &Listed, folder: &Folder<'_>) -> Looked {
+    if let Some(seen) = folder.known.get(&listed.path.display().to_string())
         && seen.stamp == listed.stamp
-        && seen.rule == rule
+        && seen.rule == folder.rule
         && mirror.pool.has(&seen.object)
     {
         return Looked::Seen(seen.clone());
     }
-    match read(&listed.path, listed.folder_arch.as_ref(), keyring, unsigned) {
+    match read(&listed.path, listed.folder_arch.as_ref(), folder) {
         Ok(Ok(package)) => Looked::Read(Box::new(package)),
         Ok(Err(RefusedPackage::Sections(BadSections::Gzip(_)))) => Looked::NoPackage("it is not gzip".into()),
         Ok(Err(error)) => Looked::Refused(error),
@@ -256,13 +259,12 @@ fn look(
 fn read(
     path: &Path,
     arch: Option<&Arch>,
-    keyring: &Arc<Keyring>,
-    unsigned: Unsigned,
+    folder: &Folder<'_>,
 ) -> std::io::Result<Result<VerifiedPackage, RefusedPackage>> {
-    let promise = match unsigned {
+    let promise = match folder.unsigned {
         Unsigned::Accept => Promise::AsItIs,
         // Which arch a key is trusted for matters only where the folder tells one; a package at the top tells it later.
-        Unsigned::Refuse => Promise::Signature(Arc::clone(keyring), arch.cloned()),
+        Unsigned::Refuse => Promise::Signature(Arc::clone(&folder.keyring), arch.cloned()),
     };
     let mut verifier = PackageVerifier::new(promise, Limits::default());
     let mut file = File::open(path)?;

@@ -22,11 +22,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Mirror};
 use crate::apk::names::RepositoryName;
 use crate::config::{Config, Repository};
+use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
 use crate::report::Reporter;
@@ -110,17 +111,26 @@ pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
 /// Runs a sync. The report tells what happened to each repository; an error means that nothing was published.
 pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncReport, Error> {
     let started = Instant::now();
-    let mirror = Mirror::open_or_create(config)?;
-    let lock = Lock::take(&mirror.store, Purpose::Sync, request.now, request.patience)?;
+    let store = Store::open_or_create(&config.store)?;
+    let lock = lock(&store, request).await?;
+    // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
+    let mirror = Mirror::on(config, store)?;
     mirror.store.sweep_temporaries(&lock)?;
     let chosen = chosen(config, &request.only)?;
     let asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
     if let Some(report) = build::nothing_new(&mirror, &chosen, &asked, request, started)? {
         return Ok(report);
     }
-    let settled = settle::settle(&mirror, &chosen, asked, request.now, &reporter).await?;
+    let settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
     let (snapshot, settled) = accept(&mirror, settled, request)?;
     build::build(&mirror, &chosen, settled, &snapshot, request, &reporter, started)
+}
+
+/// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.
+async fn lock(store: &Store, request: &SyncRequest) -> Result<Lock, Error> {
+    let (store, now, patience) = (store.clone(), request.now, request.patience);
+    let taken = tokio::task::spawn_blocking(move || Lock::take(&store, Purpose::Sync, now, patience));
+    Ok(taken.await.map_err(Error::Crashed)??)
 }
 
 /// The repositories that a run is about.
@@ -186,10 +196,15 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
             former.indexes.iter().filter(|index| !asked.contains(&index.key) && configured.contains(&index.key));
         indexes.extend(others.cloned());
     }
-    let snapshot = Snapshot::new(indexes, request.now);
+    // Ids sort by time, to the second: of two in one second, or with a clock that was set back, the later must sort later.
+    let after_former = former.as_ref().and_then(|former| former.time.checked_add(SignedDuration::from_secs(1)).ok());
+    let snapshot = Snapshot::new(indexes, after_former.map_or(request.now, |least| least.max(request.now)));
     if let Some(former) = former.filter(|former| former.indexes == snapshot.indexes) {
         return Ok((former, settled));
     }
     mirror.ledger.save_snapshot(&snapshot)?;
+    if let Ok(now) = request.now.try_into() {
+        mirror.pool.sweep_incoming(now)?;
+    }
     Ok((snapshot, settled))
 }

@@ -4,8 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::indexes::{self, Asked, Candidate, Index};
 use super::packages::{self, Outcome};
 use super::want::{self, Lacking, Wish};
@@ -39,7 +37,6 @@ pub(super) async fn settle(
     mirror: &Mirror<'_>,
     repositories: &[&Repository],
     mut asked: Asked,
-    now: Timestamp,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Settled, Error> {
     let live = live_generation(mirror)?;
@@ -87,7 +84,6 @@ pub(super) async fn settle(
                 hopeless.insert(key, setback);
             }
         }
-        let _ = now;
     }
 }
 
