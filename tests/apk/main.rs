@@ -9,6 +9,8 @@
 )]
 
 mod client;
+mod main_job;
+mod update_step;
 
 // Shared with the command tests, each using what it needs.
 #[path = "../commands/env.rs"]

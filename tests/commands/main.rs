@@ -9,6 +9,10 @@
 )]
 
 mod configuration;
+mod bad_input;
+mod loose;
+mod site;
+mod sync;
 mod tools;
 
 // Shared with the tests of the real clients, each using what it needs.

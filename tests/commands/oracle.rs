@@ -116,6 +116,13 @@ pub(crate) fn index_text(bytes: &[u8], trusted: &[Trusted]) -> Result<String, St
     String::from_utf8(text.1.clone()).map_err(|error| error.to_string())
 }
 
+/// An index's `DESCRIPTION`.
+pub(crate) fn description(bytes: &[u8]) -> Option<String> {
+    let (_, _, content) = sections(bytes).expect("an index");
+    let (_, text) = content.files.iter().find(|(name, _)| name == "DESCRIPTION")?;
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
 /// The names of an index's signature entries, in file order.
 pub(crate) fn signature_names(bytes: &[u8]) -> Vec<String> {
     sections(bytes).expect("an index").0.into_iter().map(|(name, _)| name).collect()
