@@ -1,8 +1,8 @@
 //! Layers → [`MergedIndex`].
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -100,36 +100,48 @@ pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> Effective {
     Effective { winners, losers }
 }
 
+/// What the losers lost to, in an index's order. The very package that is supplied anyway has lost nothing.
+pub fn shadowed<'a>(layers: &[impl AsRef<[&'a Entry]>], effective: &Effective) -> Vec<Shadowed> {
+    let entry = |(layer, at): Place| layers[layer].as_ref()[at];
+    let contested: HashSet<&PackageName> = effective.losers.iter().map(|place| entry(*place).name()).collect();
+    let mut rivals: HashMap<&PackageName, Vec<Place>> = HashMap::new();
+    for place in &effective.winners {
+        let name = entry(*place).name();
+        if contested.contains(name) {
+            rivals.entry(name).or_default().push(*place);
+        }
+    }
+    let mut lost: Vec<(&Entry, Shadowed)> = Vec::new();
+    for &place in &effective.losers {
+        let loser = entry(place);
+        let rivals = rivals.get(loser.name()).map_or(&[][..], Vec::as_slice);
+        if rivals.iter().any(|rival| entry(*rival).identity() == loser.identity()) {
+            continue;
+        }
+        let newer = rivals.iter().all(|rival| by_version(loser, entry(*rival)) == Ordering::Greater);
+        let by = rivals.first().map_or(place.0, |rival| rival.0);
+        let rank = if newer { Rank::Newer } else { Rank::NotNewer };
+        lost.push((loser, Shadowed { file: loser.file().clone(), layer: place.0, by, rank }));
+    }
+    lost.sort_by(|one, other| order(one.0, other.0).then(one.1.layer.cmp(&other.1.layer)));
+    lost.into_iter().map(|(_, shadowed)| shadowed).collect()
+}
+
 /// Merges layers into an index for `arch`.
 pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
     let views: Vec<Vec<&Entry>> =
         layers.iter().map(|layer| layer.entries.iter().map(|(entry, _)| entry).collect()).collect();
-    let Effective { winners, losers } = effective(&views);
-    let mut entries: Vec<MergedEntry> = winners
-        .into_iter()
-        .map(|(layer, at)| {
+    let effective = effective(&views);
+    let mut entries: Vec<MergedEntry> = effective
+        .winners
+        .iter()
+        .map(|&(layer, at)| {
             let (entry, object) = &layers[layer].entries[at];
             MergedEntry { entry: entry.with_arch(arch), object: *object, layer }
         })
         .collect();
     entries.sort_by(|one, other| order(&one.entry, &other.entry));
-    let mut shadowed: Vec<(&Entry, Shadowed)> = Vec::new();
-    for (layer, at) in losers {
-        let loser = views[layer][at];
-        let from = entries.partition_point(|have| by_name(have.entry.name(), loser.name()) == Ordering::Less);
-        let rivals: Vec<&MergedEntry> =
-            entries[from..].iter().take_while(|have| have.entry.name() == loser.name()).collect();
-        // The very package that is supplied anyway has lost nothing.
-        if rivals.iter().any(|rival| rival.entry.identity() == loser.identity()) {
-            continue;
-        }
-        let newer = rivals.iter().all(|rival| by_version(loser, &rival.entry) == Ordering::Greater);
-        let by = rivals.first().map_or(layer, |rival| rival.layer);
-        let rank = if newer { Rank::Newer } else { Rank::NotNewer };
-        shadowed.push((loser, Shadowed { file: loser.file().clone(), layer, by, rank }));
-    }
-    shadowed.sort_by(|one, other| order(one.0, other.0).then(one.1.layer.cmp(&other.1.layer)));
-    let shadowed = shadowed.into_iter().map(|(_, shadowed)| shadowed).collect();
+    let shadowed = shadowed(&views, &effective);
     let text = index::print(entries.iter().map(|merged| &merged.entry));
     let content = ContentId::new(Sha256::digest(&text).into());
     MergedIndex { entries, shadowed, text, content }

@@ -6,4 +6,6 @@
 
 mod combine;
 
-pub use combine::{Effective, Layer, MergedEntry, MergedIndex, Place, Rank, Shadowed, combine, effective, order};
+pub use combine::{
+    Effective, Layer, MergedEntry, MergedIndex, Place, Rank, Shadowed, combine, effective, order, shadowed,
+};

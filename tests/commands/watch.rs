@@ -108,7 +108,11 @@ struct Seen {
 impl Shared {
     fn round(&self, seen: &mut Seen) -> Result<(), String> {
         if std::fs::symlink_metadata(&self.public).is_err() {
-            return if seen.published { Err("the public link is gone".to_owned()) } else { Ok(()) };
+            return if seen.published {
+                Err(format!("{}: the public link is gone", self.public.display()))
+            } else {
+                Ok(())
+            };
         }
         seen.published = true;
         // As a client: the index through the link, then each package through the link, whatever was switched in between.
@@ -135,13 +139,15 @@ impl Shared {
     /// walked again through the link.
     fn index_folders(&self) -> Result<Vec<PathBuf>, String> {
         loop {
-            let live = std::fs::read_link(&self.public).map_err(|error| format!("the public link: {error}"))?;
+            let live =
+                std::fs::read_link(&self.public).map_err(|error| format!("{}: {error}", self.public.display()))?;
             let mut files = Vec::new();
             walk(&self.public, &mut files);
             let indexes = files.iter().filter(|file| file.ends_with("APKINDEX.tar.gz"));
             let folders: Vec<PathBuf> =
                 indexes.map(|file| file.strip_prefix(&self.public).unwrap().parent().unwrap().to_owned()).collect();
-            let still = std::fs::read_link(&self.public).map_err(|error| format!("the public link: {error}"))?;
+            let still =
+                std::fs::read_link(&self.public).map_err(|error| format!("{}: {error}", self.public.display()))?;
             if live == still {
                 return Ok(folders);
             }

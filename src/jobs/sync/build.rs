@@ -325,7 +325,7 @@ fn make(
             left: None,
         })
         .collect();
-    let newer = merged.shadowed.iter().filter(|shadowed| shadowed.rank == Rank::Newer).count() as u64;
+    let newer = wish.shadowed.iter().filter(|shadowed| shadowed.rank == Rank::Newer).count() as u64;
     let state = RepositoryState {
         name: repository.name.clone(),
         arch: arch.clone(),
@@ -338,7 +338,7 @@ fn make(
         published: jiff::Timestamp::UNIX_EPOCH,
         packages: files.len() as u64,
         bytes: files.iter().map(|placed| placed.size).sum(),
-        shadowed: merged.shadowed.len() as u64,
+        shadowed: wish.shadowed.len() as u64,
         shadowed_newer: newer,
         files,
     };

@@ -8,7 +8,7 @@ use crate::apk::names::{Arch, RepositoryName};
 use crate::apk::{Entry, Identity};
 use crate::config::{self, IndexMode, Repository, SourceKind};
 use crate::jobs::selection::{self, Selection};
-use crate::merge;
+use crate::merge::{self, Rank, Shadowed};
 use crate::select::{Dependencies, Request, Selector, Supply, Versions, Wanted, close};
 use crate::snapshot::IndexKey;
 
@@ -21,7 +21,9 @@ pub(super) struct Wish {
     pub(super) layers: Vec<(IndexKey, Vec<Entry>)>,
     /// An index that is needed and that is not there.
     pub(super) missing: Option<IndexKey>,
-    /// What is worth a line: selectors that name nothing, needs that nothing provides.
+    /// What lost in the merge: decided here, because what is shadowed is never fetched.
+    pub(super) shadowed: Vec<Shadowed>,
+    /// What is worth a line: selectors that name nothing, needs that nothing provides, shadowed entries that are newer.
     pub(super) warnings: Vec<String>,
 }
 
@@ -55,11 +57,18 @@ fn one(
     let mut layers: Vec<Vec<Entry>> = Vec::new();
     for key in &keys {
         let Some(entries) = by_key.get(key).and_then(|index| index.entries()) else {
-            return Wish { name, arch, layers: Vec::new(), missing: Some(key.clone()), warnings: Vec::new() };
+            return Wish {
+                name,
+                arch,
+                layers: Vec::new(),
+                missing: Some(key.clone()),
+                shadowed: Vec::new(),
+                warnings: Vec::new(),
+            };
         };
         layers.push(entries.to_vec());
     }
-    let mut warnings = Vec::new();
+    let (mut warnings, mut shadowed) = (Vec::new(), Vec::new());
     // Upstream's own index is shown as it is: all of it is wanted, also what a merge would drop.
     if repository.index == IndexMode::Ours {
         for layer in &mut layers {
@@ -67,7 +76,16 @@ fn one(
         }
         let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.iter().collect()).collect();
         let mut left: Vec<Vec<Entry>> = vec![Vec::new(); layers.len()];
-        for (layer, at) in merge::effective(&views).winners {
+        let effective = merge::effective(&views);
+        shadowed = merge::shadowed(&views, &effective);
+        for newer in shadowed.iter().filter(|one| one.rank == Rank::Newer) {
+            let (from, by) = (&keys[newer.layer].source, &keys[newer.by].source);
+            warnings.push(format!(
+                "{name}/{arch}: {} of source \"{from}\" is newer than what \"{by}\" supplies",
+                newer.file
+            ));
+        }
+        for (layer, at) in effective.winners {
             left[layer].push(layers[layer][at].clone());
         }
         layers = match &selection.packages {
@@ -82,7 +100,7 @@ fn one(
             }
         };
     }
-    Wish { name, arch, layers: keys.into_iter().zip(layers).collect(), missing: None, warnings }
+    Wish { name, arch, layers: keys.into_iter().zip(layers).collect(), missing: None, shadowed, warnings }
 }
 
 fn choose(
