@@ -36,11 +36,13 @@ impl Env {
         self.root.path().join(inside)
     }
 
-    /// Writes a file below the root, its folders too.
+    /// Writes a file below the root, its folders too; whole from the first moment on, for a watcher may be looking.
     pub(crate) fn write(&self, inside: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(inside);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, bytes).unwrap();
+        let beside = self.path("being-written");
+        std::fs::write(&beside, bytes).unwrap();
+        std::fs::rename(&beside, &path).unwrap();
         path
     }
 
