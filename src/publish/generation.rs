@@ -57,12 +57,10 @@ pub enum Error {
     #[error(transparent)]
     Layout(#[from] layout::Error),
     /// Another public link lives in the same folder.
-    #[error("{} holds the generations of another public link, \"{owner}\"", folder.display())]
+    #[error("the folder of `public` holds the generations of another public link, {}", link.display())]
     Shared {
-        /// The folder of both links.
-        folder: PathBuf,
-        /// The other link's name.
-        owner: String,
+        /// The other link.
+        link: PathBuf,
     },
     /// A package that the store must hold is not there.
     #[error("the pool has lost {file} (object {object})")]
@@ -168,17 +166,17 @@ fn place_index(
     Ok(())
 }
 
-/// Two links in one folder would share `.generations` and replace each other's trees: the first one's name is kept there.
+/// Two links in one folder would share `.generations` and replace each other's trees.
 fn claim(tree: &PublicTree) -> Result<(), Error> {
-    let owner = tree.generations_folder().join(".link");
-    let name = tree.link().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match durable::read_if_present(&owner)? {
-        None => Ok(durable::write(&owner, format!("{name}\n").as_bytes(), 0o644)?),
-        Some(text) if String::from_utf8_lossy(&text).trim_end() == name => Ok(()),
-        Some(text) => {
-            Err(Error::Shared { folder: tree.folder(), owner: String::from_utf8_lossy(&text).trim_end().to_owned() })
+    for name in durable::list(&tree.folder())? {
+        let path = tree.folder().join(&name);
+        if tree.link().file_name().is_some_and(|ours| ours != name.as_str())
+            && matches!(PublicTree::new(&path).live(), Ok(Some(_)))
+        {
+            return Err(Error::Shared { link: path });
         }
     }
+    Ok(())
 }
 
 /// Removes trees that a run was making when it was stopped. They were never live.
