@@ -167,7 +167,7 @@ impl Upstream {
         state.triggers.clear();
     }
 
-    /// Right after the first answer to `path`, `change` is made: upstream moves on between two requests.
+    /// With the next answer to `path`, which is still the former one, `change` is made: upstream moves on between two requests.
     pub(crate) fn after(&self, path: &str, change: impl FnOnce(&Files) + Send + 'static) {
         self.files.state().triggers.insert(path.to_owned(), Box::new(change));
     }
@@ -345,6 +345,10 @@ fn answer(files: &Files, head: &[String], writer: &mut TcpStream, stop: &AtomicB
     }
     let sent = span.len().min(limit);
     request.body_bytes = sent;
+    // Made before the answer goes out: whoever has read it finds the change made.
+    if let Some(change) = trigger {
+        change(files);
+    }
     let silent_from_the_start = ending == Ending::Silent && limit == usize::MAX;
     files.state().log.push(request.clone());
     if !silent_from_the_start {
@@ -359,9 +363,6 @@ fn answer(files: &Files, head: &[String], writer: &mut TcpStream, stop: &AtomicB
         text.push_str("\r\n");
         writer.write_all(text.as_bytes()).ok()?;
         writer.write_all(&body[span.start..span.start + sent]).ok()?;
-    }
-    if let Some(change) = trigger {
-        change(files);
     }
     match ending {
         Ending::KeepAlive => Some(()),

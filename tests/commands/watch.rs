@@ -57,6 +57,10 @@ impl Watch {
                     if last {
                         return;
                     }
+                    if !seen.published {
+                        // Nothing to see yet: leave the processor to those who make it.
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
                 }
             })
         };
@@ -166,7 +170,8 @@ impl Shared {
                 || text == "APKINDEX.tar.gz"
                 || text == "APKINDEX.tar.gz.sign"
                 || text.ends_with(".rsa.pub")
-                || text.starts_with(".bivouac-");
+                || text.starts_with(".bivouac-")
+                || file.ends_with(".generations/.link");
             // A generation is dropped while we walk it: nothing is wrong with that.
             let Ok(bytes) = std::fs::read(&file) else { continue };
             if self.poison.lock().unwrap().contains(&<[u8; 32]>::from(Sha256::digest(&bytes))) {
