@@ -170,8 +170,7 @@ impl Shared {
                 || text == "APKINDEX.tar.gz"
                 || text == "APKINDEX.tar.gz.sign"
                 || text.ends_with(".rsa.pub")
-                || text.starts_with(".bivouac-")
-                || file.ends_with(".generations/.link");
+                || text.starts_with(".bivouac-");
             // A generation is dropped while we walk it: nothing is wrong with that.
             let Ok(bytes) = std::fs::read(&file) else { continue };
             if self.poison.lock().unwrap().contains(&<[u8; 32]>::from(Sha256::digest(&bytes))) {
