@@ -57,7 +57,7 @@ impl Env {
         self.write("bivouac.toml", text.as_bytes());
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bivouac"));
         command
             .args(arguments)

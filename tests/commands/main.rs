@@ -11,6 +11,7 @@
 mod configuration;
 mod bad_input;
 mod loose;
+mod readme;
 mod site;
 mod sync;
 mod tools;
