@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
+use bivouac::apk::{Arch, SourceName};
 use bivouac::report::{Reporter, Silent};
 
 use super::Global;
@@ -41,6 +42,11 @@ pub(crate) fn warn(global: &Global, message: impl Display) {
         None if global.quiet => {}
         None => line(format_args!("warning: {message}")),
     }
+}
+
+/// A source's index as it is called in the configuration: `alpine:v3.23/main/x86_64`, or `corp/x86_64` for a source's top.
+fn index_name(source: &SourceName, path: &str, arch: &Arch) -> String {
+    if path.is_empty() { format!("{source}/{arch}") } else { format!("{source}:{path}/{arch}") }
 }
 
 /// A line outside any job.

@@ -7,7 +7,7 @@ use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
 use bivouac::report::Reporter;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Detail, bytes};
+use super::{Detail, bytes, index_name};
 
 const BAR: &str = "{bar:24} {binary_bytes:>10} of {binary_total_bytes}  {msg}  {binary_bytes_per_sec}, {eta} left";
 
@@ -38,22 +38,22 @@ impl Bars {
 
 impl Reporter for Bars {
     fn index_requested(&self, source: &SourceName, path: &str, arch: &Arch) {
-        self.bar.set_message(format!("asking {source} for {path}/{arch}"));
+        self.bar.set_message(format!("asking for {}", index_name(source, path, arch)));
         self.bar.tick();
     }
 
     fn index_unchanged(&self, source: &SourceName, path: &str, arch: &Arch) {
         if self.detail == Detail::EveryPackage {
-            self.say(format_args!("{source} {path}/{arch}: unchanged"));
+            self.say(format_args!("{}: unchanged", index_name(source, path, arch)));
         }
     }
 
     fn index_verified(&self, source: &SourceName, path: &str, arch: &Arch, packages: u64) {
-        self.say(format_args!("{source} {path}/{arch}: verified, {packages} packages"));
+        self.say(format_args!("{}: verified, {packages} packages", index_name(source, path, arch)));
     }
 
     fn index_failed(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
-        self.say(format_args!("warning: {source} {path}/{arch}: {reason}"));
+        self.say(format_args!("warning: {}: {reason}", index_name(source, path, arch)));
     }
 
     fn fetch_planned(&self, packages: u64, size: u64) {

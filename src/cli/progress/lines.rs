@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
 use bivouac::report::Reporter;
 
-use super::{Detail, bytes, line};
+use super::{Detail, bytes, index_name, line};
 
 /// Between two lines of running totals.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -63,16 +63,16 @@ impl Lines {
 impl Reporter for Lines {
     fn index_unchanged(&self, source: &SourceName, path: &str, arch: &Arch) {
         if self.detail == Detail::EveryPackage {
-            line(format_args!("{source} {path}/{arch}: unchanged"));
+            line(format_args!("{}: unchanged", index_name(source, path, arch)));
         }
     }
 
     fn index_verified(&self, source: &SourceName, path: &str, arch: &Arch, packages: u64) {
-        line(format_args!("{source} {path}/{arch}: verified, {packages} packages"));
+        line(format_args!("{}: verified, {packages} packages", index_name(source, path, arch)));
     }
 
     fn index_failed(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
-        line(format_args!("warning: {source} {path}/{arch}: {reason}"));
+        line(format_args!("warning: {}: {reason}", index_name(source, path, arch)));
     }
 
     fn fetch_planned(&self, packages: u64, size: u64) {
