@@ -1,6 +1,5 @@
 //! The front door: what the program can do, and where each part lives. Nothing here decides anything.
 
-#[allow(dead_code, reason = "the frame lands before the commands that use it")]
 mod cli;
 
 use std::ffi::OsString;

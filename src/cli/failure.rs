@@ -192,6 +192,10 @@ impl Failure {
 impl fmt::Display for Failure {
     /// The block for standard error, with a newline at its end.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // To be stopped is no error, though it has an exit code: `serve` ends in no other way.
+        if let Inner::Stopped(_) = &*self.0 {
+            return writeln!(f, "{}", self.message());
+        }
         writeln!(f, "error: {}", self.message())?;
         if let Inner::Told(told) = &*self.0 {
             for line in told.causes.iter().flat_map(|cause| cause.lines()) {

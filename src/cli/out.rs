@@ -26,11 +26,6 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     })
 }
 
-/// Prints bytes as they are.
-pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
-    write(|out| out.write_all(bytes))
-}
-
 fn write(print: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     print(&mut out).and_then(|()| out.flush()).map_err(|error| match error.kind() {
