@@ -1,16 +1,57 @@
-//! `bivouac check`.
+//! `bivouac check`: is everything what we left there?
 
-use super::{Failure, Global, Outcome};
+use bivouac::error::Class;
+use bivouac::jobs::check as job;
+
+use super::global::Output;
+use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `check`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+    Hashes every object of the pool again and compares records and the live tree with it. All findings are told at once; \
+    exit code 5 when there are any. Runs beside anything.")]
 pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "SHARE")]
-    pub(crate) read_data: Option<String>,
+    read_data: Option<String>,
     #[arg(long, hide = true)]
-    pub(crate) deep: bool,
+    deep: bool,
 }
 
-pub(crate) fn run(_global: &Global, _args: Args) -> Result<Outcome, Failure> {
-    Err(Failure::not_supported_yet("`check`"))
+pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    for (asked, flag) in [(args.read_data.is_some(), "`check --read-data`"), (args.deep, "`check --deep`")] {
+        if asked {
+            return Err(Failure::not_supported_yet(flag));
+        }
+    }
+    let config = super::config::load(global)?;
+    let reading = progress::Reading::start(global);
+    let report = job::check(&config, &|bytes| reading.read(bytes))?;
+    drop(reading);
+    match global.output() {
+        Output::Json => out::json(&report)?,
+        Output::Text => {
+            for finding in &report.findings {
+                out::line(format_args!("{}: {} ({})", finding.subject, finding.message, finding.code))?;
+                if let Some(hint) = &finding.hint {
+                    out::line(format_args!("  hint: {hint}"))?;
+                }
+            }
+            if !global.quiet {
+                let checked = &report.checked;
+                let verdict = match report.findings.len() {
+                    0 => "all of it is what it was".to_owned(),
+                    1 => "1 finding".to_owned(),
+                    count => format!("{count} findings"),
+                };
+                out::line(format_args!(
+                    "{} objects ({}) and {} files of the live tree: {verdict}",
+                    checked.objects,
+                    progress::bytes(checked.bytes),
+                    checked.files
+                ))?;
+            }
+        }
+    }
+    Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Found(Class::Damaged) })
 }

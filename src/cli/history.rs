@@ -1,14 +1,44 @@
-//! `bivouac history`.
+//! `bivouac history`: what was published when.
 
-use super::{Failure, Global, Outcome};
+use bivouac::jobs::history as job;
+
+use super::global::Output;
+use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `history`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    #[arg(hide = true)]
-    pub(crate) hex: Option<String>,
+    /// Only generations that show an index whose description, as `apk update`
+    /// prints it, begins with these hex digits
+    hex: Option<String>,
 }
 
-pub(crate) fn run(_global: &Global, _args: Args) -> Result<Outcome, Failure> {
-    Err(Failure::not_supported_yet("`history`"))
+pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    if let Some(hex) = args.hex.as_ref().filter(|hex| hex.is_empty() || !hex.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Failure::usage(format_args!("{hex:?} is no beginning of a hash in hex digits")));
+    }
+    let config = super::config::load(global)?;
+    let generations = job::history(&config, args.hex.as_deref())?;
+    match global.output() {
+        Output::Json => out::json(&generations)?,
+        Output::Text => {
+            for generation in &generations {
+                out::line(format_args!(
+                    "{:>6}  {}  {} packages, {}, snapshot {}{}",
+                    generation.id,
+                    generation.time.strftime("%Y-%m-%d %H:%M:%S UTC"),
+                    generation.packages,
+                    progress::bytes(generation.bytes),
+                    generation.snapshot,
+                    if generation.live { "  live" } else { "" }
+                ))?;
+                if global.verbose || args.hex.is_some() {
+                    for shown in &generation.repositories {
+                        out::line(format_args!("        {}: {}", shown.name, shown.description))?;
+                    }
+                }
+            }
+        }
+    }
+    Ok(Outcome::Done)
 }

@@ -44,6 +44,34 @@ pub(crate) fn warn(global: &Global, message: impl Display) {
     }
 }
 
+/// Counts bytes read where there is a person to see it.
+pub(crate) struct Reading(indicatif::ProgressBar);
+
+impl Reading {
+    /// Counts from 0 on a terminal; elsewhere it stays silent, because the result comes at once or says how much it was.
+    pub(crate) fn start(global: &Global) -> Reading {
+        if global.quiet || global.log.is_some() || !io::stderr().is_terminal() {
+            return Reading(indicatif::ProgressBar::hidden());
+        }
+        let bar = indicatif::ProgressBar::new_spinner();
+        let style = indicatif::ProgressStyle::with_template("{spinner} {binary_bytes} read, {binary_bytes_per_sec}");
+        bar.set_style(style.expect("this template is fixed and right"));
+        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        Reading(bar)
+    }
+
+    /// So many more.
+    pub(crate) fn read(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// A source's index as it is called in the configuration: `alpine:v3.23/main/x86_64`, or `corp/x86_64` for a source's top.
 fn index_name(source: &SourceName, path: &str, arch: &Arch) -> String {
     if path.is_empty() { format!("{source}/{arch}") } else { format!("{source}:{path}/{arch}") }

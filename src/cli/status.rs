@@ -1,16 +1,100 @@
-//! `bivouac status`.
+//! `bivouac status`: what is in force.
 
-use super::{Failure, Global, Outcome};
+use bivouac::error::Class;
+use bivouac::jobs::status::{self as job, RepositoryStatus};
+
+use super::global::Output;
+use super::{Failure, Global, Outcome, out, progress, sync};
 
 /// Arguments of `status`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = "\
+    A repository is stale when one of its sources has not confirmed its index for 26 hours, or nothing of it is published. \
+    Exit code 0 only when nothing is stale, else 4.")]
 pub(crate) struct Args {
     #[arg(long, hide = true)]
-    pub(crate) disk: bool,
+    disk: bool,
     #[arg(long, hide = true)]
-    pub(crate) watch: bool,
+    watch: bool,
 }
 
-pub(crate) fn run(_global: &Global, _args: Args) -> Result<Outcome, Failure> {
-    Err(Failure::not_supported_yet("`status`"))
+pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    for (asked, flag) in [(args.disk, "`status --disk`"), (args.watch, "`status --watch`")] {
+        if asked {
+            return Err(Failure::not_supported_yet(flag));
+        }
+    }
+    let config = super::config::load(global)?;
+    let report = job::status(&config, sync::timestamp()?)?;
+    match global.output() {
+        Output::Json => out::json(&report)?,
+        Output::Text => {
+            out::line(match report.live {
+                Some(number) => format!("generation {number} is live"),
+                None => "nothing is published yet".to_owned(),
+            })?;
+            let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
+            for one in &report.repositories {
+                out::line(line(one, width))?;
+                if let Some(error) = &one.last_error {
+                    out::line(format_args!("  last error: {}", error.message))?;
+                }
+            }
+            if let Some(links) = &report.links {
+                out::line(format_args!(
+                    "packages in the public tree: {} hard links, {} reflinks, {} copies",
+                    links.hard, links.reflinks, links.copies
+                ))?;
+            }
+        }
+    }
+    Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
+}
+
+fn name(one: &RepositoryStatus) -> String {
+    format!("{}/{}", one.name, one.arch)
+}
+
+fn line(one: &RepositoryStatus, width: usize) -> String {
+    let name = name(one);
+    let stale = if one.stale { "  STALE" } else { "" };
+    if one.content.is_none() {
+        return format!("{name:<width$}  not published{stale}");
+    }
+    let ago = |seconds: Option<u64>| seconds.map_or("never".to_owned(), |seconds| format!("{} ago", span(seconds)));
+    format!(
+        "{name:<width$}  {} packages, {}  confirmed {}, changed {}{stale}",
+        one.packages,
+        progress::bytes(one.bytes),
+        ago(one.age_seconds),
+        ago(one.unchanged_seconds)
+    )
+}
+
+/// The two largest units that matter to a person: `40s`, `12m`, `3h 20m`, `5d 2h`.
+fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    if days > 0 {
+        format!("{days}d {}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h {}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m")
+    } else {
+        format!("{seconds}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_at_most_two_units() {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h 0m"), (93_600, "1d 2h"), (864_000, "10d 0h")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
 }
