@@ -52,8 +52,11 @@ impl Reporter for Bars {
         self.say(format_args!("{}: verified, {packages} packages", index_name(source, path, arch)));
     }
 
-    fn index_failed(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
-        self.say(format_args!("warning: {}: {reason}", index_name(source, path, arch)));
+    fn index_failed(&self, _source: &SourceName, _path: &str, _arch: &Arch, reason: &str) {
+        // It stands again at the end, with its causes and what was kept; here only for those who watch closely.
+        if self.detail == Detail::EveryPackage {
+            self.say(format_args!("warning: {reason}"));
+        }
     }
 
     fn fetch_planned(&self, packages: u64, size: u64) {
@@ -88,7 +91,7 @@ impl Reporter for Bars {
     }
 
     fn retrying(&self, what: &str, reason: &str, attempt: u32, wait_ms: u64) {
-        self.say(format_args!("retry: {what}: {reason}; attempt {attempt} follows in {wait_ms} ms"));
+        self.say(format_args!("{what}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms"));
     }
 
     fn fetch_done(&self) {
