@@ -76,8 +76,8 @@ fn serve_answers(env: &Env, arguments: &[&str]) {
     let mut told = String::new();
     let mut out = BufReader::new(server.stdout.take().unwrap());
     out.read_line(&mut told).unwrap();
-    let address =
-        told.split("http://").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next()).expect("an address");
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let address = told["listening"].as_str().expect("an address");
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .write_all(b"GET /v3.23/site/x86_64/APKINDEX.tar.gz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
