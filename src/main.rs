@@ -51,6 +51,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    cli::rehearse_crashes();
     let Cli { global, command } = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,

@@ -90,6 +90,16 @@ pub(crate) fn environment(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Takes a crash test's wishes: BIVOUAC_STOP_AT_STEP=N kills the process before its N-th durable step, and
+/// BIVOUAC_COUNT_STEPS=FILE adds each step's number and name to FILE. Release builds read neither.
+#[cfg(debug_assertions)]
+pub(crate) fn rehearse_crashes() {
+    let stop_at = environment("BIVOUAC_STOP_AT_STEP")
+        .map(|step| step.to_str().and_then(|step| step.parse().ok()).expect("a crash test names a step by its number"));
+    let count_in = environment("BIVOUAC_COUNT_STEPS").map(Into::into);
+    bivouac::jobs::Rehearsal { stop_at, count_in }.begin();
+}
+
 /// As many threads as this host runs at once.
 pub(crate) fn threads() -> NonZero<usize> {
     std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)

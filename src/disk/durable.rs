@@ -25,11 +25,15 @@ use crate::error::{Class, Trouble};
 mod link;
 mod lock_file;
 mod part;
+#[cfg(debug_assertions)]
+mod rehearsal;
 mod staged;
 
 pub use link::{Linked, LinkedTree};
 pub use lock_file::{Attempt, LockFile};
 pub use part::{PartFile, Shared};
+#[cfg(debug_assertions)]
+pub use rehearsal::Rehearsal;
 pub use staged::Staged;
 
 /// An operation on a file of ours that the host did not do.

@@ -30,5 +30,8 @@ pub mod status;
 pub mod sync;
 pub mod verify;
 
+/// Lets a crash test stop a job at a chosen step; release builds have none of it.
+#[cfg(debug_assertions)]
+pub use crate::disk::durable::Rehearsal;
 pub use error::Error;
 pub use mirror::Mirror;
