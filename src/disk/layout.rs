@@ -67,6 +67,14 @@ pub enum Error {
         /// The link's path.
         path: PathBuf,
     },
+    /// The public link leads nowhere.
+    #[error("{} leads to {}, which is gone", link.display(), path.display())]
+    TreeGone {
+        /// The live generation's tree.
+        path: PathBuf,
+        /// The link.
+        link: PathBuf,
+    },
     /// The host did not do it.
     #[error(transparent)]
     Disk(#[from] durable::Error),
@@ -78,7 +86,7 @@ impl Trouble for Error {
             Error::Absent { .. } | Error::Foreign { .. } | Error::Newer { .. } | Error::PublicTaken { .. } => {
                 Class::Usage
             }
-            Error::Unreadable { .. } => Class::Damaged,
+            Error::Unreadable { .. } | Error::TreeGone { .. } => Class::Damaged,
             Error::Disk(error) => error.class(),
         }
     }
@@ -90,6 +98,7 @@ impl Trouble for Error {
             Error::Newer { .. } => "store-newer",
             Error::Unreadable { .. } => "store-format",
             Error::PublicTaken { .. } => "public-taken",
+            Error::TreeGone { .. } => "tree-gone",
             Error::Disk(error) => error.code(),
         }
     }
@@ -100,6 +109,9 @@ impl Trouble for Error {
             Error::Foreign { .. } => Some("give `store` a folder of its own".into()),
             Error::Newer { .. } => Some("use the bivouac that wrote it, or a later one".into()),
             Error::PublicTaken { path } => Some(format!("move {} away, or give `public` another path", path.display())),
+            Error::TreeGone { link, .. } => {
+                Some(format!("put it back; or remove {}: the next sync then publishes all of it anew", link.display()))
+            }
             Error::Unreadable { .. } => None,
             Error::Disk(error) => error.hint(),
         }
@@ -200,6 +212,9 @@ impl Store {
         for folder in [self.root.clone(), self.accepted_folder(), self.snapshots_folder(), self.generations_folder()] {
             durable::sweep_temporaries(&folder)?;
         }
+        for name in durable::list(&self.accepted_folder())?.iter().filter(|name| is_half_made(name)) {
+            durable::remove_tree(&self.accepted_folder().join(name))?;
+        }
         Ok(())
     }
 
@@ -238,6 +253,11 @@ impl Store {
         self.accepted_folder().join(id.as_str())
     }
 
+    /// `accepted/.<id>.new/`: the same while it is made.
+    pub fn half_made_accepted(&self, id: &StateName) -> PathBuf {
+        self.accepted_folder().join(half_made_name(id))
+    }
+
     /// `snapshots/`.
     pub fn snapshots_folder(&self) -> PathBuf {
         self.root.join("snapshots")
@@ -257,6 +277,15 @@ impl Store {
     pub fn generation_file(&self, number: u64) -> PathBuf {
         self.generations_folder().join(format!("{number}.json"))
     }
+}
+
+/// The name of a folder while it is made, beside where it will stay: a hidden one.
+fn half_made_name(name: impl fmt::Display) -> String {
+    format!(".{name}.new")
+}
+
+fn is_half_made(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".new")
 }
 
 /// A file in `folder` that we did not put there; `None` in an empty or absent folder. A fresh file system's `lost+found` and
@@ -309,6 +338,34 @@ impl PublicTree {
     /// The tree of generation `number`.
     pub fn generation(&self, number: u64) -> PathBuf {
         self.generations_folder().join(number.to_string())
+    }
+
+    /// The tree of generation `number` while it is made.
+    pub fn half_made_generation(&self, number: u64) -> PathBuf {
+        self.generations_folder().join(half_made_name(number))
+    }
+
+    /// The highest number that any tree beside the link has; 0 where there is none.
+    pub fn highest_generation(&self) -> Result<u64, durable::Error> {
+        let names = durable::list(&self.generations_folder())?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
+    }
+
+    /// Removes what killed runs left half made beside the link. The caller holds the [`super::Lock`].
+    pub fn sweep(&self) -> Result<(), durable::Error> {
+        for name in durable::list(&self.folder())?.iter().filter(|name| durable::is_temporary(name.as_ref())) {
+            durable::remove_file(&self.folder().join(name))?;
+        }
+        for name in durable::list(&self.generations_folder())?.iter().filter(|name| is_half_made(name)) {
+            durable::remove_tree(&self.generations_folder().join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Fails unless the tree of generation `number`, to which the link leads, is there.
+    pub fn require_generation(&self, number: u64) -> Result<(), Error> {
+        let path = self.generation(number);
+        if path.is_dir() { Ok(()) } else { Err(Error::TreeGone { path, link: self.link.clone() }) }
     }
 
     /// What the link says when generation `number` is live; relative, so that the folder can be moved or exported.

@@ -32,7 +32,8 @@ impl<'c> Mirror<'c> {
         Self::on(config, Store::open(&config.store)?)
     }
 
-    /// On a store that is open.
+    /// On a store that is open. Whoever is going to change something takes the store's lock first: what another run leaves
+    /// while we wait for it must be seen.
     pub fn on(config: &'c Config, store: Store) -> Result<Self, Error> {
         let pool = Pool::open(&store.pool_folder())?;
         let ledger = Ledger::new(store.clone());

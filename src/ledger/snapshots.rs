@@ -30,6 +30,15 @@ impl Ledger {
         load_json(&self.store.snapshot_file(id))
     }
 
+    /// Fails unless the snapshot with this id, which another record of ours names, is there.
+    pub fn require_snapshot(&self, id: &str) -> Result<(), Error> {
+        let named: Result<StateName, BadStateName> = id.parse();
+        let file = named
+            .map(|id| self.store.snapshot_file(&id))
+            .map_err(|cause| Error::Unreadable { path: self.store.generations_folder(), cause: Box::new(cause) })?;
+        if file.is_file() { Ok(()) } else { Err(Error::Missing(file)) }
+    }
+
     /// Saves a snapshot; from then on it is in force.
     pub fn save_snapshot(&self, snapshot: &Snapshot) -> Result<(), Error> {
         let id: StateName = snapshot.id.parse().expect("a snapshot's id is made of digits, letters and dashes");
@@ -62,13 +71,14 @@ impl Ledger {
     /// Saves an accepted index and returns its id. One that is there already is left as it is.
     pub fn save_accepted(&self, index: &AcceptedIndex) -> Result<String, Error> {
         let id = index.id();
-        let folder = self.store.accepted(&id.parse().expect("an accepted index's id is hex"));
+        let name: StateName = id.parse().expect("an accepted index's id is hex");
+        let folder = self.store.accepted(&name);
         if folder.is_dir() {
             return Ok(id);
         }
         durable::create_folder(&self.store.accepted_folder(), 0o700)?;
         // Made beside and renamed: a folder under its final name is whole.
-        let beside = self.store.accepted_folder().join(format!(".{id}.new"));
+        let beside = self.store.half_made_accepted(&name);
         durable::remove_tree(&beside)?;
         durable::create_folder(&beside, 0o700)?;
         durable::write(&beside.join("APKINDEX.tar.gz"), index.bytes(), 0o400)?;

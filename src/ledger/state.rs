@@ -49,7 +49,11 @@ pub struct IndexState {
     /// Which index.
     #[serde(flatten)]
     pub key: IndexKey,
-    /// Per URL, in the configuration's order: with which words to ask whether it changed. They belong to the index in force.
+    /// Which index file [`IndexState::validators`] belong to. A run that was stopped may have left a newer one in force, of
+    /// which these words say nothing.
+    #[serde(default)]
+    pub validators_of: Option<ObjectId>,
+    /// Per URL, in the configuration's order: with which words to ask whether it changed.
     pub validators: BTreeMap<String, Validators>,
     /// When a URL last confirmed the index in force.
     pub confirmed: Option<Timestamp>,
@@ -98,6 +102,7 @@ impl State {
         let at = self.indexes.iter().position(|state| state.key == *key).unwrap_or_else(|| {
             self.indexes.push(IndexState {
                 key: key.clone(),
+                validators_of: None,
                 validators: BTreeMap::new(),
                 confirmed: None,
                 changed: None,

@@ -65,7 +65,8 @@ impl Pool {
                 arriving: HashSet::new(),
                 pending: HashMap::new(),
                 pending_bytes: 0,
-                names: Names::Flushed,
+                // A run that was killed may have left names behind, which count from now on as if they were safe.
+                names: Names::Unflushed,
             }),
             committing: Mutex::new(()),
         };
@@ -181,8 +182,9 @@ impl Pool {
         self.insert_ref(incoming, verified)
     }
 
-    /// Gives every package taken in so far its place, safe from power loss when this returns. Costs two flushes of the file
-    /// system, whatever the number of packages; nothing when there is nothing to do.
+    /// Gives every package taken in so far its place, safe from power loss when this returns, with all that earlier
+    /// runs left in the store. Costs two flushes of the file system, whatever the number of packages; a second call with
+    /// nothing new in between costs nothing.
     pub fn commit(&self) -> Result<(), Error> {
         self.inner.commit_batch()?;
         let _one_at_a_time = lock(&self.inner.committing);

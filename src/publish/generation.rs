@@ -111,9 +111,9 @@ pub fn publish(
 ) -> Result<LinkedTree, Error> {
     let number = plan.generation.number;
     durable::create_folder(&tree.generations_folder(), 0o755)?;
+    tree.sweep()?;
     claim(tree)?;
-    sweep(tree)?;
-    let beside = tree.generations_folder().join(format!(".{number}.new"));
+    let beside = tree.half_made_generation(number);
     durable::create_folder(&beside, 0o755)?;
     let mut links = LinkedTree::new();
     for (at, state) in plan.generation.repositories.iter().enumerate() {
@@ -133,9 +133,8 @@ pub fn publish(
     }
     // One flush for all links; then the tree gets its name, and then it goes live.
     links.flush(&beside)?;
-    let whole = tree.generation(number);
-    durable::remove_tree(&whole)?;
-    durable::rename(&beside, &whole)?;
+    // A number is used once: where a tree has this one already, the rename fails and that tree stays.
+    durable::rename(&beside, &tree.generation(number))?;
     durable::switch_link(tree.link(), &PublicTree::link_text(number))?;
     Ok(links)
 }
@@ -174,17 +173,6 @@ fn claim(tree: &PublicTree) -> Result<(), Error> {
             && matches!(PublicTree::new(&path).live(), Ok(Some(_)))
         {
             return Err(Error::Shared { link: path });
-        }
-    }
-    Ok(())
-}
-
-/// Removes trees that a run was making when it was stopped. They were never live.
-fn sweep(tree: &PublicTree) -> Result<(), Error> {
-    let folder = tree.generations_folder();
-    for name in durable::list(&folder)? {
-        if name.starts_with('.') && name.ends_with(".new") {
-            durable::remove_tree(&folder.join(PathBuf::from(name)))?;
         }
     }
     Ok(())

@@ -201,7 +201,9 @@ pub(super) fn build(
         }
     }
     let linger = SignedDuration::try_from(mirror.config.publish.linger).unwrap_or(SignedDuration::MAX);
-    let last = mirror.ledger.generation_numbers()?.last().copied().unwrap_or(0);
+    // Beyond all trees there are, too: they may be of a store that was lost, or of another that shares the folder.
+    let recorded = mirror.ledger.generation_numbers()?.last().copied().unwrap_or(0);
+    let last = recorded.max(mirror.tree.highest_generation()?);
     let plan = decide(live.as_ref(), last, &snapshot.id, publications, linger, request.now);
     // A first run in which everything failed has nothing to show: no empty tree takes the link's place.
     let worth = plan.change == Change::Something && !plan.generation.repositories.is_empty();
@@ -366,6 +368,7 @@ fn note_validators(state: &mut State, index: &Index, snapshot: &Snapshot, reques
         return;
     }
     let entry = state.entry(&index.key);
+    entry.validators_of = Some(fetched.digest);
     entry.validators = BTreeMap::from([(fetched.url.clone(), fetched.validators.clone())]);
     entry.confirmed = Some(request.now);
     entry.changed = Some(request.now);

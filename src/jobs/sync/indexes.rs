@@ -198,6 +198,11 @@ async fn ask_upstreams(
                 state.confirmed = Some(now);
                 state.last_error = None;
                 if let (Some(url), Some(validators)) = (url, validators) {
+                    let in_force = known_digests.get(&at).copied();
+                    if state.validators_of != in_force {
+                        state.validators_of = in_force;
+                        state.validators.clear();
+                    }
                     state.validators.insert(url, validators);
                 }
                 reporter.index_unchanged(&index.key.source, &index.key.path, &index.key.arch);
@@ -229,7 +234,7 @@ async fn ask_one(asked: &Asked, at: usize, accepted: Option<ObjectId>, reporter:
     let upstream = &asked.upstreams[&key.source];
     reporter.index_requested(&key.source, &key.path, &key.arch);
     // Validators are worth something only together with the bytes they belong to.
-    let state = accepted.and_then(|_| asked.state.index(key));
+    let state = asked.state.index(key).filter(|state| accepted.is_some() && state.validators_of == accepted);
     let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
         .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
         .collect();

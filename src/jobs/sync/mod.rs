@@ -20,7 +20,7 @@ mod want;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -115,8 +115,9 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let lock = lock(&store, request).await?;
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(config, store)?;
-    mirror.store.sweep_temporaries(&lock)?;
     let chosen = chosen(config, &request.only)?;
+    sweep(&mirror, &lock, request.now)?;
+    require_live(&mirror)?;
     let asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
     if let Some(report) = build::nothing_new(&mirror, &chosen, &asked, request, started)? {
         return Ok(report);
@@ -131,6 +132,23 @@ async fn lock(store: &Store, request: &SyncRequest) -> Result<Lock, Error> {
     let (store, now, patience) = (store.clone(), request.now, request.patience);
     let taken = tokio::task::spawn_blocking(move || Lock::take(&store, Purpose::Sync, now, patience));
     Ok(taken.await.map_err(Error::Crashed)??)
+}
+
+/// Removes what a killed run left half done. First of all: it may be what fills the disk.
+fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+    mirror.store.sweep_temporaries(lock)?;
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    mirror.pool.sweep_incoming(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
+    Ok(mirror.tree.sweep()?)
+}
+
+/// What is live must still be what we left: its tree, its record, and the snapshot that it shows. A run on a store that lost
+/// the newest snapshot would take the one before for the state in force, and publish it over the live one.
+fn require_live(mirror: &Mirror<'_>) -> Result<(), Error> {
+    let Some(number) = mirror.tree.live()? else { return Ok(()) };
+    mirror.tree.require_generation(number)?;
+    let live = mirror.ledger.generation_summary(number)?;
+    Ok(mirror.ledger.require_snapshot(&live.snapshot)?)
 }
 
 /// The repositories that a run is about.
