@@ -111,8 +111,8 @@ pub fn publish(
 ) -> Result<LinkedTree, Error> {
     let number = plan.generation.number;
     durable::create_folder(&tree.generations_folder(), 0o755)?;
-    tree.sweep()?;
     claim(tree)?;
+    tree.sweep()?;
     let beside = tree.half_made_generation(number);
     durable::create_folder(&beside, 0o755)?;
     let mut links = LinkedTree::new();
@@ -169,7 +169,9 @@ fn place_index(
 fn claim(tree: &PublicTree) -> Result<(), Error> {
     for name in durable::list(&tree.folder())? {
         let path = tree.folder().join(&name);
+        // A temporary is the link of ours that a run was switching when it was stopped.
         if tree.link().file_name().is_some_and(|ours| ours != name.as_str())
+            && !durable::is_temporary(name.as_ref())
             && matches!(PublicTree::new(&path).live(), Ok(Some(_)))
         {
             return Err(Error::Shared { link: path });

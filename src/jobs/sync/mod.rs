@@ -139,7 +139,11 @@ fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> 
     mirror.store.sweep_temporaries(lock)?;
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     mirror.pool.sweep_incoming(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
-    Ok(mirror.tree.sweep()?)
+    // Where nothing of ours is live yet, the folder may still turn out to be another link's.
+    if mirror.tree.live()?.is_some() {
+        mirror.tree.sweep()?;
+    }
+    Ok(())
 }
 
 /// What is live must still be what we left: its tree, its record, and the snapshot that it shows. A run on a store that lost
