@@ -13,6 +13,7 @@ mod bad_input;
 mod loose;
 mod readme;
 mod site;
+mod state;
 mod sync;
 mod tools;
 

@@ -1,0 +1,204 @@
+//! `status`, `history`, `check`, `client` and `serve`: what they say of a site that stands, and of one that was harmed.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::env::{Env, trusted};
+use super::fixture::{OURS, UPSTREAM};
+use super::oracle;
+use super::site::{MAIN, SOURCES, Site, hello, libgreet, publish};
+
+fn moved_on() -> Site {
+    let site = Site::standing();
+    site.main(2, &[&hello("1.1-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)]);
+    site.env.bivouac(&["sync"]).exits_with(0);
+    site
+}
+
+#[test]
+fn status_shows_what_is_in_force() {
+    let site = moved_on();
+    let value = site.env.bivouac(&["--json", "status"]).exits_with(0).json();
+    assert_eq!((&value["live"], &value["held"]), (&2.into(), &false.into()), "{value}");
+    let repository = &value["repositories"][0];
+    assert_eq!((&repository["name"], &repository["arch"]), (&"v3.23/site".into(), &"x86_64".into()));
+    assert_eq!((&repository["packages"], &repository["stale"]), (&4.into(), &false.into()), "{value}");
+    assert!(repository["last_error"].is_null(), "{value}");
+    // The content that sites compare is the SHA-256 of the text that a client reads.
+    let index = std::fs::read(site.env.public().join("v3.23/site/x86_64/APKINDEX.tar.gz")).unwrap();
+    assert!(
+        oracle::description(&index).unwrap().starts_with(&repository["content"].as_str().unwrap()[..12]),
+        "{value}"
+    );
+    for key in ["snapshot", "bytes", "age_seconds", "unchanged_seconds"] {
+        assert!(!repository[key].is_null(), "{key}: {value}");
+    }
+
+    site.main_index(b"broken".to_vec());
+    site.env.bivouac(&["sync"]).exits_with(3);
+    let value = site.env.bivouac(&["--json", "status"]).json();
+    assert!(!value["repositories"][0]["last_error"].is_null(), "{value}");
+    site.watch.stop();
+}
+
+#[test]
+fn history_lists_generations_newest_first() {
+    let site = moved_on();
+    let value = site.env.bivouac(&["--json", "history"]).exits_with(0).json();
+    let seen: Vec<_> = value.as_array().unwrap().iter().map(|one| (one["id"].clone(), one["live"].clone())).collect();
+    assert_eq!(seen, [(2.into(), true.into()), (1.into(), false.into())], "{value}");
+    assert!(value[0]["time"].as_str().unwrap().ends_with('Z'), "{value}");
+    site.watch.stop();
+}
+
+#[test]
+fn check_is_content_with_what_a_sync_left() {
+    let site = moved_on();
+    let value = site.env.bivouac(&["--json", "check"]).exits_with(0).json();
+    assert_eq!(value["findings"], serde_json::json!([]), "{value}");
+    assert_eq!(value["checked"]["objects"], 5, "{value}");
+    site.watch.stop();
+}
+
+/// What `check` finds after `harm`, by subject.
+fn found_after(harm: impl FnOnce(&Env)) -> String {
+    let site = moved_on();
+    let Site { env, watch } = site;
+    watch.stop();
+    harm(&env);
+    let run = env.bivouac(&["--json", "check"]);
+    let value = run.exits_with(5).json();
+    let findings = value["findings"].as_array().unwrap();
+    assert!(!findings.is_empty(), "{run}");
+    for finding in findings {
+        for key in ["code", "severity", "subject", "message"] {
+            assert!(finding[key].is_string(), "{finding}");
+        }
+    }
+    value["findings"].to_string()
+}
+
+/// Rewrites a file in place, read-only as it may be, as a failing disk would.
+fn rot(path: &std::path::Path) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
+}
+
+#[test]
+fn check_finds_a_rotten_object() {
+    let mut name = String::new();
+    let told = found_after(|env| {
+        let object = env.files_below("store/pool/objects").remove(0);
+        name = object.file_name().unwrap().to_str().unwrap().to_owned();
+        rot(&object);
+    });
+    assert!(told.contains(&name), "{told}");
+}
+
+#[test]
+fn check_finds_a_missing_object() {
+    let mut name = String::new();
+    let told = found_after(|env| {
+        let object = env.files_below("store/pool/objects").remove(0);
+        name = object.file_name().unwrap().to_str().unwrap().to_owned();
+        std::fs::remove_file(object).unwrap();
+    });
+    assert!(told.contains(&name), "{told}");
+}
+
+#[test]
+fn check_finds_what_is_wrong_in_the_public_tree() {
+    let folder = "site/alpine/v3.23/site/x86_64";
+    let told = found_after(|env| std::fs::remove_file(env.path(folder).join("hello-1.1-r0.apk")).unwrap());
+    assert!(told.contains("hello-1.1-r0.apk"), "{told}");
+    let told = found_after(|env| {
+        // Another file in the link's place: the pool's object is as it was.
+        let file = env.path(folder).join("hello-1.1-r0.apk");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, b"other bytes").unwrap();
+    });
+    assert!(told.contains("hello-1.1-r0.apk"), "{told}");
+    let told = found_after(|env| rot(&env.path(folder).join("APKINDEX.tar.gz")));
+    assert!(told.contains("APKINDEX.tar.gz"), "{told}");
+}
+
+#[test]
+fn client_says_what_a_client_needs() {
+    let site = moved_on();
+    let run = site.env.bivouac(&["client", "--url", "https://mirror.example/alpine"]);
+    run.exits_with(0);
+    assert!(run.stdout.contains("https://mirror.example/alpine/v3.23/site"), "{run}");
+    assert!(run.stdout.contains(OURS.name), "{run}");
+    site.watch.stop();
+}
+
+#[test]
+fn looking_at_nothing_is_told_kindly() {
+    let env = Env::new();
+    env.configure(&format!(
+        "{SOURCES}\n[[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\nfrom = [\"up:v3.23/main\"]\n"
+    ));
+    std::fs::create_dir_all(env.path("packages")).unwrap();
+    publish(&env, MAIN, 1, &[&hello("1.0-r0").build(&UPSTREAM)], &UPSTREAM);
+    for command in ["status", "history", "check"] {
+        env.bivouac(&[command]).exits_with(2).tells(&["there is no store", "hint: `bivouac sync` makes it"]);
+    }
+    assert!(!env.path("store").exists(), "looking makes nothing");
+    assert!(env.upstream.take_log().is_empty(), "looking asks nobody");
+}
+
+#[test]
+fn serve_shows_the_public_tree() {
+    let site = moved_on();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bivouac"));
+    let mut server = command
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .current_dir(site.env.path("."))
+        .env_clear()
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It tells where it listens, on whichever stream.
+    let (told, heard) = std::sync::mpsc::channel();
+    let streams: [Box<dyn std::io::Read + Send>; 2] =
+        [Box::new(server.stdout.take().unwrap()), Box::new(server.stderr.take().unwrap())];
+    for stream in streams {
+        let told = told.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("http://") {
+                    let address: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
+                    let _ = told.send(address);
+                }
+            }
+        });
+    }
+    drop(told);
+    let address = heard.recv().expect("serve says where it listens");
+    let get = |path: &str| -> Vec<u8> {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(&address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        answer
+    };
+    let answer = get("/v3.23/site/x86_64/APKINDEX.tar.gz");
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    assert_eq!(oracle::index(&answer[body..], &[trusted(&OURS)]).unwrap().len(), 4);
+    // Nothing beside the tree, however it is asked for.
+    for path in ["/../../bivouac.toml", "/%2e%2e/%2e%2e/bivouac.toml", "/..%2f..%2fbivouac.toml", "//etc/passwd"] {
+        let answer = get(path);
+        assert!(answer.starts_with(b"HTTP/1.1 4"), "{path}: {}", String::from_utf8_lossy(&answer));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
+    site.watch.stop();
+}
