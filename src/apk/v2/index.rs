@@ -67,14 +67,19 @@ pub fn member(description: &str, text: &str, modified: u64) -> Vec<u8> {
     gzip(&tar)
 }
 
-/// One gzip member with the header that Alpine's own files have: no name, no time, written on Unix, and nothing that
-/// depends on the host.
+/// One gzip member with the header that Alpine's own files have (`gzip -n -9` on Unix: no name, no time), and nothing that
+/// depends on the host. Level 6 all the same: level 9 makes an index of
+/// 20,000 entries smaller by less than 1 %.
 pub fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new()
         .mtime(0)
         .operating_system(3)
         .write(Vec::with_capacity(content.len() / 3), flate2::Compression::new(6));
-    encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail")
+    let mut member =
+        encoder.write_all(content).and_then(|()| encoder.finish()).expect("writing to memory does not fail");
+    // XFL, which the encoder derives from the level.
+    member[8] = 2;
+    member
 }
 
 #[cfg(test)]
@@ -105,7 +110,7 @@ mod tests {
     fn the_member_is_deterministic_and_reads_back() {
         let text = format!("{A}\n\n");
         let member = member("words", &text, 0);
-        assert_eq!(&member[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(&member[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3]);
         let parts = split_index(&member, &Limits::default()).unwrap();
         assert_eq!((parts.description.as_deref(), parts.text.as_str()), (Some("words"), text.as_str()));
     }
