@@ -149,6 +149,10 @@ impl Error {
     }
 }
 
+fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
@@ -168,6 +172,8 @@ impl Trouble for Error {
             Error::Wrong(_) => "wrong-bytes",
             Error::Unavailable(_) => "unavailable",
             Error::NoFurtherUrl(_) => "no-further-url",
+            // The same word wherever it is seen: writing a package, a record or a tree.
+            Error::Sink { cause, .. } if is_full(cause) => "disk-full",
             Error::Sink { .. } => "not-kept",
             Error::Client(_) => "http-client",
             Error::BadUrl(_) => "bad-url",
@@ -182,7 +188,7 @@ impl Trouble for Error {
                     .to_owned(),
             ),
             Error::Client(_) => Some("install the system's CA certificates (package ca-certificates)".to_owned()),
-            Error::Sink { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => {
+            Error::Sink { cause, .. } if is_full(cause) => {
                 Some("free space on the store's file system".to_owned())
             }
             Error::NotFound(_)
