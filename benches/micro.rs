@@ -13,7 +13,7 @@ use bivouac::apk::v2::index;
 use bivouac::apk::v2::sections::{Limits, split_index};
 use bivouac::apk::v2::signature::{Algorithm, Signature};
 use bivouac::apk::{Arch, KeyName, ObjectId};
-use bivouac::merge::{Layer, combine};
+use bivouac::merge::{Layer, Prefer, combine};
 use bivouac::sign::index::{describe, sign_merged};
 use bivouac::sign::key_file::ModulusBits;
 use bivouac::sign::{Digests, PrivateKey};
@@ -99,9 +99,9 @@ fn merge(real: &Path) -> Outcome<()> {
         let object = ObjectId::new(Sha256::digest(repository).into());
         layers.push(Layer { entries: entries.into_iter().map(|entry| (entry, object)).collect() });
     }
-    let merged = combine(&layers, &arch);
+    let merged = combine(&layers, Prefer::Order, &arch);
     println!("3.21 main and community as one index, {} entries", merged.entries.len());
-    row("merge and print", median(9, || combine(&layers, &arch)), Some(merged.text.len()));
+    row("merge and print", median(9, || combine(&layers, Prefer::Order, &arch)), Some(merged.text.len()));
     let mut rng = rsa::rand_core::UnwrapErr(getrandom::SysRng);
     let key = PrivateKey::generate(ModulusBits::Rsa4096, "bench@example.org-1.rsa.pub".parse()?, &mut rng)?;
     let words = describe(&merged, Some("v3.21"));

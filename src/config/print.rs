@@ -4,7 +4,7 @@
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Dependencies, Digest, IndexMode, KeyringChoice, Repository, Source, SourceKind, Unsigned};
+use super::{Config, Dependencies, Digest, IndexMode, KeyringChoice, Prefer, Repository, Source, SourceKind, Unsigned};
 
 impl Config {
     /// The resolved configuration as TOML.
@@ -84,7 +84,12 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     if !repository.exclude.is_empty() {
         writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;
     }
-    Ok(())
+    match repository.prefer {
+        // Not said of an index that stays upstream's.
+        Prefer::Order => Ok(()),
+        Prefer::Newest => writeln!(out, "prefer = \"newest\""),
+        Prefer::All => writeln!(out, "prefer = \"all\""),
+    }
 }
 
 /// A TOML basic string. JSON's escapes are a subset of TOML's; DEL, which only JSON leaves bare, is escaped here.

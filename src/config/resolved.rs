@@ -135,6 +135,8 @@ pub struct Repository {
     pub dependencies: Dependencies,
     /// Names and globs that are left out.
     pub exclude: Vec<String>,
+    /// Which of several sources that have a name supply it.
+    pub prefer: Prefer,
 }
 
 /// A folder of a source.
@@ -158,6 +160,19 @@ pub enum IndexMode {
     Upstream,
     /// Upstream's signed part byte for byte, our signature first, upstream's kept. Otherwise as [`IndexMode::Upstream`].
     Cosigned,
+}
+
+/// Which of several sources that have a name supply it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Prefer {
+    /// The first in `from`, with every version that it lists.
+    #[default]
+    Order,
+    /// All versions compete.
+    Newest,
+    /// Every version of every source.
+    All,
 }
 
 /// Whether what the chosen packages need is taken too.

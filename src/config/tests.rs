@@ -67,6 +67,7 @@ from     = ["acme-packages", "alpine:v3.23/main", "alpine:v3.23/community"]
 packages = ["nginx", "postgresql16*", "origin:openssl", "@worlds/web"]
 dependencies = false
 exclude  = ["*-dbg"]
+prefer   = "all"
 [publish]
 linger = "2w"
 "#,
@@ -85,6 +86,7 @@ linger = "2w"
     assert_eq!(site.index, IndexMode::Ours);
     assert_eq!(site.dependencies, Dependencies::Leave);
     assert_eq!(site.exclude, ["*-dbg"]);
+    assert_eq!(site.prefer, Prefer::All);
     let packages = site.packages.as_deref().unwrap();
     assert_eq!(packages, ["nginx", "postgresql16*", "origin:openssl", "@/srv/site/worlds/web"]);
     let from: Vec<_> = site.from.iter().map(|from| (from.source.as_str(), &from.path[..])).collect();
@@ -259,7 +261,6 @@ origin = "a"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-prefer = "order"
 beside = ["x"]
 keep_versions = 3
 must_install = ["@w"]
@@ -277,10 +278,10 @@ to = "qa"
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 33 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 32 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 33, "{error}");
+    assert_eq!(error.lines().count(), 32, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -421,6 +422,14 @@ fn mistakes_in_a_repository() {
         (
             &format!("{main}index = 'ustream'"),
             "14: repositories.index is \"ustream\", not \"ours\" or \"upstream\" or \"cosigned\" (did you mean \"upstream\"?)".to_owned(),
+        ),
+        (
+            &format!("{main}prefer = 'oldest'"),
+            "14: repositories.prefer is \"oldest\", not \"order\" or \"newest\" or \"all\"".to_owned(),
+        ),
+        (
+            &format!("{main}index = 'upstream'\nprefer = 'all'"),
+            "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"upstream\") and so cannot have prefer (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
         ),
         (
             &format!("{main}packages = []"),
@@ -619,6 +628,7 @@ arches = ["x86_64"]
 packages = ["nginx", "@world", "lib*"]
 dependencies = false
 exclude = ["*-dbg"]
+prefer = "newest"
 "#;
     for text in [&format!("{RIGHT}{BRANCHES}"), odd] {
         let config = parse(text).unwrap();

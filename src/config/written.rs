@@ -74,6 +74,7 @@ pub(super) struct Repository {
     pub(super) packages: Option<At<Vec<At<String>>>>,
     pub(super) dependencies: Option<At<bool>>,
     pub(super) exclude: Option<At<Vec<At<String>>>>,
+    pub(super) prefer: Option<At<String>>,
 }
 
 const FILE: Keys = Keys {
@@ -101,8 +102,8 @@ const SOURCE: Keys = Keys {
     ],
 };
 const REPOSITORY: Keys = Keys {
-    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude"],
-    later: &["prefer", "beside", "keep_versions", "must_install", "incomplete", "together"],
+    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude", "prefer"],
+    later: &["beside", "keep_versions", "must_install", "incomplete", "together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger"], later: &["to"] };
 
@@ -183,6 +184,7 @@ impl Reader<'_> {
             packages,
             dependencies: self.switch(section, "dependencies"),
             exclude: self.texts(section, "exclude"),
+            prefer: self.text(section, "prefer"),
         }
     }
 }

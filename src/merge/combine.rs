@@ -1,8 +1,8 @@
 //! Layers → [`MergedIndex`].
 
 use std::cmp::Ordering;
-use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
 
 use sha2::{Digest as _, Sha256};
 
@@ -36,10 +36,42 @@ pub struct Shadowed {
     pub file: PackageFile,
     /// The layer that listed it.
     pub layer: usize,
-    /// The layer that supplies its name.
-    pub by: usize,
+    /// What it lost to.
+    pub cause: Cause,
     /// Whether a client would have preferred the loser.
     pub rank: Rank,
+}
+
+/// What an entry lost to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Another layer supplies its name.
+    Name {
+        /// That layer.
+        by: usize,
+    },
+    /// Newer versions of its name are enough.
+    Version {
+        /// The layer that supplies the newest.
+        by: usize,
+    },
+    /// Its name and version stand for other bytes already: both would share one URL.
+    Conflict {
+        /// The layer that supplies them; it may be the loser's own.
+        by: usize,
+    },
+    /// Its name is reserved for another source.
+    Reserved {
+        /// The pattern that reserves it.
+        pattern: String,
+    },
+    /// It provides a name that is reserved for another source.
+    Provides {
+        /// The provided name.
+        name: String,
+        /// The pattern that reserves it.
+        pattern: String,
+    },
 }
 
 /// How a shadowed version compares to what is supplied instead.
@@ -47,8 +79,20 @@ pub struct Shadowed {
 pub enum Rank {
     /// It is newer than every version supplied: worth a warning.
     Newer,
-    /// It is not.
+    /// It is not, or nothing is supplied.
     NotNewer,
+}
+
+/// Which of several layers that have a name supply it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// The first, with every version that it lists.
+    #[default]
+    Order,
+    /// All versions compete: so many of the newest are taken, from whichever layer; of one version the first layer's.
+    Newest(NonZeroUsize),
+    /// All of them, with every version.
+    All,
 }
 
 /// One index made of several.
@@ -76,26 +120,38 @@ pub struct Effective {
     pub losers: Vec<Place>,
 }
 
-/// Decides which entries of which layer survive, before anything is fetched for them.
-pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>]) -> Effective {
+/// Decides which entries of which layer survive, before anything is fetched for them. Whatever is preferred, a name and
+/// version is listed once: clients take the first of several, and all share one URL.
+pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>], prefer: Prefer) -> Effective {
     let mut owner: HashMap<&PackageName, usize> = HashMap::new();
-    let mut listed: HashMap<&PackageFile, (usize, usize)> = HashMap::new();
+    let mut listed: HashSet<&PackageFile> = HashSet::new();
     let (mut winners, mut losers) = (Vec::new(), Vec::new());
     for (number, layer) in layers.iter().enumerate() {
         for (at, entry) in layer.as_ref().iter().enumerate() {
-            if *owner.entry(entry.name()).or_insert(number) != number {
+            let first = *owner.entry(entry.name()).or_insert(number);
+            let shut_out = prefer == Prefer::Order && first != number;
+            if shut_out || !listed.insert(entry.file()) {
                 losers.push((number, at));
-                continue;
-            }
-            match listed.entry(entry.file()) {
-                Slot::Vacant(free) => {
-                    free.insert((number, at));
-                    winners.push((number, at));
-                }
-                // The same name and version twice in one index: clients take the first, and both share one URL.
-                Slot::Occupied(_) => losers.push((number, at)),
+            } else {
+                winners.push((number, at));
             }
         }
+    }
+    if let Prefer::Newest(count) = prefer {
+        let entry = |place: &Place| layers[place.0].as_ref()[place.1];
+        let mut by_name: HashMap<&PackageName, Vec<Place>> = HashMap::new();
+        for place in &winners {
+            by_name.entry(entry(place).name()).or_default().push(*place);
+        }
+        let mut late: HashSet<Place> = HashSet::new();
+        for mut places in by_name.into_values().filter(|places| places.len() > count.get()) {
+            // Stable: versions that differ in spelling alone are as new as each other, and the first layer's comes first.
+            places.sort_by(|one, other| by_version(entry(other), entry(one)));
+            late.extend(&places[count.get()..]);
+        }
+        winners.retain(|place| !late.contains(place));
+        losers.extend(late);
+        losers.sort_unstable();
     }
     Effective { winners, losers }
 }
@@ -118,20 +174,29 @@ pub fn shadowed<'a>(layers: &[impl AsRef<[&'a Entry]>], effective: &Effective) -
         if rivals.iter().any(|rival| entry(*rival).identity() == loser.identity()) {
             continue;
         }
-        let newer = rivals.iter().all(|rival| by_version(loser, entry(*rival)) == Ordering::Greater);
-        let by = rivals.first().map_or(place.0, |rival| rival.0);
-        let rank = if newer { Rank::Newer } else { Rank::NotNewer };
-        lost.push((loser, Shadowed { file: loser.file().clone(), layer: place.0, by, rank }));
+        let newest = rivals
+            .iter()
+            .copied()
+            .reduce(|one, other| if by_version(entry(other), entry(one)).is_gt() { other } else { one });
+        let newest = newest.expect("whoever loses loses to an entry of its name");
+        let twin = rivals.iter().find(|rival| entry(**rival).file() == loser.file());
+        let cause = match twin {
+            Some(twin) => Cause::Conflict { by: twin.0 },
+            None if rivals.iter().all(|rival| rival.0 != place.0) => Cause::Name { by: newest.0 },
+            None => Cause::Version { by: newest.0 },
+        };
+        let rank = if by_version(loser, entry(newest)).is_gt() { Rank::Newer } else { Rank::NotNewer };
+        lost.push((loser, Shadowed { file: loser.file().clone(), layer: place.0, cause, rank }));
     }
     lost.sort_by(|one, other| order(one.0, other.0).then(one.1.layer.cmp(&other.1.layer)));
     lost.into_iter().map(|(_, shadowed)| shadowed).collect()
 }
 
 /// Merges layers into an index for `arch`.
-pub fn combine(layers: &[Layer], arch: &Arch) -> MergedIndex {
+pub fn combine(layers: &[Layer], prefer: Prefer, arch: &Arch) -> MergedIndex {
     let views: Vec<Vec<&Entry>> =
         layers.iter().map(|layer| layer.entries.iter().map(|(entry, _)| entry).collect()).collect();
-    let effective = effective(&views);
+    let effective = effective(&views, prefer);
     let mut entries: Vec<MergedEntry> = effective
         .winners
         .iter()
@@ -184,8 +249,16 @@ mod tests {
     }
 
     fn merge(layers: &[&[(Entry, ObjectId)]]) -> MergedIndex {
+        merge_by(Prefer::Order, layers)
+    }
+
+    fn merge_by(prefer: Prefer, layers: &[&[(Entry, ObjectId)]]) -> MergedIndex {
         let layers: Vec<Layer> = layers.iter().map(|entries| Layer { entries: entries.to_vec() }).collect();
-        combine(&layers, &"x86_64".parse().unwrap())
+        combine(&layers, prefer, &"x86_64".parse().unwrap())
+    }
+
+    fn newest(count: usize) -> Prefer {
+        Prefer::Newest(NonZeroUsize::new(count).unwrap())
     }
 
     #[test]
@@ -195,9 +268,13 @@ mod tests {
             &[entry("a", "3-r0", 3), entry("a", "1.5-r0", 4), entry("b", "1", 5)],
         ]);
         assert_eq!(names(&merged), ["a-1-r0.apk", "a-2-r0.apk", "b-1.apk"]);
-        let lost: Vec<_> =
-            merged.shadowed.iter().map(|lost| (lost.file.as_str(), lost.layer, lost.by, lost.rank)).collect();
-        assert_eq!(lost, [("a-1.5-r0.apk", 1, 0, Rank::NotNewer), ("a-3-r0.apk", 1, 0, Rank::Newer)]);
+        let lost: Vec<_> = merged
+            .shadowed
+            .iter()
+            .map(|lost| (lost.file.as_str(), lost.layer, lost.cause.clone(), lost.rank))
+            .collect();
+        let by = Cause::Name { by: 0 };
+        assert_eq!(lost, [("a-1.5-r0.apk", 1, by.clone(), Rank::NotNewer), ("a-3-r0.apk", 1, by, Rank::Newer)]);
         assert!(merged.text.contains("\nA:x86_64\n") && !merged.text.contains("noarch"));
     }
 
@@ -207,6 +284,44 @@ mod tests {
         assert_eq!(names(&merged), ["a-1.apk"]);
         assert_eq!(merged.entries[0].object, ObjectId::new([1; 32]));
         assert_eq!(merged.shadowed.len(), 1, "{:?}", merged.shadowed);
+        assert_eq!(merged.shadowed[0].cause, Cause::Conflict { by: 0 });
+    }
+
+    #[test]
+    fn the_newest_of_all_layers_and_the_rest_in_order() {
+        let one = [entry("a", "1-r0", 1), entry("a", "4-r0", 4), entry("b", "1", 5)];
+        let other = [entry("a", "3-r0", 3), entry("b", "2", 6), entry("a", "4-r0", 7)];
+        let layers: [&[_]; 2] = [&one, &other];
+        let merged = merge_by(newest(1), &layers);
+        assert_eq!(names(&merged), ["a-4-r0.apk", "b-2.apk"]);
+        assert_eq!(merged.entries[0].object, ObjectId::new([4; 32]), "of one version the first layer's");
+        let lost: Vec<_> = merged.shadowed.iter().map(|lost| (lost.file.as_str(), lost.cause.clone())).collect();
+        assert_eq!(
+            lost,
+            [
+                ("a-1-r0.apk", Cause::Version { by: 0 }),
+                ("a-3-r0.apk", Cause::Name { by: 0 }),
+                ("a-4-r0.apk", Cause::Conflict { by: 0 }),
+                ("b-1.apk", Cause::Name { by: 1 })
+            ]
+        );
+        assert!(merged.shadowed.iter().all(|lost| lost.rank == Rank::NotNewer));
+        assert_eq!(names(&merge_by(newest(2), &layers)), ["a-3-r0.apk", "a-4-r0.apk", "b-1.apk", "b-2.apk"]);
+        // Merging what was merged changes nothing, also where the layers are known no more.
+        let again: Vec<_> = merged.entries.iter().map(|merged| (merged.entry.clone(), merged.object)).collect();
+        assert_eq!(merge_by(newest(1), &[&again]).text, merged.text);
+    }
+
+    #[test]
+    fn all_versions_of_all_layers_and_each_once() {
+        let merged = merge_by(
+            Prefer::All,
+            &[&[entry("a", "1", 1)], &[entry("a", "2", 2), entry("a", "1", 3)], &[entry("a", "1", 1)]],
+        );
+        assert_eq!(names(&merged), ["a-1.apk", "a-2.apk"]);
+        assert_eq!(merged.entries[0].object, ObjectId::new([1; 32]));
+        assert_eq!(merged.shadowed.len(), 1, "the same package loses nothing: {:?}", merged.shadowed);
+        assert_eq!((merged.shadowed[0].layer, &merged.shadowed[0].cause), (1, &Cause::Conflict { by: 0 }));
     }
 
     #[test]

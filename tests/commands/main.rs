@@ -12,6 +12,7 @@ mod configuration;
 mod bad_input;
 mod loose;
 mod readme;
+mod rules;
 mod site;
 mod state;
 mod sync;

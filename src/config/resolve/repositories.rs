@@ -6,7 +6,7 @@ use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
 use super::{Resolver, did_you_mean};
 use crate::apk::{Arch, PackageName, RepositoryName};
 use crate::config::written::{self, At};
-use crate::config::{Dependencies, FromPath, IndexMode, Repository};
+use crate::config::{Dependencies, FromPath, IndexMode, Prefer, Repository};
 
 /// What a block says, apart from what differs by row.
 struct Block<'a> {
@@ -17,6 +17,7 @@ struct Block<'a> {
     packages: Option<Vec<String>>,
     dependencies: Dependencies,
     exclude: Vec<String>,
+    prefer: Prefer,
 }
 
 impl Resolver<'_> {
@@ -92,7 +93,14 @@ impl Resolver<'_> {
         }
         let exclude = written.exclude.iter().flat_map(|exclude| &exclude.value);
         let exclude = exclude.filter_map(|pattern| self.pattern(pattern)).collect();
-        Some(Block { written, from: &from.value, arches, index, packages, dependencies, exclude })
+        let prefer = match &written.prefer {
+            None => Prefer::default(),
+            Some(text) => {
+                let choices = [("order", Prefer::Order), ("newest", Prefer::Newest), ("all", Prefer::All)];
+                self.choice("repositories.prefer", text, &choices)?
+            }
+        };
+        Some(Block { written, from: &from.value, arches, index, packages, dependencies, exclude, prefer })
     }
 
     fn arches(&mut self, label: &str, written: &written::Repository) -> Option<Vec<Arch>> {
@@ -125,6 +133,7 @@ impl Resolver<'_> {
         for (key, line) in [
             ("packages", written.packages.as_ref().map(|value| value.line)),
             ("exclude", written.exclude.as_ref().map(|value| value.line)),
+            ("prefer", written.prefer.as_ref().map(|value| value.line)),
         ] {
             if let Some(line) = line {
                 let text = format!("{label} keeps upstream's index (index = {word:?}) and so cannot have {key}");
@@ -220,6 +229,7 @@ impl Resolver<'_> {
             packages: block.packages.clone(),
             dependencies: block.dependencies,
             exclude: block.exclude.clone(),
+            prefer: block.prefer,
         })
     }
 

@@ -20,7 +20,7 @@ use crate::disk::durable::Linked;
 use crate::error::Class;
 use crate::jobs::selection;
 use crate::ledger::{LastError, Links, State};
-use crate::merge::{Layer, Rank, combine};
+use crate::merge::{Layer, Prefer, Rank, combine};
 use crate::plan::publish::{
     Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
 };
@@ -65,6 +65,7 @@ fn inputs(
         selectors.iter().map(|selector| selector.as_str().to_owned()).collect::<Vec<_>>().join("\0")
     };
     hash.update(format!("{:?}\n{}\n", selection.packages.as_deref().map(words), words(&selection.exclude)));
+    hash.update(format!("{:?}\n", repository.prefer));
     if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
         hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
     }
@@ -277,7 +278,8 @@ fn make(
         }
         layers.push(layer);
     }
-    let merged = combine(&layers, arch);
+    // The wish has decided who supplies what; what is left is one order, each name and version once.
+    let merged = combine(&layers, Prefer::All, arch);
     let in_force =
         |key: &IndexKey| indexes.iter().find(|index| index.key == *key).and_then(|index| index.in_force.as_ref());
     let upstream_words = wish.layers.iter().find_map(|(key, _)| in_force(key)?.record().description.clone());

@@ -1,6 +1,7 @@
 //! What each repository wants of the indexes at hand, by its rules.
 
 use std::collections::{BTreeMap, HashSet};
+use std::num::NonZeroUsize;
 
 use super::indexes::{Asked, Index};
 use super::{Error, Mirror, layers_of};
@@ -8,7 +9,7 @@ use crate::apk::names::{Arch, RepositoryName};
 use crate::apk::{Entry, Identity};
 use crate::config::{self, IndexMode, Repository, SourceKind};
 use crate::jobs::selection::{self, Selection};
-use crate::merge::{self, Rank, Shadowed};
+use crate::merge::{self, Cause, Prefer, Rank, Shadowed};
 use crate::select::{Dependencies, Request, Selector, Supply, Versions, Wanted, close};
 use crate::snapshot::IndexKey;
 
@@ -76,10 +77,14 @@ fn one(
         }
         let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.iter().collect()).collect();
         let mut left: Vec<Vec<Entry>> = vec![Vec::new(); layers.len()];
-        let effective = merge::effective(&views);
+        let effective = merge::effective(&views, prefer(repository));
         shadowed = merge::shadowed(&views, &effective);
         for newer in shadowed.iter().filter(|one| one.rank == Rank::Newer) {
-            let (from, by) = (&keys[newer.layer].source, &keys[newer.by].source);
+            let from = &keys[newer.layer].source;
+            let by = match newer.cause {
+                Cause::Name { by } | Cause::Version { by } | Cause::Conflict { by } => &keys[by].source,
+                Cause::Reserved { .. } | Cause::Provides { .. } => continue,
+            };
             warnings.push(format!(
                 "{name}/{arch}: {} of source \"{from}\" is newer than what \"{by}\" supplies",
                 newer.file
@@ -101,6 +106,14 @@ fn one(
         };
     }
     Wish { name, arch, layers: keys.into_iter().zip(layers).collect(), missing: None, shadowed, warnings }
+}
+
+fn prefer(repository: &Repository) -> Prefer {
+    match repository.prefer {
+        config::Prefer::Order => Prefer::Order,
+        config::Prefer::Newest => Prefer::Newest(NonZeroUsize::MIN),
+        config::Prefer::All => Prefer::All,
+    }
 }
 
 fn choose(
