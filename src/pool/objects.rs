@@ -43,7 +43,9 @@ struct State {
     arriving: HashSet<Identity>,
     /// Complete, verified, and not yet in `objects/`.
     pending: HashMap<Identity, Ref>,
-    pending_bytes: u64,
+    /// Packages of `pending`, and their bytes, that no commit has begun with yet.
+    uncommitted: usize,
+    uncommitted_bytes: u64,
     /// Whether names were given in `objects/` that are not flushed yet.
     names: Names,
 }
@@ -52,6 +54,14 @@ struct State {
 enum Names {
     Flushed,
     Unflushed,
+}
+
+impl State {
+    /// All that is pending belongs to a commit from now on; a new batch fills up.
+    fn begin_batch(&mut self) {
+        self.uncommitted = 0;
+        self.uncommitted_bytes = 0;
+    }
 }
 
 impl Pool {
@@ -64,7 +74,8 @@ impl Pool {
                 refs: Refs::load(root.join("refs"))?,
                 arriving: HashSet::new(),
                 pending: HashMap::new(),
-                pending_bytes: 0,
+                uncommitted: 0,
+                uncommitted_bytes: 0,
                 // A run that was killed may have left names behind, which count from now on as if they were safe.
                 names: Names::Unflushed,
             }),
@@ -131,8 +142,15 @@ impl Pool {
         let full = {
             let mut state = self.inner.state();
             state.pending.insert(verified.identity, verified);
-            state.pending_bytes += verified.size;
-            state.pending_bytes >= BATCH_BYTES || state.pending.len() >= BATCH_PACKAGES
+            state.uncommitted += 1;
+            state.uncommitted_bytes += verified.size;
+            let full = state.uncommitted_bytes >= BATCH_BYTES || state.uncommitted >= BATCH_PACKAGES;
+            if full {
+                // This caller alone commits the batch. The others begin to fill the next one while it waits for the disk:
+                // if they waited, too, nothing would arrive meanwhile.
+                state.begin_batch();
+            }
+            full
         };
         drop(arrival);
         if full {
@@ -245,7 +263,11 @@ impl Inner {
     fn commit_batch(&self) -> Result<(), Error> {
         let _one_at_a_time = lock(&self.committing);
         // What is pending stays findable while the disk works, and new packages are taken in meanwhile.
-        let batch: Vec<Ref> = self.state().pending.values().copied().collect();
+        let batch: Vec<Ref> = {
+            let mut state = self.state();
+            state.begin_batch();
+            state.pending.values().copied().collect()
+        };
         if batch.is_empty() {
             return Ok(());
         }
@@ -269,7 +291,6 @@ impl Inner {
         state.names = Names::Unflushed;
         for pending in &batch {
             state.pending.remove(&pending.identity);
-            state.pending_bytes -= pending.size;
         }
         state.refs.note_present(batch.iter().map(|pending| pending.object));
         Ok(())
