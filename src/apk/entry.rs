@@ -16,6 +16,13 @@ const LISTS: &[u8] = b"Dpi";
 /// Longest line that apk reads: its buffer holds 131072 bytes, and one line that does not fit rejects the whole index.
 pub const MAX_LINE: usize = 131_071;
 
+/// Most lines of one record: apk knows 17 fields, and real records have fewer lines. What repeats a list's field without end
+/// would cost its square to fold.
+const MAX_LINES: usize = 256;
+
+/// Largest `S:` and `I:`, 1 TiB: sums over a whole index stay far from overflow.
+const MAX_SIZE: u64 = 1 << 40;
+
 /// A client stores the fields `C` to `k` of what it installs in one block of 2048 bytes; more breaks its database.
 const MAX_BLOCK: usize = 2047;
 
@@ -38,6 +45,17 @@ pub enum BadEntry {
         letter: char,
         /// Its line's length in bytes.
         length: usize,
+    },
+    /// More lines than a record can mean.
+    #[error("it has more than {MAX_LINES} lines")]
+    ManyLines,
+    /// A size that no package has.
+    #[error("field `{letter}:` says {size} bytes; at most {MAX_SIZE} are believed")]
+    Size {
+        /// The field.
+        letter: char,
+        /// Its value, in bytes.
+        size: u64,
     },
     /// A control character (CR included), which apk would pass into names and terminals.
     #[error("field `{letter}:` holds a control character")]
@@ -106,7 +124,10 @@ impl Entry {
         let mut canonical = true;
         let mut last_rank = 0;
         let mut fields = Fields::default();
-        for line in text.lines_by_newline() {
+        for (number, line) in text.lines_by_newline().enumerate() {
+            if number == MAX_LINES {
+                return Err(BadEntry::ManyLines);
+            }
             let (letter, value) = split_field(line)?;
             fields.note(letter, value);
             // The first field may have rank 0; any later one must have a higher rank than the one before.
@@ -116,6 +137,10 @@ impl Entry {
             }
         }
         let text = if canonical { text.strip_suffix('\n').unwrap_or(text).into() } else { reorder(text) };
+        if !canonical {
+            // Lines that were each short enough may be too long together.
+            text.lines_by_newline().try_for_each(|line| split_field(line).map(|_| ()))?;
+        }
         let required = |letter: u8, value: Option<&str>| {
             value.map(str::to_owned).ok_or(BadEntry::Missing { letter: char::from(letter) })
         };
@@ -126,8 +151,8 @@ impl Entry {
         let inner = Inner {
             arch: fields.arch.map(str::parse).transpose().map_err(name('A'))?,
             identity: required(b'C', fields.identity)?.parse().map_err(BadEntry::Identity)?,
-            size: number('S', &required(b'S', fields.size)?)?,
-            installed_size: number('I', &required(b'I', fields.installed_size)?)?,
+            size: size('S', &required(b'S', fields.size)?)?,
+            installed_size: size('I', &required(b'I', fields.installed_size)?)?,
             name: package,
             version,
             file,
@@ -322,6 +347,13 @@ fn number(letter: char, text: &str) -> Result<u64, BadEntry> {
     Err(BadEntry::Number { letter, text: text.chars().take(40).collect() })
 }
 
+fn size(letter: char, text: &str) -> Result<u64, BadEntry> {
+    match number(letter, text)? {
+        size if size > MAX_SIZE => Err(BadEntry::Size { letter, size }),
+        size => Ok(size),
+    }
+}
+
 fn push_line(text: &mut String, line: &str) {
     if !text.is_empty() {
         text.push('\n');
@@ -426,8 +458,20 @@ mod tests {
         for (text, message) in cases {
             assert_eq!(Entry::parse(&text).unwrap_err().to_string(), message);
         }
+        let huge = VEC.replace("S:882", "S:1099511627777");
+        assert_eq!(Entry::parse(&huge), Err(BadEntry::Size { letter: 'S', size: 1_099_511_627_777 }));
         let long = VEC.replace("T:vector", &format!("T:{}", "x".repeat(MAX_LINE)));
         assert!(matches!(Entry::parse(&long), Err(BadEntry::LongLine { letter: 'T', .. })));
+    }
+
+    #[test]
+    fn a_list_in_many_lines_is_bounded_as_one_line_is() {
+        let in_lines = |count: usize, length: usize| {
+            Entry::parse(&format!("{VEC}{}", format!("\np:{}", "x".repeat(length)).repeat(count)))
+        };
+        assert_eq!(in_lines(200, 10).unwrap().field(b'p').unwrap().len(), "cmd:vec=1.0-r0".len() + 200 * 11);
+        assert!(matches!(in_lines(200, 1000), Err(BadEntry::LongLine { letter: 'p', .. })));
+        assert_eq!(in_lines(300_000, 1), Err(BadEntry::ManyLines));
     }
 
     #[test]

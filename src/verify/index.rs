@@ -3,7 +3,7 @@
 use super::keyring::{Keyring, Signer, Untrusted};
 use crate::apk::names::Arch;
 use crate::apk::v2::index::{self, BadIndex};
-use crate::apk::v2::sections::{self, BadSections, IndexParts, Limits};
+use crate::apk::v2::sections::{self, BadSections, IndexParts, Limits, SignaturePart};
 use crate::apk::{Entry, names::PackageFile};
 use crate::error::{Class, Trouble};
 
@@ -113,22 +113,20 @@ pub fn verify_loose(bytes: Vec<u8>, keyring: &Keyring, limits: &Limits) -> Resul
     let parts = sections::split_index(&bytes, limits)?;
     let named = parts.text.lines().find_map(|line| line.strip_prefix("A:")?.parse().ok());
     let arch = named.unwrap_or_else(|| "noarch".parse().expect("it is in the alphabet of arches"));
-    verify_parts(bytes, parts, keyring, &arch)
+    let signers = keyring.verify(&arch, &bytes[parts.signed_from..], &parts.signatures)?;
+    take(bytes, parts, signers, &arch)
 }
 
 /// Verifies an index file for `arch`.
 pub fn verify(bytes: Vec<u8>, keyring: &Keyring, arch: &Arch, limits: &Limits) -> Result<VerifiedIndex, RefusedIndex> {
-    let parts = sections::split_index(&bytes, limits)?;
-    verify_parts(bytes, parts, keyring, arch)
+    // Nothing of the index itself is inflated before its signature is found good.
+    let SignaturePart { signatures, signed_from } = sections::split_signatures(&bytes, limits)?;
+    let signers = keyring.verify(arch, &bytes[signed_from..], &signatures)?;
+    let (description, text) = sections::read_index(&bytes[signed_from..], limits)?;
+    take(bytes, IndexParts { signatures, signed_from, description, text }, signers, arch)
 }
 
-fn verify_parts(
-    bytes: Vec<u8>,
-    parts: IndexParts,
-    keyring: &Keyring,
-    arch: &Arch,
-) -> Result<VerifiedIndex, RefusedIndex> {
-    let signers = keyring.verify(arch, &bytes[parts.signed_from..], &parts.signatures)?;
+fn take(bytes: Vec<u8>, parts: IndexParts, signers: Vec<Signer>, arch: &Arch) -> Result<VerifiedIndex, RefusedIndex> {
     let entries = index::parse(&parts.text)?;
     drop(parts.text);
     for entry in &entries {

@@ -11,7 +11,8 @@ use super::tarball::{self, BadTar, End};
 /// Bounds on what is inflated before anything is trusted, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A signature section, inflated. Clients skip larger signatures, too.
+    /// A file's signature members together, inflated: some 60 signatures, each of which costs a hash of what it is over.
+    /// Clients skip larger signatures, too.
     pub signature: usize,
     /// A control section, inflated (10 MiB is what other implementers settled on).
     pub control: usize,
@@ -188,6 +189,8 @@ pub struct HeadReader {
     raw: Vec<u8>,
     signatures: Vec<Signature>,
     signature_length: u64,
+    /// Bytes that the signature members inflated to.
+    signature_inflated: usize,
     head: Option<Head>,
 }
 
@@ -200,6 +203,7 @@ impl HeadReader {
             raw: Vec::new(),
             signatures: Vec::new(),
             signature_length: 0,
+            signature_inflated: 0,
             head: None,
         }
     }
@@ -232,7 +236,10 @@ impl HeadReader {
             Kind::Signature(signatures) => {
                 self.signatures.extend(signatures);
                 self.signature_length += raw.len() as u64;
-                if self.signature_length > self.limits.signature as u64 {
+                self.signature_inflated += inflated.len();
+                if self.signature_inflated > self.limits.signature
+                    || self.signature_length > self.limits.signature as u64
+                {
                     return Err(BadSections::TooLarge { section: "signature", limit: self.limits.signature });
                 }
             }
@@ -277,7 +284,7 @@ pub struct IndexParts {
     pub signatures: Vec<Signature>,
     /// Where the signed bytes begin: they go to the end of the file.
     pub signed_from: usize,
-    /// `DESCRIPTION`, if there is one.
+    /// The beginning of `DESCRIPTION`, if there is one, on one line: these words are printed and kept.
     pub description: Option<String>,
     /// The text of all `APKINDEX` files.
     pub text: String,
@@ -285,37 +292,68 @@ pub struct IndexParts {
 
 /// Takes an index file apart. The index must be one gzip member with nothing behind it, as apk 3 demands.
 pub fn split_index(bytes: &[u8], limits: &Limits) -> Result<IndexParts, BadSections> {
+    let SignaturePart { signatures, signed_from } = split_signatures(bytes, limits)?;
+    let (description, text) = read_index(&bytes[signed_from..], limits)?;
+    Ok(IndexParts { signatures, signed_from, description, text })
+}
+
+/// What stands in front of an index file's signed bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SignaturePart {
+    /// All signatures in a known form, in file order.
+    pub signatures: Vec<Signature>,
+    /// Where the signed bytes begin: they go to the end of the file.
+    pub signed_from: usize,
+}
+
+/// Takes the signatures off an index file. Of what follows no more is inflated than a signature section may have, so that who
+/// is not trusted costs little.
+pub fn split_signatures(bytes: &[u8], limits: &Limits) -> Result<SignaturePart, BadSections> {
     refuse_v3(bytes, "index")?;
     let section = "index";
-    let mut signatures = Vec::new();
-    let mut signed_from = 0;
+    let too_large = BadSections::TooLarge { section: "signature", limit: limits.signature };
+    let mut part = SignaturePart { signatures: Vec::new(), signed_from: 0 };
+    let mut inflated = 0;
     loop {
-        if signed_from == bytes.len() {
+        if part.signed_from == bytes.len() {
             return Err(BadSections::Truncated(section));
         }
         let mut member = Member::new();
-        let (used, ended) = member.feed(&bytes[signed_from..], section, limits.index)?;
+        let (used, ended) = match member.feed(&bytes[part.signed_from..], section, limits.signature) {
+            Ok(fed) => fed,
+            Err(BadSections::TooLarge { .. }) if names_signature(&member.out) => return Err(too_large),
+            Err(BadSections::TooLarge { .. }) => return Ok(part),
+            Err(error) => return Err(error),
+        };
         if !ended {
             return Err(BadSections::Truncated(section));
         }
-        match read_signatures(&member.out, limits)? {
-            Kind::Signature(more) => {
-                signatures.extend(more);
-                signed_from += used;
-                if signed_from > limits.signature {
-                    return Err(BadSections::TooLarge { section: "signature", limit: limits.signature });
-                }
-            }
-            Kind::Other => {
-                if signed_from + used != bytes.len() {
-                    return Err(BadSections::Trailing(section));
-                }
-                let (description, text) = read_index_member(&member.out)?;
-                return Ok(IndexParts { signatures, signed_from, description, text });
-            }
+        let Kind::Signature(more) = read_signatures(&member.out, limits)? else { return Ok(part) };
+        part.signatures.extend(more);
+        part.signed_from += used;
+        inflated += member.out.len();
+        if inflated > limits.signature || part.signed_from > limits.signature {
+            return Err(too_large);
         }
     }
 }
+
+/// Reads an index file's signed bytes, `DESCRIPTION` and text: one gzip member, with nothing behind it.
+pub fn read_index(signed: &[u8], limits: &Limits) -> Result<(Option<String>, String), BadSections> {
+    let section = "index";
+    let mut member = Member::new();
+    let (used, ended) = member.feed(signed, section, limits.index)?;
+    if !ended {
+        return Err(BadSections::Truncated(section));
+    }
+    if used != signed.len() {
+        return Err(BadSections::Trailing(section));
+    }
+    read_index_member(&member.out)
+}
+
+/// As much of a `DESCRIPTION` is taken, in bytes: clients show 160.
+const MAX_WORDS: usize = 1024;
 
 fn read_index_member(inflated: &[u8]) -> Result<(Option<String>, String), BadSections> {
     let section = "index";
@@ -324,7 +362,8 @@ fn read_index_member(inflated: &[u8]) -> Result<(Option<String>, String), BadSec
     for file in &tar.files {
         match file.name.as_str() {
             "DESCRIPTION" => {
-                let words = String::from_utf8_lossy(file.content);
+                let start = &file.content[..file.content.len().min(MAX_WORDS)];
+                let words = String::from_utf8_lossy(start).replace(char::is_control, " ");
                 description = Some(words.trim().to_owned()).filter(|words| !words.is_empty());
             }
             // Two of them are both loaded by clients.

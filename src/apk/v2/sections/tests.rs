@@ -115,3 +115,31 @@ fn an_index_is_one_member_with_nothing_behind() {
     assert_eq!(split_index(&signed[..signed.len() - 3], &Limits::default()), Err(BadSections::Truncated("index")));
     assert_eq!(split_index(b"ADB.indx", &Limits::default()), Err(BadSections::ApkV3("index")));
 }
+
+#[test]
+fn signatures_are_bounded_however_many_members_hold_them() {
+    // Repeated signatures compress to next to nothing, and anyone can repeat a genuine one.
+    let member = gzip(&cut(&[(SIGN, &[7; 512][..]); 32]));
+    let index = gzip(&ended(&[("APKINDEX", b"")]));
+    let too_large = BadSections::TooLarge { section: "signature", limit: 64 << 10 };
+    let with = |count: usize| [member.repeat(count), index.clone()].concat();
+    assert_eq!(split_index(&with(2), &Limits::default()).unwrap().signatures.len(), 64);
+    assert_eq!(split_index(&with(3), &Limits::default()).unwrap_err(), too_large);
+    let package = |count: usize| [member.repeat(count), package()].concat();
+    assert!(read_in(&package(1), 4096).is_ok());
+    assert_eq!(read_in(&package(2), 4096).unwrap_err(), too_large);
+}
+
+#[test]
+fn taking_signatures_off_inflates_no_more_of_the_index_than_a_signature_may_have() {
+    // It says so by not noticing that the rest is damaged.
+    let signature = gzip(&cut(&[(SIGN, b"sig")]));
+    let mut bytes = [&signature[..], &gzip(&ended(&[("APKINDEX", &[b'x'; 1 << 20])]))].concat();
+    let end = bytes.len();
+    bytes.truncate(end - 100);
+    let part = split_signatures(&bytes, &Limits::default()).unwrap();
+    assert_eq!((part.signatures.len(), part.signed_from), (1, signature.len()));
+    assert_eq!(read_index(&bytes[part.signed_from..], &Limits::default()), Err(BadSections::Truncated("index")));
+    let small = Limits { signature: 8, ..Limits::default() };
+    assert!(matches!(split_signatures(&bytes, &small), Err(BadSections::TooLarge { section: "signature", .. })));
+}
