@@ -4,7 +4,9 @@
 //! mirror in every client): a package name is `[A-Za-z0-9][A-Za-z0-9._+-]*`, a version `[0-9A-Za-z._~+-]+`, an arch
 //! `[a-z0-9_]+`.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -142,7 +144,9 @@ impl RepositoryName {
 }
 
 /// The file name of a package's version, `NAME-VERSION.apk`, short enough for every client.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Equal are those that are one URL: `a-1` in version `2` and `a` in version `1-2` cannot both lie in one folder.
+#[derive(Clone, Debug)]
 pub struct PackageFile {
     text: Box<str>,
     /// Bytes of the name; the version follows behind a dash. Where one ends and the other begins cannot be told from the text.
@@ -175,6 +179,32 @@ impl PackageFile {
     pub fn version(&self) -> &str {
         let stem = self.text.strip_suffix(".apk").unwrap_or(&self.text);
         &stem[usize::from(self.name) + 1..]
+    }
+}
+
+impl PartialEq for PackageFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for PackageFile {}
+
+impl PartialOrd for PackageFile {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for PackageFile {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for PackageFile {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -213,6 +243,14 @@ mod tests {
             (file.as_str(), file.name(), file.version()),
             ("gtk+3.0-lang-3.24-r0.apk", "gtk+3.0-lang", "3.24-r0")
         );
+    }
+
+    #[test]
+    fn file_names_that_are_one_url_are_equal() {
+        let file = |name: &str, version: &str| PackageFile::new(&name.parse().unwrap(), &version.parse().unwrap());
+        let (one, other) = (file("a-1", "2").unwrap(), file("a", "1-2").unwrap());
+        assert_eq!((one.clone(), one.cmp(&other)), (other, Ordering::Equal));
+        assert_ne!(one, file("a-1", "3").unwrap());
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub enum Cause {
         /// The layer that supplies the newest.
         by: usize,
     },
-    /// Its name and version stand for other bytes already: both would share one URL.
+    /// Its file name stands for other bytes already: both would share one URL. Names may differ: `a-1` in version `2` and `a`
+    /// in version `1-2` make one file name.
     Conflict {
         /// The layer that supplies them; it may be the loser's own.
         by: usize,
@@ -121,7 +122,7 @@ pub struct Effective {
 }
 
 /// Decides which entries of which layer survive, before anything is fetched for them. Whatever is preferred, a name and
-/// version is listed once: clients take the first of several, and all share one URL.
+/// version is listed once, and so is each file name that several of them make: they share one URL, and clients take the first.
 pub fn effective<'a>(layers: &[impl AsRef<[&'a Entry]>], prefer: Prefer) -> Effective {
     let mut owner: HashMap<&PackageName, usize> = HashMap::new();
     let mut listed: HashSet<&PackageFile> = HashSet::new();
@@ -167,6 +168,13 @@ pub fn shadowed<'a>(layers: &[impl AsRef<[&'a Entry]>], effective: &Effective) -
             rivals.entry(name).or_default().push(*place);
         }
     }
+    let lost_urls: HashSet<&PackageFile> = effective.losers.iter().map(|place| entry(*place).file()).collect();
+    let urls: HashMap<&PackageFile, Place> = effective
+        .winners
+        .iter()
+        .map(|place| (entry(*place).file(), *place))
+        .filter(|(file, _)| lost_urls.contains(file))
+        .collect();
     let mut lost: Vec<(&Entry, Shadowed)> = Vec::new();
     for &place in &effective.losers {
         let loser = entry(place);
@@ -178,14 +186,16 @@ pub fn shadowed<'a>(layers: &[impl AsRef<[&'a Entry]>], effective: &Effective) -
             .iter()
             .copied()
             .reduce(|one, other| if by_version(entry(other), entry(one)).is_gt() { other } else { one });
-        let newest = newest.expect("whoever loses loses to an entry of its name");
-        let twin = rivals.iter().find(|rival| entry(**rival).file() == loser.file());
-        let cause = match twin {
-            Some(twin) => Cause::Conflict { by: twin.0 },
-            None if rivals.iter().all(|rival| rival.0 != place.0) => Cause::Name { by: newest.0 },
-            None => Cause::Version { by: newest.0 },
+        let twin = urls.get(loser.file());
+        let cause = match (twin, newest) {
+            (Some(twin), _) => Cause::Conflict { by: twin.0 },
+            // Its URL was another name's, of which newer versions were enough.
+            (None, None) => Cause::Conflict { by: place.0 },
+            (None, Some(newest)) if rivals.iter().all(|rival| rival.0 != place.0) => Cause::Name { by: newest.0 },
+            (None, Some(newest)) => Cause::Version { by: newest.0 },
         };
-        let rank = if by_version(loser, entry(newest)).is_gt() { Rank::Newer } else { Rank::NotNewer };
+        let newer = newest.is_some_and(|newest| by_version(loser, entry(newest)).is_gt());
+        let rank = if newer { Rank::Newer } else { Rank::NotNewer };
         lost.push((loser, Shadowed { file: loser.file().clone(), layer: place.0, cause, rank }));
     }
     lost.sort_by(|one, other| order(one.0, other.0).then(one.1.layer.cmp(&other.1.layer)));
@@ -322,6 +332,25 @@ mod tests {
         assert_eq!(merged.entries[0].object, ObjectId::new([1; 32]));
         assert_eq!(merged.shadowed.len(), 1, "the same package loses nothing: {:?}", merged.shadowed);
         assert_eq!((merged.shadowed[0].layer, &merged.shadowed[0].cause), (1, &Cause::Conflict { by: 0 }));
+    }
+
+    #[test]
+    fn two_names_that_make_one_file_name_are_listed_once() {
+        for prefer in [Prefer::Order, Prefer::Newest(NonZeroUsize::MIN), Prefer::All] {
+            let layers = [vec![entry("a-1", "2", 1)], vec![entry("a", "1-2", 2), entry("b", "1", 3)]];
+            let views: Vec<Vec<&Entry>> =
+                layers.iter().map(|layer| layer.iter().map(|(entry, _)| entry).collect()).collect();
+            let effective = effective(&views, prefer);
+            assert_eq!(effective.winners, [(0, 0), (1, 1)], "{prefer:?}");
+            let lost = shadowed(&views, &effective);
+            assert_eq!((lost[0].layer, &lost[0].cause, lost[0].rank), (1, &Cause::Conflict { by: 0 }, Rank::NotNewer));
+        }
+        // What took the URL was not new enough to stay.
+        let layers = [vec![entry("a-1", "2", 1), entry("a-1", "3", 2)], vec![entry("a", "1-2", 3)]];
+        let views: Vec<Vec<&Entry>> =
+            layers.iter().map(|layer| layer.iter().map(|(entry, _)| entry).collect()).collect();
+        let effective = effective(&views, Prefer::Newest(NonZeroUsize::MIN));
+        assert_eq!((effective.winners.len(), shadowed(&views, &effective).len()), (1, 2));
     }
 
     #[test]
