@@ -35,14 +35,19 @@ impl Class {
     /// Which of several troubles a run exits with: the first of 5, 3, 1, 4; usage and lock troubles end a run at once and
     /// so come before all of them.
     pub fn worst(classes: impl IntoIterator<Item = Class>) -> Option<Class> {
-        classes.into_iter().min_by_key(|class| match class {
+        classes.into_iter().min_by_key(|class| class.order())
+    }
+
+    /// Where this class stands among several: the lowest is the one that a run exits with.
+    pub fn order(self) -> u8 {
+        match self {
             Class::Usage => 0,
             Class::Locked => 1,
             Class::Damaged => 2,
             Class::Refused => 3,
             Class::Host => 4,
             Class::Upstream => 5,
-        })
+        }
     }
 }
 

@@ -132,6 +132,7 @@ mod tests {
             index: ObjectId::new([5; 32]),
             description: "words".into(),
             signers: vec!["k".into()],
+            key: Some("f".into()),
             published: now,
             packages: 1,
             bytes: 3,

@@ -4,7 +4,7 @@
 //! <store>/pool/
 //! ├── objects/ab/<64 hex>      a whole package file, by its SHA-256; 0444
 //! ├── incoming/<40 hex>.part   a package that is arriving, by its identity; 0600, or 0444 once it is complete
-//! └── refs                     text, appended: `<identity hex> <size> <object hex>` a line
+//! └── refs                     text, appended: `<identity hex> <size> <object hex> <name> <version>` a line
 //! ```
 //!
 //! What always holds:

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::refs::{Ref, Refs, is_there};
-use crate::apk::{Identity, ObjectId};
+use crate::apk::{Entry, Identity, ObjectId};
 use crate::disk::durable::{self, PartFile, Shared};
 use crate::verify::package::VerifiedPackage;
 
@@ -96,13 +96,20 @@ impl Pool {
         self.path(object).is_file() || self.inner.state().pending.values().any(|pending| pending.object == *object)
     }
 
-    /// The object with this identity and of this size that is in the pool, or will be with the next commit.
-    pub fn find(&self, identity: &Identity, size: u64) -> Option<ObjectId> {
+    /// The object that holds the package which `entry` lists, in the pool or there with the next commit. One that has the
+    /// identity and size and calls itself something else is not it: identities are upstream's to write into an index, and what
+    /// came for one entry must not stand in for another.
+    pub fn find(&self, entry: &Entry) -> Option<ObjectId> {
+        self.with_found(entry.identity(), entry.size(), |found| found.is_listed_by(entry).then_some(found.object))
+            .flatten()
+    }
+
+    fn with_found<T>(&self, identity: &Identity, size: u64, look: impl FnOnce(&Ref) -> T) -> Option<T> {
         let mut state = self.inner.state();
         if let Some(pending) = state.pending.get(identity).filter(|pending| pending.size == size) {
-            return Some(pending.object);
+            return Some(look(pending));
         }
-        state.refs.find(*identity, size, |object| self.inner.path(object))
+        state.refs.find(*identity, size, |object| self.inner.path(object)).map(look)
     }
 
     /// Begins to take in the package with this identity. What an earlier run left of it is there to be read, verified again
@@ -139,11 +146,12 @@ impl Pool {
             return Err(Error::Unmatched { identity: arrival.identity, written: part.len(), verified: verified.size });
         }
         part.finish(OBJECT_MODE)?;
+        let object = verified.object;
         let full = {
             let mut state = self.inner.state();
-            state.pending.insert(verified.identity, verified);
             state.uncommitted += 1;
             state.uncommitted_bytes += verified.size;
+            state.pending.insert(verified.identity, verified);
             let full = state.uncommitted_bytes >= BATCH_BYTES || state.uncommitted >= BATCH_PACKAGES;
             if full {
                 // This caller alone commits the batch. The others begin to fill the next one while it waits for the disk:
@@ -156,7 +164,7 @@ impl Pool {
         if full {
             self.inner.commit_batch()?;
         }
-        Ok(verified.object)
+        Ok(object)
     }
 
     /// Takes in a package that lies in a file of someone else's (a directory source, a seed) and was verified there. The bytes
@@ -167,7 +175,7 @@ impl Pool {
     }
 
     fn insert_file_ref(&self, path: &Path, verified: Ref) -> Result<ObjectId, Error> {
-        if self.find(&verified.identity, verified.size) == Some(verified.object) {
+        if self.with_found(&verified.identity, verified.size, |found| found.object) == Some(verified.object) {
             return Ok(verified.object);
         }
         let source = File::open(path).map_err(|cause| durable::Error::new("open", path, cause))?;
@@ -266,7 +274,7 @@ impl Inner {
         let batch: Vec<Ref> = {
             let mut state = self.state();
             state.begin_batch();
-            state.pending.values().copied().collect()
+            state.pending.values().cloned().collect()
         };
         if batch.is_empty() {
             return Ok(());

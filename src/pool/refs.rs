@@ -4,22 +4,36 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::apk::{Identity, ObjectId};
+use crate::apk::{Entry, Identity, ObjectId, PackageFile};
 use crate::disk::durable;
 use crate::verify::package::VerifiedPackage;
 
 /// What is known of a package beside its bytes. An identity and a size do not name one file for good: the same package signed
 /// anew has the same both, and either file is right for an index that lists them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ref {
     pub(super) identity: Identity,
     pub(super) size: u64,
     pub(super) object: ObjectId,
+    /// The name and version that the package says it has: an index that calls these bytes otherwise does not mean them.
+    pub(super) file: PackageFile,
 }
 
 impl Ref {
     pub(super) fn of(verified: &VerifiedPackage) -> Self {
-        Ref { identity: verified.identity(), size: verified.size(), object: verified.object_id() }
+        Ref {
+            identity: verified.identity(),
+            size: verified.size(),
+            object: verified.object_id(),
+            file: verified.file(),
+        }
+    }
+
+    /// Whether `entry` lists this package. The file name alone would not tell: two names can make the same one.
+    pub(super) fn is_listed_by(&self, entry: &Entry) -> bool {
+        self.identity == *entry.identity()
+            && self.size == entry.size()
+            && (self.file.name(), self.file.version()) == (entry.name().as_str(), entry.version().as_str())
     }
 }
 
@@ -28,7 +42,7 @@ impl Ref {
 pub(super) struct Refs {
     path: PathBuf,
     /// Of several lines for one identity and size the last counts.
-    objects: HashMap<(Identity, u64), ObjectId>,
+    objects: HashMap<(Identity, u64), Ref>,
     /// Objects that were looked for and found; never asked for twice in a run.
     present: HashSet<ObjectId>,
     /// Where the last whole line ends.
@@ -59,8 +73,8 @@ impl Refs {
         };
         for line in bytes[..end].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match parse(line) {
-                Some(Ref { identity, size, object }) => {
-                    refs.objects.insert((identity, size), object);
+                Some(one) => {
+                    refs.objects.insert((one.identity, one.size), one);
                 }
                 None => refs.unreadable += 1,
             }
@@ -68,30 +82,32 @@ impl Refs {
         Ok(refs)
     }
 
-    /// The object with this identity and size that is there, by `path_of`. Looks at the disk at most once per object: 5,000
+    /// The package with this identity and size that is there, by `path_of`. Looks at the disk at most once per object: 5,000
     /// lookups are 5,000 stats of warm inodes, about 20 ms, where listing the pool would cost with all it ever held.
     pub(super) fn find(
         &mut self,
         identity: Identity,
         size: u64,
         path_of: impl Fn(&ObjectId) -> PathBuf,
-    ) -> Option<ObjectId> {
-        let object = *self.objects.get(&(identity, size))?;
-        if self.present.contains(&object) {
-            return Some(object);
+    ) -> Option<&Ref> {
+        let found = self.objects.get(&(identity, size))?;
+        if !self.present.contains(&found.object) {
+            if !is_there(&path_of(&found.object), size) {
+                return None;
+            }
+            self.present.insert(found.object);
         }
-        is_there(&path_of(&object), size).then(|| {
-            self.present.insert(object);
-            object
-        })
+        Some(found)
     }
 
     /// Adds what is not known yet, in one flushed append.
     pub(super) fn add(&mut self, refs: &[Ref]) -> Result<(), durable::Error> {
         let mut text = String::new();
-        for Ref { identity, size, object } in refs {
-            if self.objects.get(&(*identity, *size)) != Some(object) {
-                writeln!(text, "{} {size} {object}", identity.hex()).expect("a String takes all that is written to it");
+        for one in refs {
+            if self.objects.get(&(one.identity, one.size)) != Some(one) {
+                let Ref { identity, size, object, file } = one;
+                writeln!(text, "{} {size} {object} {} {}", identity.hex(), file.name(), file.version())
+                    .expect("a String takes all that is written to it");
             }
         }
         if text.is_empty() {
@@ -107,8 +123,8 @@ impl Refs {
             return Err(error);
         }
         self.end += text.len() as u64;
-        for Ref { identity, size, object } in refs {
-            self.objects.insert((*identity, *size), *object);
+        for one in refs {
+            self.objects.insert((one.identity, one.size), one.clone());
         }
         Ok(())
     }
@@ -137,10 +153,16 @@ pub(super) fn is_there(path: &Path, size: u64) -> bool {
 fn parse(line: &[u8]) -> Option<Ref> {
     let mut words = std::str::from_utf8(line).ok()?.split(' ');
     let (identity, size, object) = (words.next()?, words.next()?, words.next()?);
+    let (name, version) = (words.next()?, words.next()?);
     if words.next().is_some() {
         return None;
     }
-    Some(Ref { identity: parse_identity(identity)?, size: size.parse().ok()?, object: object.parse().ok()? })
+    Some(Ref {
+        identity: parse_identity(identity)?,
+        size: size.parse().ok()?,
+        object: object.parse().ok()?,
+        file: PackageFile::new(&name.parse().ok()?, &version.parse().ok()?).ok()?,
+    })
 }
 
 /// 40 hex digits.
@@ -163,7 +185,12 @@ mod tests {
     use super::*;
 
     fn some(number: u8) -> Ref {
-        Ref { identity: Identity::new([number; 20]), size: 5, object: ObjectId::new([number; 32]) }
+        Ref {
+            identity: Identity::new([number; 20]),
+            size: 5,
+            object: ObjectId::new([number; 32]),
+            file: PackageFile::new(&format!("p{number}").parse().unwrap(), &"1-r0".parse().unwrap()).unwrap(),
+        }
     }
 
     fn load(folder: &Path) -> Refs {
@@ -171,7 +198,7 @@ mod tests {
     }
 
     fn find(refs: &mut Refs, folder: &Path, number: u8) -> Option<ObjectId> {
-        refs.find(some(number).identity, 5, |object| folder.join(object.hex()))
+        refs.find(some(number).identity, 5, |object| folder.join(object.hex())).map(|found| found.object)
     }
 
     #[test]
@@ -219,7 +246,7 @@ mod tests {
         refs.add(&[some(1)]).unwrap();
         assert_eq!(fs::read_to_string(folder.join("refs")).unwrap().lines().count(), 1);
         let anew = Ref { object: ObjectId::new([9; 32]), ..some(1) };
-        refs.add(&[anew]).unwrap();
+        refs.add(std::slice::from_ref(&anew)).unwrap();
         fs::write(folder.join(anew.object.hex()), "12345").unwrap();
         assert_eq!(find(&mut load(folder), folder, 1), Some(anew.object));
     }

@@ -160,10 +160,14 @@ impl AcceptedIndex {
         AcceptedIndex { objects: self.entries.iter().map(object_of).collect(), ..self.clone() }
     }
 
-    /// Names this record: hex of a SHA-256 over index file, objects and key. The same acceptance has the same id.
+    /// Names this record: hex of a SHA-256 over key, signers, index file and objects. The same acceptance has the same id.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.record.key.to_string());
+        hash.update([0]);
+        for signer in &self.record.signers {
+            hash.update(format!("{}\0{}\0", signer.key, signer.fingerprint));
+        }
         hash.update([0]);
         hash.update(self.record.index.as_bytes());
         hash.update(self.print_objects());

@@ -222,6 +222,14 @@ impl Keyring {
         (0..self.keys.len()).filter(move |at| first(*at)).map(|at| &self.keys[at].0)
     }
 
+    /// A word for each key: its name and fingerprint, and for which arches it is trusted. Equal words, equal trust.
+    pub fn words(&self) -> Vec<String> {
+        let mut words: Vec<String> =
+            self.keys.iter().map(|(key, scope)| format!("{} {} {scope:?}", key.name, key.fingerprint)).collect();
+        words.sort();
+        words
+    }
+
     /// Checks every signature whose key is trusted for `arch`. One bad one refuses all: a client that holds that key
     /// would stop at it, too.
     pub fn verify(&self, arch: &Arch, message: &[u8], signatures: &[Signature]) -> Result<Vec<Signer>, Untrusted> {

@@ -35,6 +35,7 @@ pub struct VerifiedPackage {
     identity: Identity,
     size: u64,
     info: PkgInfo,
+    file: PackageFile,
     signers: Vec<Signer>,
 }
 
@@ -52,6 +53,11 @@ impl VerifiedPackage {
     /// Bytes.
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// `NAME-VERSION.apk` by its own name and version.
+    pub fn file(&self) -> PackageFile {
+        self.file.clone()
     }
 
     /// What it says of itself.
@@ -159,6 +165,7 @@ enum Stage {
     Data {
         identity: Identity,
         info: Box<PkgInfo>,
+        file: PackageFile,
         datahash: Datahash,
         signers: Vec<Signer>,
         data: Sha256,
@@ -225,12 +232,12 @@ impl PackageVerifier {
                 Err(RefusedPackage::NoData)
             }
             Stage::Data { empty: Empty::Yes, .. } => Err(RefusedPackage::NoData),
-            Stage::Data { identity, info, datahash, signers, data, empty: Empty::No } => {
+            Stage::Data { identity, info, file, datahash, signers, data, empty: Empty::No } => {
                 if Datahash::new(data.finalize().into()) != datahash {
                     return Err(RefusedPackage::Datahash);
                 }
                 let object_id = ObjectId::new(self.whole.finalize().into());
-                Ok(VerifiedPackage { object_id, identity, size: self.taken, info: *info, signers })
+                Ok(VerifiedPackage { object_id, identity, size: self.taken, info: *info, file, signers })
             }
         }
     }
@@ -256,8 +263,10 @@ fn examine(head: &Head, promise: &Promise) -> Result<Stage, RefusedPackage> {
         let found = format!("{}-{}", info.name, info.version);
         return Err(RefusedPackage::Name { promised: entry.file().clone(), found });
     }
+    let file =
+        PackageFile::new(&info.name, &info.version).map_err(|source| BadPkgInfo::Name { key: "pkgname", source })?;
     let datahash = info.datahash.ok_or(RefusedPackage::NoDatahash)?;
-    Ok(Stage::Data { identity, info, datahash, signers, data: Sha256::new(), empty: Empty::Yes })
+    Ok(Stage::Data { identity, info, file, datahash, signers, data: Sha256::new(), empty: Empty::Yes })
 }
 
 /// What a complete head says, its own signature checked: the description, the datahash that the data must have, the signers.

@@ -20,7 +20,7 @@ use crate::disk::durable::Linked;
 use crate::error::Class;
 use crate::jobs::selection;
 use crate::ledger::{LastError, Links, State};
-use crate::merge::{Layer, Prefer, Rank, combine};
+use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
 use crate::plan::publish::{
     Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
 };
@@ -104,7 +104,7 @@ pub(super) fn nothing_new(
             };
             let keys = layers_of(repository, arch);
             let mine: Vec<&Index> = asked.indexes.iter().filter(|index| keys.contains(&index.key)).collect();
-            let setback = mine.iter().find_map(|index| index.setback.as_ref());
+            let setback = report::worst(mine.iter().copied());
             reports.push(RepositoryReport {
                 name: repository.name.clone(),
                 arch: arch.clone(),
@@ -268,12 +268,11 @@ fn make(
     seal: Option<&Seal>,
     inputs: String,
 ) -> Result<Result<Made, Setback>, Error> {
-    let object_of = |entry: &crate::apk::Entry| mirror.pool.find(entry.identity(), entry.size());
     let mut layers = Vec::new();
     for (_, entries) in &wish.layers {
         let mut layer = Layer::default();
         for entry in entries {
-            let object = object_of(entry).expect("everything that a settled wish names is in the pool");
+            let object = mirror.pool.find(entry).expect("everything that a settled wish names is in the pool");
             layer.entries.push((entry.clone(), object));
         }
         layers.push(layer);
@@ -295,7 +294,7 @@ fn make(
         }
         IndexMode::Upstream | IndexMode::Cosigned => {
             let accepted = only.expect("the configuration was checked: such a repository has one source");
-            if let Some(setback) = unshowable(wish, accepted.entries().len(), merged.entries.len()) {
+            if let Some(setback) = unshowable(wish, &merged) {
                 return Ok(Err(setback));
             }
             let parts =
@@ -339,6 +338,7 @@ fn make(
         index: ObjectId::new(Sha256::digest(index.bytes()).into()),
         description,
         signers,
+        key: seal.filter(|_| mode != Mode::Upstream).map(|seal| seal.key.fingerprint()),
         published: jiff::Timestamp::UNIX_EPOCH,
         packages: files.len() as u64,
         bytes: files.iter().map(|placed| placed.size).sum(),
@@ -350,11 +350,12 @@ fn make(
 }
 
 /// Whether upstream's own index can be shown as it is: each of its names and versions stands for one file, in its folder.
-fn unshowable(wish: &Wish, listed: usize, kept: usize) -> Option<Setback> {
+fn unshowable(wish: &Wish, merged: &MergedIndex) -> Option<Setback> {
     let (key, entries) = wish.layers.first()?;
-    if kept != listed {
+    // The very same entry twice harms nobody, and is not among these.
+    if let Some(lost) = merged.shadowed.first() {
         let message =
-            format!("index {key} lists a name and version twice with different bytes, so it cannot be shown as it is");
+            format!("index {key} lists {} twice with different bytes, so it cannot be shown as it is", lost.file);
         return Some(Setback::new(Class::Refused, "duplicate-entry", message));
     }
     let elsewhere = entries.iter().find(|entry| entry.arch().is_none_or(|arch| *arch != key.arch))?;
@@ -393,7 +394,8 @@ fn one_report(
     let difference = after.map(|after| report::compare(before, after)).unwrap_or_default();
     let keys: Vec<&IndexKey> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
     let mine = || settled.indexes.iter().filter(|index| keys.contains(&&index.key));
-    let setback = settled.broken[number].as_ref().or_else(|| report::setback_of(settled.indexes.iter(), wish));
+    let setbacks = settled.broken[number].iter().chain(report::setback_of(settled.indexes.iter(), wish));
+    let setback = setbacks.min_by_key(|setback| setback.class.order());
     let shown = made.get(&(repository.name.to_string(), arch.clone())).map(|made| &made.state).or(after);
     let (fetched_files, fetched_bytes) = settled.fetched[number];
     RepositoryReport {

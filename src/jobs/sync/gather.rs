@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 use super::indexes::{Asked, Candidate};
 use super::{Accepted, Error, Mirror, Refused, Setback};
@@ -101,6 +102,7 @@ fn gather_one(
                 reporter.index_failed(source, "", &index.key.arch, &setback.one_line());
                 index.setback = Some(setback);
             }
+            asked.state.directories.insert(folder.source, folder.known);
             return Ok(());
         }
         Err(error) => return Err(error.into()),
@@ -163,7 +165,8 @@ fn gather_one(
     }
     for at in places {
         let arch = asked.indexes[*at].key.arch.clone();
-        let concerns = |folder: &Option<Arch>| folder.as_ref().is_none_or(|folder| *folder == arch);
+        let concerns =
+            |folder: &Option<Arch>| folder.as_ref().is_none_or(|folder| *folder == arch || folder.is_noarch());
         let mut entries = Vec::new();
         let mut signers: Vec<SignedBy> = Vec::new();
         let mut files = HashMap::new();
@@ -198,7 +201,9 @@ fn gather_one(
         let state = asked.state.entry(&index.key);
         state.confirmed = Some(now);
         state.last_error = None;
-        if index.accepted_id.as_deref() == Some(gathered.id().as_str()) {
+        // What was read anew and is not in the pool was lost there, and this is where it comes back from.
+        let whole = files.values().all(|(_, package)| mirror.pool.has(&package.object_id()));
+        if whole && index.accepted_id.as_deref() == Some(gathered.id().as_str()) {
             reporter.index_unchanged(source, "", &arch);
         } else {
             reporter.index_verified(source, "", &arch, packages);
@@ -208,16 +213,25 @@ fn gather_one(
     for (_, seen, _, path) in good {
         seen_now.insert(path.display().to_string(), seen);
     }
+    // A file that is refused now is remembered as the package that it was.
+    for listed in &scan.candidates {
+        let path = listed.path.display().to_string();
+        if let Some(was) = folder.known.get(&path) {
+            seen_now.entry(path).or_insert_with(|| was.clone());
+        }
+    }
     asked.state.directories.insert(source.clone(), seen_now);
     Ok(())
 }
 
 /// What a file was taken under: under another keyring it is read again.
 fn rule(keyring: &Keyring, unsigned: Unsigned) -> String {
-    let mut words: Vec<String> = keyring.keys().map(|key| key.fingerprint().to_string()[..16].to_owned()).collect();
-    words.sort();
-    words.push(format!("unsigned={unsigned:?}").to_lowercase());
-    words.join(" ")
+    let mut hash = Sha256::new();
+    for word in keyring.words() {
+        hash.update(word);
+        hash.update([0]);
+    }
+    format!("unsigned={unsigned:?} keyring={}", crate::apk::checksum::hex(&hash.finalize()[..16])).to_lowercase()
 }
 
 /// Looks at all files on as many threads as there are processors.
@@ -241,7 +255,8 @@ fn look_at_all(listed: &[Listed], look: impl Fn(&Listed) -> Looked + Sync) -> Ve
 }
 
 fn look(mirror: &Mirror<'_>, listed: &Listed, folder: &Folder<'_>) -> Looked {
-    if let Some(seen) = folder.known.get(&listed.path.display().to_string())
+    let was = folder.known.get(&listed.path.display().to_string());
+    if let Some(seen) = was
         && seen.stamp == listed.stamp
         && seen.rule == folder.rule
         && mirror.pool.has(&seen.object)
@@ -250,10 +265,18 @@ fn look(mirror: &Mirror<'_>, listed: &Listed, folder: &Folder<'_>) -> Looked {
     }
     match read(&listed.path, listed.folder_arch.as_ref(), folder) {
         Ok(Ok(package)) => Looked::Read(Box::new(package)),
-        Ok(Err(RefusedPackage::Sections(BadSections::Gzip(_)))) => Looked::NoPackage("it is not gzip".into()),
+        // What was a package before, or begins like one, is a damaged package: leaving it out would withdraw it.
+        Ok(Err(RefusedPackage::Sections(BadSections::Gzip(_)))) if was.is_none() && !begins_as_gzip(&listed.path) => {
+            Looked::NoPackage("it is not gzip".into())
+        }
         Ok(Err(error)) => Looked::Refused(error),
         Err(cause) => Looked::Unreadable(cause),
     }
+}
+
+fn begins_as_gzip(path: &Path) -> bool {
+    let mut magic = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == [0x1f, 0x8b]
 }
 
 fn read(

@@ -10,12 +10,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Accepted, Error, Mirror, Setback, gather, keys_of};
 use crate::apk::v2::sections::Limits;
-use crate::apk::{Entry, ObjectId};
+use crate::apk::{Arch, Entry, ObjectId};
 use crate::config::{Repository, Source, SourceKind};
 use crate::jobs::keyring;
 use crate::ledger::State;
 use crate::report::Reporter;
-use crate::snapshot::{IndexKey, Snapshot};
+use crate::snapshot::{IndexKey, Kind, SignedBy, Snapshot};
 use crate::sources::http::{Http, HttpSettings, IndexReply, IndexRequest, Validators};
 use crate::sources::seed::Seed;
 use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
@@ -42,6 +42,9 @@ pub(super) struct Index {
     pub(super) key: IndexKey,
     /// The id of its accepted state, if there is one.
     pub(super) accepted_id: Option<String>,
+    /// Digest of its accepted file, if all keys that signed it are trusted today: only then is it enough to ask whether it
+    /// changed.
+    pub(super) known: Option<ObjectId>,
     /// Its accepted state, once loaded.
     pub(super) in_force: Option<Accepted>,
     /// What may take its place.
@@ -116,6 +119,10 @@ impl Index {
     }
 }
 
+fn trusts(keyring: &Keyring, signer: &SignedBy, arch: &Arch) -> bool {
+    keyring.find(&signer.key, arch).is_some_and(|key| key.fingerprint().to_string() == signer.fingerprint)
+}
+
 fn load_keyring(source: &Source) -> Result<Keyring, Error> {
     keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })
 }
@@ -151,10 +158,27 @@ pub(super) async fn ask(
                 asked.upstreams.insert(key.source.clone(), Arc::new(upstream));
             }
         }
-        let accepted_id = asked.snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key)).map(str::to_owned);
+        let mut accepted_id = asked.snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key)).map(str::to_owned);
+        let mut known = None;
+        if let Some(id) = &accepted_id {
+            let record = mirror.ledger.accepted_record(id)?;
+            let kind = match source.kind {
+                SourceKind::Url { .. } => Kind::Signed,
+                SourceKind::Directory { .. } => Kind::Gathered,
+            };
+            if record.kind == kind {
+                let trusted =
+                    record.signers.iter().all(|signer| trusts(&asked.keyrings[&key.source], signer, &key.arch));
+                known = trusted.then_some(record.index);
+            } else {
+                // The source was of another kind then: what was accepted under its name is not its own.
+                accepted_id = None;
+            }
+        }
         asked.indexes.push(Index {
             key: key.clone(),
             accepted_id,
+            known,
             in_force: None,
             candidate: None,
             accepted_from: None,
@@ -162,30 +186,19 @@ pub(super) async fn ask(
             refused: Vec::new(),
         });
     }
-    ask_upstreams(mirror, &mut asked, now, reporter).await?;
+    ask_upstreams(&mut asked, now, reporter).await?;
     gather::gather(mirror, &mut asked, now, reporter)?;
     Ok(asked)
 }
 
-async fn ask_upstreams(
-    mirror: &Mirror<'_>,
-    asked: &mut Asked,
-    now: Timestamp,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<(), Error> {
+async fn ask_upstreams(asked: &mut Asked, now: Timestamp, reporter: &Arc<dyn Reporter>) -> Result<(), Error> {
     let places: Vec<usize> =
         (0..asked.indexes.len()).filter(|at| asked.upstreams.contains_key(&asked.indexes[*at].key.source)).collect();
-    let mut known_digests = BTreeMap::new();
-    for at in &places {
-        if let Some(id) = &asked.indexes[*at].accepted_id {
-            known_digests.insert(*at, mirror.ledger.accepted_record(id)?.index);
-        }
-    }
     // Indexes are few, and each source bounds its own requests.
     let answers: Vec<(usize, Answer)> = stream::iter(places)
         .map(|at| {
-            let (asked, known_digests) = (&*asked, &known_digests);
-            async move { (at, ask_one(asked, at, known_digests.get(&at).copied(), reporter).await) }
+            let asked = &*asked;
+            async move { (at, ask_one(asked, at, reporter).await) }
         })
         .buffer_unordered(64)
         .collect()
@@ -229,8 +242,8 @@ enum Answer {
     Host(crate::sources::Error),
 }
 
-async fn ask_one(asked: &Asked, at: usize, accepted: Option<ObjectId>, reporter: &Arc<dyn Reporter>) -> Answer {
-    let key = &asked.indexes[at].key;
+async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answer {
+    let Index { key, known: accepted, .. } = &asked.indexes[at];
     let upstream = &asked.upstreams[&key.source];
     reporter.index_requested(&key.source, &key.path, &key.arch);
     // Validators are worth something only together with the bytes they belong to.
@@ -238,7 +251,7 @@ async fn ask_one(asked: &Asked, at: usize, accepted: Option<ObjectId>, reporter:
     let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
         .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
         .collect();
-    fetch(upstream, &asked.keyrings[&key.source], key, &known, accepted, reporter).await
+    fetch(upstream, &asked.keyrings[&key.source], key, &known, *accepted, reporter).await
 }
 
 /// Asks URL after URL until one has an index that verifies.

@@ -206,8 +206,7 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
         keys_of(&mirror.config.repositories.iter().collect::<Vec<_>>()).into_iter().collect();
     let mut indexes: Vec<InForce> = Vec::new();
     for index in &mut settled.indexes {
-        let object_of = |entry: &crate::apk::Entry| mirror.pool.find(entry.identity(), entry.size());
-        if let Some(accepted) = index.accept(object_of, request.now) {
+        if let Some(accepted) = index.accept(|entry| mirror.pool.find(entry), request.now) {
             let id = mirror.ledger.save_accepted(accepted)?;
             indexes.push(InForce { key: index.key.clone(), accepted: id });
         }

@@ -1,6 +1,6 @@
 //! What the pool lacks is fetched into it, verified while it arrives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use super::Error;
 use super::gather::chain;
 use super::indexes::Upstream;
 use super::want::Lacking;
-use crate::apk::Entry;
 use crate::apk::names::SourceName;
 use crate::apk::v2::sections::Limits;
+use crate::apk::{Entry, Identity};
 use crate::error::{Class, Trouble};
 use crate::pool::{self, Incoming, Pool};
 use crate::report::Reporter;
@@ -41,31 +41,53 @@ pub(super) async fn fetch(
     lacking: &[(usize, Lacking)],
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<Fetched>, Error> {
-    let mut queue = lacking.iter();
-    let mut under_way: JoinSet<Result<Fetched, Error>> = JoinSet::new();
+    let mut queue = by_identity(lacking).into_iter();
+    let mut under_way: JoinSet<Result<Vec<Fetched>, Error>> = JoinSet::new();
     let mut done = Vec::with_capacity(lacking.len());
     // One more task than connections keeps every connection busy while a package is put into its place.
     let limit = upstreams.values().map(|upstream| upstream.connections + 1).sum::<usize>().max(1);
     loop {
         while under_way.len() < limit {
-            let Some((at, lacking)) = queue.next() else { break };
-            let upstream = Arc::clone(&upstreams[&lacking.key.source]);
-            let (pool, reporter, lacking, at) = (pool.clone(), Arc::clone(reporter), lacking.clone(), *at);
+            let Some(group) = queue.next() else { break };
+            let group: Vec<_> = group
+                .into_iter()
+                .map(|(at, lacking)| (*at, lacking.clone(), Arc::clone(&upstreams[&lacking.key.source])))
+                .collect();
+            let (pool, reporter) = (pool.clone(), Arc::clone(reporter));
             under_way.spawn(async move {
-                let outcome = fetch_one(&pool, &upstream, &lacking, &reporter).await?;
-                match &outcome {
-                    Outcome::Stored { .. } => reporter.package_stored(lacking.entry.file()),
-                    Outcome::Failed { reason, .. } => reporter.package_failed(lacking.entry.file(), reason),
+                let mut done = Vec::with_capacity(group.len());
+                for (at, lacking, upstream) in group {
+                    let outcome = fetch_one(&pool, &upstream, &lacking, &reporter).await?;
+                    match &outcome {
+                        Outcome::Stored { .. } => reporter.package_stored(lacking.entry.file()),
+                        Outcome::Failed { reason, .. } => reporter.package_failed(lacking.entry.file(), reason),
+                    }
+                    done.push(Fetched { at, outcome });
                 }
-                Ok(Fetched { at, outcome })
+                Ok(done)
             });
         }
         match under_way.join_next().await {
             None => return Ok(done),
-            Some(Ok(result)) => done.push(result?),
+            Some(Ok(result)) => done.extend(result?),
             Some(Err(crash)) => return Err(Error::Crashed(crash)),
         }
     }
+}
+
+/// What is lacking, in its order, by identity. A package arrives in the pool under its identity, one at a time; indexes may
+/// well list one identity twice, by right (the same package signed anew has another size) or wrongly.
+fn by_identity(lacking: &[(usize, Lacking)]) -> Vec<Vec<&(usize, Lacking)>> {
+    let mut places: HashMap<Identity, usize> = HashMap::new();
+    let mut groups: Vec<Vec<&(usize, Lacking)>> = Vec::new();
+    for one in lacking {
+        let place = *places.entry(*one.1.entry.identity()).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(one),
+            None => groups.push(vec![one]),
+        }
+    }
+    groups
 }
 
 async fn fetch_one(

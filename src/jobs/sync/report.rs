@@ -219,7 +219,7 @@ impl SyncPlan {
 
 pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Result<SyncPlan, Error> {
     let live = live_generation(mirror)?;
-    let lacking = want::lacking(mirror, wishes);
+    let lacking = want::lacking(mirror, wishes, |_, _| true);
     let mut repositories = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {
         let before = live.as_ref().and_then(|live| live.repository(&wish.name, &wish.arch));
@@ -249,11 +249,16 @@ pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Resul
     })
 }
 
-/// The first trouble among the indexes that a wish takes from.
+/// The worst trouble among the indexes that a wish takes from, the first of several: it decides how the run exits.
 pub(super) fn setback_of<'a>(
-    mut indexes: impl Iterator<Item = &'a super::indexes::Index>,
+    indexes: impl Iterator<Item = &'a super::indexes::Index>,
     wish: &Wish,
 ) -> Option<&'a Setback> {
     let keys: Vec<_> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
-    indexes.find_map(|index| index.setback.as_ref().filter(|_| keys.contains(&&index.key)))
+    worst(indexes.filter(|index| keys.contains(&&index.key)))
+}
+
+/// The worst trouble of these indexes, the first of several.
+pub(super) fn worst<'a>(indexes: impl Iterator<Item = &'a super::indexes::Index>) -> Option<&'a Setback> {
+    indexes.filter_map(|index| index.setback.as_ref()).min_by_key(|setback| setback.class.order())
 }

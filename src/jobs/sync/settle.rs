@@ -8,6 +8,7 @@ use super::indexes::{self, Asked, Candidate, Index};
 use super::packages::{self, Outcome};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback};
+use crate::apk::Entry;
 use crate::config::Repository;
 use crate::error::Class;
 use crate::ledger::State;
@@ -47,14 +48,15 @@ pub(super) async fn settle(
     loop {
         let wishes = want::all(mirror, repositories, &mut asked)?;
         fetched.resize(wishes.len(), (0, 0));
-        if refuse_rebuilt(&mut asked, &wishes, live.as_ref(), reporter) == Outlook::Changed {
-            continue;
-        }
-        let lacking: Vec<Lacking> =
-            want::lacking(mirror, &wishes).into_iter().filter(|lacking| !hopeless.contains_key(&lacking.key)).collect();
+        let barred = match refuse_rebuilt(mirror, &mut asked, &wishes, live.as_ref(), reporter)? {
+            Outlook::Changed => continue,
+            Outlook::Same { barred } => barred,
+        };
+        let lacking =
+            want::lacking(mirror, &wishes, |wish, key| !barred.contains_key(&wish) && !hopeless.contains_key(key));
         let failed = fetch_round(mirror, &asked, &lacking, &mut fetched, reporter).await?;
         if failed.is_empty() {
-            let broken = broken(&asked, &wishes, &hopeless, mirror);
+            let broken = broken(&asked, &wishes, &hopeless, barred, mirror);
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
@@ -183,30 +185,53 @@ fn incomplete(key: &IndexKey, failures: &[Refused]) -> Setback {
     setback
 }
 
-#[derive(PartialEq)]
+/// What the look at rebuilt packages led to.
 enum Outlook {
-    Same,
+    /// Wishes by number that keep their former state, and why.
+    Same { barred: BTreeMap<usize, Setback> },
+    /// A candidate was set aside.
     Changed,
 }
 
-/// Sets aside candidates that would replace published bytes under the same name and version.
+/// Published bytes are not replaced under the same name and version. A candidate that rebuilt a package of its own is set
+/// aside. Where no candidate is to blame (another layer supplied the name until now, the selection changed, the index was
+/// accepted for a repository that does not show the package) the wish keeps its former state.
 fn refuse_rebuilt(
+    mirror: &Mirror<'_>,
     asked: &mut Asked,
     wishes: &[Wish],
     live: Option<&Generation>,
     reporter: &Arc<dyn Reporter>,
-) -> Outlook {
-    let mut outlook = Outlook::Same;
-    for wish in wishes {
+) -> Result<Outlook, Error> {
+    let mut set_aside = false;
+    let mut barred = BTreeMap::new();
+    for (number, wish) in wishes.iter().enumerate() {
         let Some(before) = live.and_then(|live| live.repository(&wish.name, &wish.arch)) else { continue };
         for (key, entries) in &wish.layers {
             let seen = publish::rebuilt(before, entries.iter().map(|entry| (entry.file(), entry.identity())));
             let Some(first) = seen.first() else { continue };
             let index =
                 asked.indexes.iter_mut().find(|index| index.key == *key).expect("wishes name only indexes asked for");
-            if index.candidate.take().is_none() {
+            index.load(mirror)?;
+            let listed_before = index.in_force.as_ref().map(|accepted| accepted.entries()).unwrap_or_default();
+            let by_candidate = index.candidate.is_some()
+                && seen.iter().any(|rebuilt| {
+                    let same = |entry: &&Entry| *entry.file() == rebuilt.file;
+                    listed_before.iter().find(same).is_some_and(|entry| *entry.identity() != rebuilt.is)
+                });
+            if !by_candidate {
+                let message = format!(
+                    "{} from {key} is refused for {}/{}: it has other bytes than were published under this name",
+                    first.file, wish.name, wish.arch
+                );
+                let mut setback = Setback::new(Class::Refused, "rebuilt", message);
+                setback.details.push(format!("published: {}, now listed: {}", first.was, first.is));
+                setback.hint = Some("publish the new bytes under a new revision (-rN)".into());
+                barred.entry(number).or_insert(setback);
                 continue;
             }
+            index.candidate = None;
+            set_aside = true;
             let mut setback = Setback::new(
                 Class::Refused,
                 "rebuilt",
@@ -222,10 +247,9 @@ fn refuse_rebuilt(
                 class: Class::Refused,
             }));
             index.setback = Some(setback);
-            outlook = Outlook::Changed;
         }
     }
-    outlook
+    Ok(if set_aside { Outlook::Changed } else { Outlook::Same { barred } })
 }
 
 /// The live generation's whole record.
@@ -241,11 +265,14 @@ fn broken(
     asked: &Asked,
     wishes: &[Wish],
     hopeless: &BTreeMap<IndexKey, Setback>,
+    mut barred: BTreeMap<usize, Setback>,
     mirror: &Mirror<'_>,
 ) -> Vec<Option<Setback>> {
     let lost: BTreeSet<usize> = match hopeless.is_empty() {
         true => BTreeSet::new(),
-        false => (0..wishes.len()).filter(|at| !want::lacking(mirror, &wishes[*at..=*at]).is_empty()).collect(),
+        false => {
+            (0..wishes.len()).filter(|at| !want::lacking(mirror, &wishes[*at..=*at], |_, _| true).is_empty()).collect()
+        }
     };
     wishes
         .iter()
@@ -255,6 +282,9 @@ fn broken(
                 let index = asked.indexes.iter().find(|index| index.key == *key)?;
                 let unknown = || Setback::new(Class::Upstream, "no-index", format!("index {key} was never accepted"));
                 return Some(index.setback.clone().unwrap_or_else(unknown));
+            }
+            if let Some(setback) = barred.remove(&at) {
+                return Some(setback);
             }
             if lost.contains(&at) {
                 return wish.layers.iter().find_map(|(key, _)| hopeless.get(key)).cloned();

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::indexes::{Asked, Index};
 use super::{Error, Mirror, layers_of};
-use crate::apk::names::{Arch, RepositoryName};
+use crate::apk::names::{Arch, PackageName, RepositoryName, VersionText};
 use crate::apk::{Entry, Identity};
 use crate::config::{self, IndexMode, Repository, SourceKind};
 use crate::jobs::selection::{self, Selection};
@@ -167,15 +167,20 @@ pub(super) struct Lacking {
     pub(super) wish: usize,
 }
 
-/// What the pool lacks of all wishes, each package once.
-pub(super) fn lacking(mirror: &Mirror<'_>, wishes: &[Wish]) -> Vec<Lacking> {
-    let mut seen: HashSet<(Identity, u64)> = HashSet::new();
+/// What the pool lacks of all wishes, each package once; `hopeful` says for which wish, by its number, and from which index it
+/// is to be had. Two indexes may list one package, and where the first does not have it, the second may.
+pub(super) fn lacking(
+    mirror: &Mirror<'_>,
+    wishes: &[Wish],
+    hopeful: impl Fn(usize, &IndexKey) -> bool,
+) -> Vec<Lacking> {
+    let mut seen: HashSet<(Identity, u64, &PackageName, &VersionText)> = HashSet::new();
     let mut all = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {
-        for (key, entries) in &wish.layers {
+        for (key, entries) in wish.layers.iter().filter(|(key, _)| hopeful(number, key)) {
             for entry in entries {
-                let (identity, size) = (*entry.identity(), entry.size());
-                if seen.insert((identity, size)) && mirror.pool.find(&identity, size).is_none() {
+                let package = (*entry.identity(), entry.size(), entry.name(), entry.version());
+                if seen.insert(package) && mirror.pool.find(entry).is_none() {
                     all.push(Lacking { key: key.clone(), entry: entry.clone(), wish: number });
                 }
             }

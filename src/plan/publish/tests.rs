@@ -24,6 +24,7 @@ fn listing(content: u8, files: &[Placed]) -> Wish {
         index: ObjectId::new([content; 32]),
         description: format!("{content}"),
         signers: vec!["k".into()],
+        key: Some("f".into()),
         published: at(0),
         packages: files.len() as u64,
         bytes: files.len() as u64,
@@ -104,4 +105,16 @@ fn other_bytes_under_a_published_name_are_seen_also_while_it_lingers() {
     let entries = [(&a.file, &a.identity), (&b.file, &b.identity)];
     let seen = rebuilt(before, entries.into_iter());
     assert_eq!(seen, [Rebuilt { file: a.file.clone(), was: Identity::new([1; 20]), is: Identity::new([9; 20]) }]);
+}
+
+#[test]
+fn an_index_by_another_key_of_the_same_name_is_another_file() {
+    let first = next(None, listing(1, &[placed("a", 1)]), at(0));
+    let Wish::Listing(mut state) = listing(2, &[placed("a", 1)]) else { unreachable!() };
+    state.content = ContentId::new([1; 32]);
+    let again = next(Some(&first.generation), Wish::Listing(state.clone()), at(1));
+    assert_eq!((again.indexes[0], again.change), (IndexFile::Kept, Change::Nothing));
+    state.key = Some("another".into());
+    let other = next(Some(&first.generation), Wish::Listing(state), at(1));
+    assert_eq!((other.indexes[0], other.change), (IndexFile::New, Change::Something));
 }

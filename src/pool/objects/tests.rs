@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::apk::PackageFile;
 use crate::apk::v2::package::Recipe;
 use crate::apk::v2::sections::Limits;
 use crate::error::Trouble as _;
@@ -32,6 +33,10 @@ fn insert(pool: &Pool, bytes: &[u8], verified: &VerifiedPackage) -> ObjectId {
     pool.insert(incoming, verified).unwrap()
 }
 
+fn found(pool: &Pool, identity: &Identity, size: u64) -> Option<ObjectId> {
+    pool.with_found(identity, size, |found| found.object)
+}
+
 fn parts(pool: &Pool) -> usize {
     fs::read_dir(pool.incoming_folder()).unwrap().count()
 }
@@ -48,10 +53,10 @@ fn an_inserted_package_is_found_at_once_and_lies_read_only_after_the_commit() {
     let folder = tempfile::tempdir().unwrap();
     let pool = pool(&folder);
     let (bytes, verified) = package("a");
-    assert_eq!(pool.find(&verified.identity(), verified.size()), None);
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), None);
     let object = insert(&pool, &bytes, &verified);
-    assert_eq!(pool.find(&verified.identity(), verified.size()), Some(object));
-    assert_eq!(pool.find(&verified.identity(), verified.size() + 1), None);
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), Some(object));
+    assert_eq!(found(&pool, &verified.identity(), verified.size() + 1), None);
     assert!(pool.has(&object) && !pool.path(&object).exists());
     pool.commit().unwrap();
     assert_eq!(fs::read(pool.path(&object)).unwrap(), bytes);
@@ -59,8 +64,29 @@ fn an_inserted_package_is_found_at_once_and_lies_read_only_after_the_commit() {
     assert_eq!(parts(&pool), 0);
 
     let again = Pool::open(&folder.path().join("pool")).unwrap();
-    assert_eq!(again.find(&verified.identity(), verified.size()), Some(object));
+    assert_eq!(found(&again, &verified.identity(), verified.size()), Some(object));
     assert_eq!(audit(&again, &[object]), []);
+}
+
+#[test]
+fn a_package_is_found_for_an_entry_of_its_own_name_and_version_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    let (bytes, verified) = package("a-b");
+    let object = insert(&pool, &bytes, &verified);
+    let text = verified.info().entry(&verified.identity(), verified.size(), &"x86_64".parse().unwrap()).unwrap();
+    let entry = |name: &str, version: &str| {
+        let renamed = text.text().replace("P:a-b", &format!("P:{name}")).replace("V:1.0-r0", &format!("V:{version}"));
+        Entry::parse(&renamed).unwrap()
+    };
+    for committed in [false, true] {
+        assert_eq!(pool.find(&entry("a-b", "1.0-r0")), Some(object), "committed: {committed}");
+        // The last one makes the same file name.
+        for (name, version) in [("openssl", "1.0-r0"), ("a-b", "9.0-r0"), ("a", "b-1.0-r0")] {
+            assert_eq!(pool.find(&entry(name, version)), None, "{name} {version}, committed: {committed}");
+        }
+        pool.commit().unwrap();
+    }
 }
 
 #[test]
@@ -93,7 +119,7 @@ fn a_run_killed_before_its_commit_leaves_whole_parts_to_the_next() {
 
     // The kill came before the commit: the part is complete and read-only, nothing else knows of it.
     let pool = pool(&folder);
-    assert_eq!(pool.find(&verified.identity(), verified.size()), None);
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), None);
     let incoming = pool.begin(&verified.identity()).unwrap();
     assert_eq!(incoming.len(), verified.size());
     assert_eq!(pool.insert(incoming, &verified).unwrap(), object);
@@ -111,11 +137,11 @@ fn a_run_killed_between_refs_and_renames_is_made_good() {
     drop(first);
 
     let pool = pool(&folder);
-    assert_eq!(pool.find(&verified.identity(), verified.size()), None, "refs name an object that is not there");
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), None, "refs name an object that is not there");
     let incoming = pool.begin(&verified.identity()).unwrap();
     pool.insert(incoming, &verified).unwrap();
     pool.commit().unwrap();
-    assert_eq!(pool.find(&verified.identity(), verified.size()), Some(object));
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), Some(object));
     let lines = fs::read_to_string(folder.path().join("pool/refs")).unwrap();
     assert_eq!(lines.lines().count(), 1);
 }
@@ -131,7 +157,7 @@ fn an_object_that_is_there_keeps_its_file() {
     fs::remove_file(folder.path().join("pool/refs")).unwrap();
 
     let pool = pool(&folder);
-    assert_eq!(pool.find(&verified.identity(), verified.size()), None);
+    assert_eq!(found(&pool, &verified.identity(), verified.size()), None);
     insert(&pool, &bytes, &verified);
     pool.commit().unwrap();
     assert_eq!(fs::metadata(pool.path(&object)).unwrap().ino(), inode);
@@ -144,15 +170,15 @@ fn the_same_package_signed_anew_is_another_object() {
     let pool = pool(&folder);
     let (bytes, verified) = package("a");
     let one = Ref::of(&verified);
-    let other = Ref { object: ObjectId::new([7; 32]), size: one.size - 1, ..one };
+    let other = Ref { object: ObjectId::new([7; 32]), size: one.size - 1, ..one.clone() };
     insert(&pool, &bytes, &verified);
     let mut incoming = pool.begin(&one.identity).unwrap();
     assert!(incoming.is_empty(), "the first has its name by now");
     incoming.write(&bytes[1..]).unwrap();
-    pool.insert_ref(incoming, other).unwrap();
+    pool.insert_ref(incoming, other.clone()).unwrap();
     pool.commit().unwrap();
-    assert_eq!(pool.find(&one.identity, one.size), Some(one.object));
-    assert_eq!(pool.find(&one.identity, other.size), Some(other.object));
+    assert_eq!(found(&pool, &one.identity, one.size), Some(one.object));
+    assert_eq!(found(&pool, &one.identity, other.size), Some(other.object));
 }
 
 #[test]
@@ -214,7 +240,8 @@ fn many_threads_fill_one_pool_and_batches_commit_themselves() {
         let object = ObjectId::new(Sha256::digest(bytes).into());
         let mut identity = [0; 20];
         identity[..8].copy_from_slice(&bytes);
-        Ref { identity: Identity::new(identity), size: 8, object }
+        let file = PackageFile::new(&format!("p{number}").parse().unwrap(), &"1-r0".parse().unwrap()).unwrap();
+        Ref { identity: Identity::new(identity), size: 8, object, file }
     };
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -233,8 +260,8 @@ fn many_threads_fill_one_pool_and_batches_commit_themselves() {
     pool.commit().unwrap();
     let again = Pool::open(&folder.path().join("pool")).unwrap();
     for number in 0..count {
-        let Ref { identity, size, object } = verified(number);
-        assert_eq!(again.find(&identity, size), Some(object));
+        let Ref { identity, size, object, .. } = verified(number);
+        assert_eq!(found(&again, &identity, size), Some(object));
     }
     assert_eq!(audit(&again, &[]), []);
 }
