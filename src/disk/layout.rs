@@ -464,6 +464,28 @@ mod tests {
     }
 
     #[test]
+    fn what_killed_runs_left_half_made_is_swept_and_nothing_else() {
+        use crate::disk::lock::{Lock, Patience, Purpose};
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(&folder.path().join("store")).unwrap();
+        let public = PublicTree::new(&folder.path().join("site/alpine"));
+        let name: StateName = "0123abcd".parse().unwrap();
+        let left = [store.half_made_accepted(&name), public.half_made_generation(8)];
+        let kept = [store.accepted(&name), public.generation(7), public.folder().join("other.new")];
+        for folder in left.iter().chain(&kept) {
+            fs::create_dir_all(folder.join("v3.23")).unwrap();
+        }
+        let link = public.folder().join(".bivouac-1-0.tmp");
+        symlink(PublicTree::link_text(8), &link).unwrap();
+        let lock = Lock::take(&store, Purpose::Sync, jiff::Timestamp::UNIX_EPOCH, Patience::None).unwrap();
+        store.sweep_temporaries(&lock).unwrap();
+        public.sweep().unwrap();
+        assert!(left.iter().all(|folder| !folder.exists()) && fs::symlink_metadata(&link).is_err());
+        assert!(kept.iter().all(|folder| folder.join("v3.23").is_dir()));
+        assert_eq!(public.highest_generation().unwrap(), 7);
+    }
+
+    #[test]
     fn record_names_have_no_way_out() {
         for bad in ["", ".", "..", "a/b", "a.json", "a\0", "ä", &"x".repeat(101)] {
             assert!(bad.parse::<StateName>().is_err(), "{bad:?}");

@@ -165,7 +165,7 @@ enum Stage {
     Data {
         identity: Identity,
         info: Box<PkgInfo>,
-        file: PackageFile,
+        file: Box<PackageFile>,
         datahash: Datahash,
         signers: Vec<Signer>,
         data: Sha256,
@@ -237,7 +237,7 @@ impl PackageVerifier {
                     return Err(RefusedPackage::Datahash);
                 }
                 let object_id = ObjectId::new(self.whole.finalize().into());
-                Ok(VerifiedPackage { object_id, identity, size: self.taken, info: *info, file, signers })
+                Ok(VerifiedPackage { object_id, identity, size: self.taken, info: *info, file: *file, signers })
             }
         }
     }
@@ -266,7 +266,7 @@ fn examine(head: &Head, promise: &Promise) -> Result<Stage, RefusedPackage> {
     let file =
         PackageFile::new(&info.name, &info.version).map_err(|source| BadPkgInfo::Name { key: "pkgname", source })?;
     let datahash = info.datahash.ok_or(RefusedPackage::NoDatahash)?;
-    Ok(Stage::Data { identity, info, file, datahash, signers, data: Sha256::new(), empty: Empty::Yes })
+    Ok(Stage::Data { identity, info, file: Box::new(file), datahash, signers, data: Sha256::new(), empty: Empty::Yes })
 }
 
 /// What a complete head says, its own signature checked: the description, the datahash that the data must have, the signers.

@@ -9,7 +9,8 @@ fn count(world: &World) -> Vec<String> {
     let file = world.env.path("steps");
     let _ = std::fs::remove_file(&file);
     world.env.bivouac_with(&[("BIVOUAC_COUNT_STEPS", file.to_str().unwrap())], &["sync"]).exits_with(0);
-    let steps: Vec<String> = std::fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
+    let steps = std::fs::read_to_string(&file).expect("a binary built with debug assertions counts its steps");
+    let steps: Vec<String> = steps.lines().map(str::to_owned).collect();
     // Threads announce their steps side by side, so lines may change places; no number is left out.
     let mut numbers: Vec<usize> = steps.iter().map(|step| step.split(' ').next().unwrap().parse().unwrap()).collect();
     numbers.sort_unstable();
@@ -45,6 +46,7 @@ fn killed_at_each(world: &World, before: Option<State>) {
         world.recovers(before, world.env.upstream.take_log());
     }
     assert!(switched, "steps follow the switch, too: {told}");
+    println!("killed before each of {} steps", steps.len());
 }
 
 #[test]

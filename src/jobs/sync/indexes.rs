@@ -211,9 +211,8 @@ async fn ask_upstreams(asked: &mut Asked, now: Timestamp, reporter: &Arc<dyn Rep
                 state.confirmed = Some(now);
                 state.last_error = None;
                 if let (Some(url), Some(validators)) = (url, validators) {
-                    let in_force = known_digests.get(&at).copied();
-                    if state.validators_of != in_force {
-                        state.validators_of = in_force;
+                    if state.validators_of != index.known {
+                        state.validators_of = index.known;
                         state.validators.clear();
                     }
                     state.validators.insert(url, validators);
@@ -244,6 +243,7 @@ enum Answer {
 
 async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answer {
     let Index { key, known: accepted, .. } = &asked.indexes[at];
+    let accepted = *accepted;
     let upstream = &asked.upstreams[&key.source];
     reporter.index_requested(&key.source, &key.path, &key.arch);
     // Validators are worth something only together with the bytes they belong to.
@@ -251,7 +251,7 @@ async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answ
     let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
         .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
         .collect();
-    fetch(upstream, &asked.keyrings[&key.source], key, &known, *accepted, reporter).await
+    fetch(upstream, &asked.keyrings[&key.source], key, &known, accepted, reporter).await
 }
 
 /// Asks URL after URL until one has an index that verifies.
