@@ -14,8 +14,9 @@ fn list() -> impl Strategy<Value = String> {
 
 /// A record in apk's order; the letters that apk leaves out are left out at times.
 fn record() -> impl Strategy<Value = String> {
-    let required =
-        (any::<[u8; 20]>(), "[a-z0-9][a-z0-9._+-]{0,12}", "[0-9]\\.[0-9]{1,3}(-r[0-9])?", any::<u64>(), any::<u64>());
+    // Sizes up to what is believed of a package: 1 TiB.
+    let bytes = || 0..=1_u64 << 40;
+    let required = (any::<[u8; 20]>(), "[a-z0-9][a-z0-9._+-]{0,12}", "[0-9]\\.[0-9]{1,3}(-r[0-9])?", bytes(), bytes());
     let free = proptest::collection::vec(proptest::option::of("[^\\p{C}\n\r]{0,20}"), 7);
     let lists = proptest::collection::vec(proptest::option::of(list()), 3);
     (required, free, proptest::option::of(any::<u32>()), lists).prop_map(

@@ -222,7 +222,7 @@ async fn a_full_disk_ends_it_at_once() {
     let client = Client::asking([upstream.url(), upstream.url()]);
     let mut sink = Collected::expecting(WHOLE).on_a_full_disk();
     let error = client.package(WHOLE.len(), &mut sink).await.unwrap_err();
-    assert_eq!((error.class(), error.code()), (Class::Host, "not-kept"));
+    assert_eq!((error.class(), error.code()), (Class::Host, "disk-full"));
     assert!(error.hint().is_some());
     assert_eq!(upstream.requests().len(), 1);
 }
