@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use bivouac::apk::Entry;
 use bivouac::apk::v2::index;
-use bivouac::apk::v2::sections::{BadSections, Limits, split_index};
-use bivouac::apk::v2::tarball::BadTar;
+use bivouac::apk::v2::sections::{Limits, split_index};
 use bivouac::verify::index::verify;
 use bivouac::verify::keyring::Untrusted;
 use bivouac::verify::package::Promise;
