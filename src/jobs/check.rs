@@ -96,21 +96,24 @@ fn compare(
     checked: &mut Checked,
 ) -> Result<(), Error> {
     let folder = tree.join(state.name.folder(&state.arch));
-    let mut finding = |code, path: &Path, message: String| {
+    // An index whose text did not change is linked on from tree to tree; packages are linked from the pool each time.
+    const NO_CURE_YET: Option<&str> = None;
+    const NEXT_TREE: Option<&str> = Some("the next generation takes it from the pool again");
+    let mut finding = |code, path: &Path, message: String, hint: Option<&str>| {
         findings.push(Finding {
             code,
             severity: Severity::Error,
             subject: path.display().to_string(),
             message,
-            hint: Some("the next sync that publishes makes a new tree".into()),
+            hint: hint.map(str::to_owned),
         });
     };
     let index = folder.join("APKINDEX.tar.gz");
     checked.files += 1;
     match hash(&index) {
         Ok(digest) if digest == state.index => {}
-        Ok(_) => finding("index-damaged", &index, "it is not the index that was published".into()),
-        Err(cause) => finding("index-missing", &index, cause.to_string()),
+        Ok(_) => finding("index-damaged", &index, "it is not the index that was published".into(), NO_CURE_YET),
+        Err(cause) => finding("index-missing", &index, cause.to_string(), NO_CURE_YET),
     }
     for placed in &state.files {
         let path = folder.join(placed.file.as_str());
@@ -118,12 +121,12 @@ fn compare(
         let here = std::fs::metadata(&path);
         let there = std::fs::metadata(mirror.pool.path(&placed.object));
         match (here, there) {
-            (Err(cause), _) => finding("file-missing", &path, cause.to_string()),
+            (Err(cause), _) => finding("file-missing", &path, cause.to_string(), NEXT_TREE),
             (Ok(here), Ok(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => {}
             (Ok(_), _) => match hash(&path) {
                 Ok(digest) if digest == placed.object => {}
-                Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into()),
-                Err(cause) => finding("file-unreadable", &path, cause.to_string()),
+                Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into(), NEXT_TREE),
+                Err(cause) => finding("file-unreadable", &path, cause.to_string(), NEXT_TREE),
             },
         }
     }
