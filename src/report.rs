@@ -1,7 +1,7 @@
 //! What a job tells while it works: typed events with empty bodies. A terminal, a journal and a test each listen in their
 //! way; the work does not know who watches.
 
-use crate::apk::{Arch, PackageFile, RepositoryName, SourceName};
+use crate::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
 
 /// Listens to a job. Every method may be called from several threads at once and must not block for long.
 pub trait Reporter: Send + Sync {
@@ -29,6 +29,8 @@ pub trait Reporter: Send + Sync {
     fn repository_signed(&self, _name: &RepositoryName, _arch: &Arch, _packages: u64) {}
     /// A new generation went live.
     fn generation_live(&self, _number: u64) {}
+    /// A new generation is seen beside live, below `@name`.
+    fn generation_beside(&self, _name: &TreeName, _number: u64) {}
     /// Something worth a line: a warning that stops nothing.
     fn warning(&self, _message: &str) {}
 }

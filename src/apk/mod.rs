@@ -10,5 +10,5 @@ pub mod version;
 pub use checksum::{ContentId, Datahash, Identity, ObjectId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
-pub use names::{Arch, KeyName, PackageFile, PackageName, RepositoryName, SourceName, VersionText};
+pub use names::{Arch, KeyName, PackageFile, PackageName, Place, RepositoryName, SourceName, TreeName, VersionText};
 pub use version::{BadVersion, Rules, Version};

@@ -123,6 +123,53 @@ name_type! {
     }
 }
 
+name_type! {
+    /// The name of a tree beside the live one: `qa` is reached as `<public>/@qa/…`. `live` is taken.
+    TreeName, "the name of a tree beside live ([A-Za-z0-9_][A-Za-z0-9._+-]*, at most 60 bytes, not \"live\")", |text| {
+        text.len() <= 60 && text != "live" && is_segment(text)
+    }
+}
+
+/// Where clients see a published tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// At the public link itself.
+    #[default]
+    Live,
+    /// Below `@NAME` in it.
+    Beside(TreeName),
+}
+
+impl FromStr for Place {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        if text == "live" { Ok(Place::Live) } else { text.parse().map(Place::Beside) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Live => f.pad("live"),
+            Place::Beside(name) => f.pad(name.as_str()),
+        }
+    }
+}
+
+impl serde::Serialize for Place {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Place {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 fn is_segment(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
@@ -251,6 +298,17 @@ mod tests {
         let (one, other) = (file("a-1", "2").unwrap(), file("a", "1-2").unwrap());
         assert_eq!((one.clone(), one.cmp(&other)), (other, Ordering::Equal));
         assert_ne!(one, file("a-1", "3").unwrap());
+    }
+
+    #[test]
+    fn a_place_is_live_or_a_trees_name() {
+        for text in ["live", "qa", "2026.11"] {
+            assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+        }
+        assert_eq!("live".parse::<Place>().unwrap(), Place::Live);
+        for bad in ["", "@qa", "..", "a/b", ".qa", "live"] {
+            assert!(bad.parse::<TreeName>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -30,9 +30,15 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         Output::Json => out::json(&report)?,
         Output::Text => {
             out::line(match report.live {
+                Some(number) if report.held => {
+                    format!("generation {number} is live, a rollback: publishing is held until `bivouac publish`")
+                }
                 Some(number) => format!("generation {number} is live"),
                 None => "nothing is published yet".to_owned(),
             })?;
+            for (name, number) in &report.beside {
+                out::line(format_args!("generation {number} is at @{name}"))?;
+            }
             let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
             for one in &report.repositories {
                 out::line(line(one, width))?;

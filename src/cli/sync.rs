@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bivouac::apk::RepositoryName;
+use bivouac::apk::{Place, RepositoryName};
 use bivouac::jobs::sync::{
     self as job, Broken, Patience, Publishing, RepositoryReport, SyncPlan, SyncReport, SyncRequest,
 };
@@ -42,7 +42,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let request = SyncRequest {
         only: args.repositories,
-        publish: if args.no_publish { Publishing::None } else { Publishing::Live },
+        publish: if args.no_publish { Publishing::None } else { Publishing::New },
         patience: patience(global),
         now: timestamp()?,
     };
@@ -69,6 +69,7 @@ pub(super) fn timestamp() -> Result<Timestamp, Failure> {
 /// Prints what a sync did.
 pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Failure> {
     let kept = match (report.published, report.live) {
+        _ if report.held => "publishing is held; what arrived until now is in the pool".to_owned(),
         (true, _) => "the former state of what is named here stays in force; everything else moved".to_owned(),
         (false, Some(live)) => format!("generation {live} stays live; what arrived until now is in the pool"),
         (false, None) => "nothing is published yet; what arrived until now is in the pool".to_owned(),
@@ -80,8 +81,18 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
         for repository in &report.repositories {
             out::line(changes(repository))?;
         }
+        if report.held {
+            let snapshot = report.snapshot.as_deref().unwrap_or("none");
+            out::line(format_args!(
+                "a rollback is live and holds: nothing published, snapshot {snapshot} in force; `bivouac publish` ends it"
+            ))?;
+        }
+        let seen = match &report.place {
+            Place::Live => "live".to_owned(),
+            Place::Beside(name) => format!("at @{name}"),
+        };
         out::line(match (report.generation, report.live, &report.snapshot) {
-            (Some(generation), _, _) => format!("generation {generation} is live ({:.1} s)", report.seconds),
+            (Some(generation), _, _) => format!("generation {generation} is {seen} ({:.1} s)", report.seconds),
             (None, Some(live), _) => format!("generation {live} stays live ({:.1} s)", report.seconds),
             (None, None, Some(snapshot)) => format!("snapshot {snapshot}, nothing published ({:.1} s)", report.seconds),
             (None, None, None) => format!("nothing published ({:.1} s)", report.seconds),

@@ -30,7 +30,12 @@ impl Config {
         for repository in &self.repositories {
             print_repository(out, repository)?;
         }
-        writeln!(out, "\n[publish]\nlinger = \"{}s\"", self.publish.linger.as_secs())
+        writeln!(
+            out,
+            "\n[publish]\nlinger = \"{}s\"\nto = {}",
+            self.publish.linger.as_secs(),
+            quoted(&self.publish.to.to_string())
+        )
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{BadUnit, Config, Digest, IndexMode, Problems, Publish, Repository, Signing, parse_duration};
+use crate::apk::Place;
 
 /// What `[publish] linger` is when the file does not say.
 const DEFAULT_LINGER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -47,6 +48,10 @@ pub(super) fn resolve(
         Some(text) => resolver.duration("publish.linger", text).unwrap_or(DEFAULT_LINGER),
         None => DEFAULT_LINGER,
     };
+    let to = match &written.publish_to {
+        Some(text) => resolver.place(text).unwrap_or_default(),
+        None => Place::Live,
+    };
     let config = Config {
         file: file.to_owned(),
         store: store_path,
@@ -54,7 +59,7 @@ pub(super) fn resolve(
         signing,
         sources,
         repositories: repositories.into_iter().map(|repository| repository.value).collect(),
-        publish: Publish { linger },
+        publish: Publish { linger, to },
     };
     resolver.problems.or(config)
 }
@@ -171,6 +176,19 @@ impl Resolver<'_> {
                 format!("repository \"{}\" is signed by us (index = {index:?}), but no key is named", repository.name);
             let hint = "`bivouac key new` makes one; name it under [signing] as key".to_owned();
             self.problems.add_with_hint(*line, text, Some(hint));
+        }
+    }
+
+    /// A place to publish; the problem is noted where there is none.
+    fn place(&mut self, text: &At<String>) -> Option<Place> {
+        match text.value.parse() {
+            Ok(place) => Some(place),
+            Err(_) => {
+                let bad = format!("publish.to is {:?}, not \"live\" or a name like \"qa\"", text.value);
+                let hint = text.value.strip_prefix('@').map(|name| format!("did you mean {name:?}?"));
+                self.problems.add_with_hint(text.line, bad, hint);
+                None
+            }
         }
     }
 

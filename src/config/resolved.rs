@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::SourceUrl;
-use crate::apk::{Arch, RepositoryName, SourceName};
+use crate::apk::{Arch, Place, RepositoryName, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +34,8 @@ pub struct Publish {
     /// How long a package that left the index stays downloadable.
     #[serde(rename = "linger_seconds", serialize_with = "as_seconds")]
     pub linger: Duration,
+    /// Where a sync publishes.
+    pub to: Place,
 }
 
 /// Who signs our indexes.

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::apk::{Arch, SourceName};
+use crate::apk::{Arch, Place, SourceName};
 
 /// A whole, right configuration; the mistakes below are made in it, or in what follows it.
 const RIGHT: &str = r#"store = "store"
@@ -70,10 +70,12 @@ exclude  = ["*-dbg"]
 prefer   = "all"
 [publish]
 linger = "2w"
+to = "qa"
 "#,
     );
     assert_eq!(config.store, Path::new("/srv/site/store"));
     assert_eq!(config.public, Path::new("/srv/site/public/alpine"));
+    assert_eq!(config.publish.to, Place::Beside("qa".parse().unwrap()));
     assert_eq!(config.publish.linger, Duration::from_secs(14 * 86_400));
     assert_eq!(
         config.signing,
@@ -96,6 +98,7 @@ linger = "2w"
 #[test]
 fn absent_keys_have_the_contracts_values() {
     let config = right(BRANCHES);
+    assert_eq!(config.publish.to, Place::Live);
     assert_eq!(config.publish.linger, Duration::from_secs(14 * 86_400));
     let alpine = &config.sources[&"alpine".parse::<SourceName>().unwrap()];
     assert_eq!(alpine.keyring, KeyringChoice::Official);
@@ -188,6 +191,10 @@ fn mistakes_at_the_top() {
             r#"5: signing.digest is "sha265", not "sha256" or "sha1" (did you mean "sha256"?)"#,
         ),
         (
+            "store = 's'\npublic = 'p'\n[publish]\nto = '@qa'",
+            r#"4: publish.to is "@qa", not "live" or a name like "qa" (did you mean "qa"?)"#,
+        ),
+        (
             "store = 's'\npublic = 'p'\n[publish]\nlinger = '14 days'",
             r#"4: publish.linger is "14 days", not a span like "30s", "10m", "26h", "14d", "2w", "1y""#,
         ),
@@ -203,7 +210,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ("[retain]\nsnapshots = { last = 10 }", "11: retain is not supported yet"),
         ("[aliases]\n\"latest-stable\" = \"v3.23\"", "11: aliases is not supported yet"),
         ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
-        ("[publish]\nto = \"live\"", "12: publish.to is not supported yet"),
         (
             "[sources.b]\nurl = [\"http://h\"]\nkeyring = \"alpine\"\nmax_shrink = \"25%\"",
             "14: sources.b.max_shrink is not supported yet",
@@ -266,8 +272,6 @@ keep_versions = 3
 must_install = ["@w"]
 incomplete = "carry"
 together = true
-[publish]
-to = "qa"
 [aliases]
 [retain]
 [backups.disk]

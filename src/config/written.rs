@@ -27,6 +27,7 @@ pub(super) struct Written {
     pub(super) sources: Vec<Source>,
     pub(super) repositories: Vec<Repository>,
     pub(super) linger: Option<At<String>>,
+    pub(super) publish_to: Option<At<String>>,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
     pub(super) later: Vec<At<String>>,
 }
@@ -105,7 +106,7 @@ const REPOSITORY: Keys = Keys {
     now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude", "prefer"],
     later: &["beside", "keep_versions", "must_install", "incomplete", "together"],
 };
-const PUBLISH: Keys = Keys { now: &["linger"], later: &["to"] };
+const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 
 impl Written {
     /// Reads the text of a configuration; `file` is what messages call it.
@@ -130,6 +131,7 @@ impl Written {
         if let Some(section) = reader.table(&top, "publish") {
             reader.check_keys(&section, &PUBLISH);
             written.linger = reader.text(&section, "linger");
+            written.publish_to = reader.text(&section, "to");
         }
         written.later = reader.take_later();
         reader.finish(written)

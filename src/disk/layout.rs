@@ -15,7 +15,10 @@
 //!
 //! <public>            → .generations/412      a relative link, switched by one rename
 //! <public>/../.generations/412/v3.23/main/x86_64/{APKINDEX.tar.gz, *.apk}
+//! <public>/../.generations/412/@qa  → ../413  a tree beside live; see publish
 //! ```
+
+mod public;
 
 use std::fmt;
 use std::fs;
@@ -25,6 +28,8 @@ use std::str::FromStr;
 
 use super::durable;
 use crate::error::{Class, Trouble};
+
+pub use public::PublicTree;
 
 const FORMAT_PREFIX: &str = "bivouac store ";
 const FORMAT_VERSION: u32 = 1;
@@ -305,191 +310,6 @@ fn foreign_file(folder: &Path) -> Result<Option<String>, durable::Error> {
     Ok(None)
 }
 
-/// The public side: the link that clients' URLs lead through, and the generations beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicTree {
-    link: PathBuf,
-}
-
-impl PublicTree {
-    /// The public tree whose link is `link`; nothing is looked at yet.
-    pub fn new(link: &Path) -> Self {
-        PublicTree { link: link.to_owned() }
-    }
-
-    /// The link itself.
-    pub fn link(&self) -> &Path {
-        &self.link
-    }
-
-    /// The folder that holds the link: what a web server is given.
-    pub fn folder(&self) -> PathBuf {
-        match self.link.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => PathBuf::from("."),
-        }
-    }
-
-    /// `.generations` beside the link.
-    pub fn generations_folder(&self) -> PathBuf {
-        self.folder().join(GENERATIONS)
-    }
-
-    /// The tree of generation `number`.
-    pub fn generation(&self, number: u64) -> PathBuf {
-        self.generations_folder().join(number.to_string())
-    }
-
-    /// The tree of generation `number` while it is made.
-    pub fn half_made_generation(&self, number: u64) -> PathBuf {
-        self.generations_folder().join(half_made_name(number))
-    }
-
-    /// The highest number that any tree beside the link has; 0 where there is none.
-    pub fn highest_generation(&self) -> Result<u64, durable::Error> {
-        let names = durable::list(&self.generations_folder())?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
-    }
-
-    /// Removes what killed runs left half made beside the link. The caller holds the [`super::Lock`].
-    pub fn sweep(&self) -> Result<(), durable::Error> {
-        for name in durable::list(&self.folder())?.iter().filter(|name| durable::is_temporary(name.as_ref())) {
-            durable::remove_file(&self.folder().join(name))?;
-        }
-        for name in durable::list(&self.generations_folder())?.iter().filter(|name| is_half_made(name)) {
-            durable::remove_tree(&self.generations_folder().join(name))?;
-        }
-        Ok(())
-    }
-
-    /// Fails unless the tree of generation `number`, to which the link leads, is there.
-    pub fn require_generation(&self, number: u64) -> Result<(), Error> {
-        let path = self.generation(number);
-        if path.is_dir() { Ok(()) } else { Err(Error::TreeGone { path, link: self.link.clone() }) }
-    }
-
-    /// What the link says when generation `number` is live; relative, so that the folder can be moved or exported.
-    pub fn link_text(number: u64) -> PathBuf {
-        Path::new(GENERATIONS).join(number.to_string())
-    }
-
-    /// The live generation's number; `None` where nothing was published yet. Anything else at the link's place is refused: we
-    /// replace nothing that we did not make.
-    pub fn live(&self) -> Result<Option<u64>, Error> {
-        let taken = || Error::PublicTaken { path: self.link.clone() };
-        let text = match fs::read_link(&self.link) {
-            Ok(text) => text,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => return Err(taken()),
-            Err(cause) => return Err(durable::Error::new("read the link", &self.link, cause).into()),
-        };
-        let number = text.strip_prefix(GENERATIONS).ok().and_then(Path::to_str).and_then(|number| number.parse().ok());
-        match number {
-            Some(number) if Self::link_text(number) == text => Ok(Some(number)),
-            _ => Err(taken()),
-        }
-    }
-}
-
-const GENERATIONS: &str = ".generations";
-
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests leave states behind by hand")]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    use super::*;
-
-    #[test]
-    fn a_store_is_made_once_for_us_alone_and_opened_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("var/store");
-        assert!(matches!(Store::open(&root), Err(Error::Absent { .. })));
-        let store = Store::open_or_create(&root).unwrap();
-        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(fs::read_to_string(root.join("format")).unwrap(), "bivouac store 1\n");
-        assert_eq!(Store::open(&root).unwrap(), store);
-        assert_eq!(Store::open_or_create(&root).unwrap(), store);
-    }
-
-    #[test]
-    fn a_store_that_was_half_made_is_finished() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("lost+found")).unwrap();
-        fs::write(folder.path().join(".bivouac-1-0.tmp"), "bivouac st").unwrap();
-        let store = Store::open_or_create(folder.path()).unwrap();
-        fs::remove_dir(store.accepted_folder()).unwrap();
-        Store::open_or_create(folder.path()).unwrap();
-        assert!(store.accepted_folder().is_dir());
-    }
-
-    #[test]
-    fn a_folder_with_other_files_is_refused_and_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("thesis.tex"), "x").unwrap();
-        let error = Store::open_or_create(folder.path()).unwrap_err();
-        assert!(error.to_string().ends_with("holds \"thesis.tex\""), "{error}");
-        assert_eq!(error.class(), Class::Usage);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_later_format_is_refused_by_name_and_an_unknown_one_is_damage() {
-        let folder = tempfile::tempdir().unwrap();
-        let format = folder.path().join("format");
-        fs::write(&format, "bivouac store 2\n").unwrap();
-        let error = Store::open_or_create(folder.path()).unwrap_err();
-        assert!(error.to_string().contains("\"bivouac store 2\""), "{error}");
-        for text in ["", "bivouac store", "bivouac store x", "bivouac store 0", "something"] {
-            fs::write(&format, text).unwrap();
-            assert_eq!(Store::open(folder.path()).unwrap_err().class(), Class::Damaged, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn only_our_own_link_counts_as_live() {
-        let folder = tempfile::tempdir().unwrap();
-        let public = PublicTree::new(&folder.path().join("alpine"));
-        assert_eq!(public.live().unwrap(), None);
-        for foreign in ["/srv/other", ".generations/x", ".generations/1/2", ".generations/01", ".generations"] {
-            symlink(foreign, public.link()).unwrap();
-            assert!(matches!(public.live(), Err(Error::PublicTaken { .. })), "{foreign}");
-            fs::remove_file(public.link()).unwrap();
-        }
-        symlink(PublicTree::link_text(412), public.link()).unwrap();
-        assert_eq!(public.live().unwrap(), Some(412));
-        fs::remove_file(public.link()).unwrap();
-        fs::create_dir(public.link()).unwrap();
-        assert!(matches!(public.live(), Err(Error::PublicTaken { .. })));
-    }
-
-    #[test]
-    fn what_killed_runs_left_half_made_is_swept_and_nothing_else() {
-        use crate::disk::lock::{Lock, Patience, Purpose};
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_or_create(&folder.path().join("store")).unwrap();
-        let public = PublicTree::new(&folder.path().join("site/alpine"));
-        let name: StateName = "0123abcd".parse().unwrap();
-        let left = [store.half_made_accepted(&name), public.half_made_generation(8)];
-        let kept = [store.accepted(&name), public.generation(7), public.folder().join("other.new")];
-        for folder in left.iter().chain(&kept) {
-            fs::create_dir_all(folder.join("v3.23")).unwrap();
-        }
-        let link = public.folder().join(".bivouac-1-0.tmp");
-        symlink(PublicTree::link_text(8), &link).unwrap();
-        let lock = Lock::take(&store, Purpose::Sync, jiff::Timestamp::UNIX_EPOCH, Patience::None).unwrap();
-        store.sweep_temporaries(&lock).unwrap();
-        public.sweep().unwrap();
-        assert!(left.iter().all(|folder| !folder.exists()) && fs::symlink_metadata(&link).is_err());
-        assert!(kept.iter().all(|folder| folder.join("v3.23").is_dir()));
-        assert_eq!(public.highest_generation().unwrap(), 7);
-    }
-
-    #[test]
-    fn record_names_have_no_way_out() {
-        for bad in ["", ".", "..", "a/b", "a.json", "a\0", "ä", &"x".repeat(101)] {
-            assert!(bad.parse::<StateName>().is_err(), "{bad:?}");
-        }
-        assert_eq!("20261124T031700Z-9f3a1c20".parse::<StateName>().unwrap().as_str(), "20261124T031700Z-9f3a1c20");
-    }
-}
+mod tests;

@@ -1,9 +1,11 @@
 //! What every job works on: one configuration's store, records, pool and public tree.
 
 use super::Error;
+use crate::apk::names::Place;
 use crate::config::Config;
 use crate::disk::layout::{PublicTree, Store};
 use crate::ledger::Ledger;
+use crate::plan::publish::Generation;
 use crate::pool::Pool;
 
 /// One configuration's store, records, pool and public tree.
@@ -38,5 +40,33 @@ impl<'c> Mirror<'c> {
         let pool = Pool::open(&store.pool_folder())?;
         let ledger = Ledger::new(store.clone());
         Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store })
+    }
+
+    /// The whole record of what is seen at `place`.
+    pub fn published(&self, place: &Place) -> Result<Option<Generation>, Error> {
+        Ok(self.tree.shown(place)?.map(|number| self.ledger.generation(number)).transpose()?)
+    }
+
+    /// What the next generation of `place` follows: what is seen there, or for a tree that is new, live.
+    pub fn former(&self, place: &Place) -> Result<Option<Generation>, Error> {
+        match self.published(place)? {
+            Some(generation) => Ok(Some(generation)),
+            None => self.published(&Place::Live),
+        }
+    }
+
+    /// The same without its files.
+    pub fn former_summary(&self, place: &Place) -> Result<Option<Generation>, Error> {
+        let number = match self.tree.shown(place)? {
+            Some(number) => Some(number),
+            None => self.tree.live()?,
+        };
+        Ok(number.map(|number| self.ledger.generation_summary(number)).transpose()?)
+    }
+
+    /// Whether publishing is held: a rollback is live.
+    pub fn is_held(&self) -> Result<bool, Error> {
+        let live = self.tree.live()?.map(|number| self.ledger.generation_summary(number)).transpose()?;
+        Ok(live.is_some_and(|live| live.is_hold()))
     }
 }

@@ -1,5 +1,6 @@
 //! What is in force: per repository and arch its snapshot, age, packages and last error.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use super::{Error, Mirror};
 use crate::apk::ContentId;
-use crate::apk::names::{Arch, RepositoryName};
+use crate::apk::names::{Arch, RepositoryName, TreeName};
 use crate::config::{Config, Repository};
 use crate::ledger::{LastError, Links, State};
 use crate::plan::publish::{Generation, RepositoryState};
@@ -21,8 +22,10 @@ const STALE_AFTER: Duration = Duration::from_secs(26 * 3600);
 pub struct StatusReport {
     /// The live generation; none before the first publication.
     pub live: Option<u64>,
-    /// Whether publishing is held back.
+    /// Whether publishing is held back: a rollback is live.
     pub held: bool,
+    /// Which generations are seen beside live, by the name of their tree.
+    pub beside: BTreeMap<TreeName, u64>,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryStatus>,
     /// How the packages of the live tree came into it, where it is known.
@@ -77,7 +80,13 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         .map(|(repository, arch)| one(repository, arch, live.as_ref(), &state, now))
         .collect();
     let links = state.links.filter(|links| Some(links.generation) == live.as_ref().map(|live| live.number));
-    Ok(StatusReport { live: live.map(|live| live.number), held: false, repositories, links })
+    Ok(StatusReport {
+        held: live.as_ref().is_some_and(Generation::is_hold),
+        live: live.map(|live| live.number),
+        beside: mirror.tree.named()?,
+        repositories,
+        links,
+    })
 }
 
 fn one(

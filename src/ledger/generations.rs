@@ -144,6 +144,8 @@ mod tests {
             number: 412,
             time: now,
             snapshot: "s".into(),
+            place: "qa".parse().unwrap(),
+            cause: crate::plan::publish::Cause::Rollback(400),
             repositories: vec![
                 state("v3.23/main", vec![placed("a", None), placed("b-doc", Some(now))]),
                 state("v3.23/empty", vec![]),

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::apk::names::{Arch, PackageFile, RepositoryName};
+use crate::apk::names::{Arch, PackageFile, Place, RepositoryName, TreeName};
 use crate::apk::{ContentId, Identity, ObjectId};
 
 /// One package file of a repository.
@@ -92,11 +92,37 @@ pub struct Generation {
     pub time: Timestamp,
     /// The snapshot whose indexes it shows.
     pub snapshot: String,
+    /// Where it was made to be seen.
+    #[serde(default)]
+    pub place: Place,
+    /// Why it was made.
+    #[serde(default)]
+    pub cause: Cause,
     /// What it holds, in the configuration's order.
     pub repositories: Vec<RepositoryState>,
 }
 
+/// Why a generation was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// A snapshot was published.
+    #[default]
+    Publication,
+    /// It shows again the indexes of the generation with this number. While such a generation is live, publishing is held.
+    Rollback(u64),
+    /// It shows the indexes of the tree that had this name.
+    Promotion(TreeName),
+}
+
 impl Generation {
+    /// Whether nothing is to be published without being asked for while this is live. It is part of the generation's record
+    /// and not a note beside it: the one rename that makes a rollback live begins the hold, and the one that makes the next
+    /// generation live ends it.
+    pub fn is_hold(&self) -> bool {
+        matches!(self.cause, Cause::Rollback(_))
+    }
+
     /// The state of `name` and `arch` in it.
     pub fn repository(&self, name: &RepositoryName, arch: &Arch) -> Option<&RepositoryState> {
         self.repositories.iter().find(|state| state.is_for(name, arch))
@@ -128,7 +154,7 @@ pub struct PublishPlan {
     pub generation: Generation,
     /// For each of its repositories.
     pub indexes: Vec<IndexFile>,
-    /// The live generation, from which kept index files are taken.
+    /// The former generation, from which kept index files are taken.
     pub former: Option<u64>,
     /// Whether clients would see anything else than now.
     pub change: Change,
@@ -143,7 +169,8 @@ pub enum Change {
     Something,
 }
 
-/// Decides the next generation. `last_number` is the highest that was ever used.
+/// Decides the next generation of a place, where `former` is seen now. `last_number` is the highest that was ever used. The
+/// plan is for the live place and a publication; who means another says so in the generation.
 pub fn decide(
     former: Option<&Generation>,
     last_number: u64,
@@ -192,7 +219,14 @@ pub fn decide(
         });
     let number = last_number.max(former.map_or(0, |former| former.number)) + 1;
     PublishPlan {
-        generation: Generation { number, time: now, snapshot: snapshot.to_owned(), repositories },
+        generation: Generation {
+            number,
+            time: now,
+            snapshot: snapshot.to_owned(),
+            place: Place::Live,
+            cause: Cause::Publication,
+            repositories,
+        },
         indexes,
         former: former.map(|former| former.number),
         change: if same { Change::Nothing } else { Change::Something },

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use sha2::{Digest as _, Sha256};
+
 use crate::apk::ObjectId;
-use crate::apk::names::PackageFile;
+use crate::apk::names::{PackageFile, Place};
 use crate::disk::durable::{self, LinkedTree};
 use crate::disk::layout::{self, PublicTree};
 use crate::error::{Class, Trouble};
@@ -23,7 +25,13 @@ pub enum Publishable {
     Signed(SignedIndex),
     /// A source's own file, as it was verified and accepted.
     Upstream(UpstreamIndex),
+    /// The file of an earlier generation, byte for byte.
+    Again(PublishedIndex),
 }
+
+/// An index file that was published before. Only [`Publishable::again`] makes one.
+#[derive(Clone, Debug)]
+pub struct PublishedIndex(Vec<u8>);
 
 /// A source's own index file. Only [`Publishable::upstream`] makes one.
 #[derive(Clone, Debug)]
@@ -38,9 +46,22 @@ impl Publishable {
         }
     }
 
+    /// The file that generation `number` shows for a repository, as long as it is the one that its record names.
+    pub fn again(tree: &PublicTree, number: u64, state: &RepositoryState) -> Result<Publishable, Error> {
+        let path = tree.generation(number).join(state.name.folder(&state.arch)).join(INDEX);
+        match durable::read_if_present(&path)? {
+            None => Err(Error::IndexGone { path }),
+            Some(bytes) if ObjectId::new(Sha256::digest(&bytes).into()) == state.index => {
+                Ok(Publishable::Again(PublishedIndex(bytes)))
+            }
+            Some(_) => Err(Error::IndexDamaged { path }),
+        }
+    }
+
     /// The file.
     pub fn bytes(&self) -> &[u8] {
         match self {
+            Publishable::Again(index) => &index.0,
             Publishable::Signed(index) => index.bytes(),
             Publishable::Upstream(index) => &index.0,
         }
@@ -70,6 +91,21 @@ pub enum Error {
         /// Its object.
         object: ObjectId,
     },
+    /// An earlier generation's index is to be shown again, and is not there.
+    #[error("the index {} of an earlier generation is gone", path.display())]
+    IndexGone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An earlier generation's index is to be shown again, and changed since.
+    #[error("{} is not the index that was published", path.display())]
+    IndexDamaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A tree is to be seen beside live, and nothing is live.
+    #[error("nothing is live beside which a tree could be seen")]
+    NothingLive,
 }
 
 impl Trouble for Error {
@@ -78,7 +114,8 @@ impl Trouble for Error {
             Error::Disk(error) => error.class(),
             Error::Layout(error) => error.class(),
             Error::Shared { .. } => Class::Usage,
-            Error::Lost { .. } => Class::Damaged,
+            Error::NothingLive => Class::Usage,
+            Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => Class::Damaged,
         }
     }
 
@@ -88,6 +125,9 @@ impl Trouble for Error {
             Error::Layout(error) => error.code(),
             Error::Shared { .. } => "public-shared",
             Error::Lost { .. } => "object-missing",
+            Error::IndexGone { .. } => "index-missing",
+            Error::IndexDamaged { .. } => "index-damaged",
+            Error::NothingLive => "nothing-live",
         }
     }
 
@@ -96,12 +136,15 @@ impl Trouble for Error {
             Error::Disk(error) => error.hint(),
             Error::Layout(error) => error.hint(),
             Error::Shared { .. } => Some("give each `public` a folder of its own".into()),
-            Error::Lost { .. } => Some("`bivouac check` lists all that is missing or damaged".into()),
+            Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => {
+                Some("`bivouac check` lists all that is missing or damaged".into())
+            }
+            Error::NothingLive => Some("`bivouac publish` makes a snapshot live".into()),
         }
     }
 }
 
-/// Makes the tree and switches to it. `index_of` gives the index of the repository at a place of the plan's generation,
+/// Makes the tree and switches its place to it. `index_of` gives the index of the repository at a place of the plan's generation,
 /// where the plan says that it is new. Returns how the packages got into the tree.
 pub fn publish(
     plan: &PublishPlan,
@@ -131,11 +174,23 @@ pub fn publish(
         }
         place_index(plan, tree, at, &mut links, &folder, &index_of)?;
     }
-    // One flush for all links; then the tree gets its name, and then it goes live.
+    // A live tree carries the links of those beside it from its first moment on, so that they are seen without a gap.
+    if plan.generation.place == Place::Live {
+        for (name, number) in tree.named()? {
+            durable::switch_link(&beside.join(format!("@{name}")), &PublicTree::named_link_text(number))?;
+        }
+    }
+    // One flush for all links; then the tree gets its name, and then its place leads to it.
     links.flush(&beside)?;
     // A number is used once: where a tree has this one already, the rename fails and that tree stays.
     durable::rename(&beside, &tree.generation(number))?;
-    durable::switch_link(tree.link(), &PublicTree::link_text(number))?;
+    match &plan.generation.place {
+        Place::Live => durable::switch_link(tree.link(), &PublicTree::link_text(number))?,
+        Place::Beside(name) => {
+            let live = tree.live()?.ok_or(Error::NothingLive)?;
+            durable::switch_link(&tree.named_link(live, name), &PublicTree::named_link_text(number))?;
+        }
+    }
     Ok(links)
 }
 

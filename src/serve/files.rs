@@ -36,9 +36,20 @@ pub(super) enum Missing {
 }
 
 /// Finds what `segments` name below `tree`. Links are followed while they stay below the folder that `tree` leads to at
-/// this moment.
+/// this moment; `@NAME` in it may lead to a tree beside that folder, and is then looked up once, so that one path is never
+/// half of one tree and half of another.
 pub(super) fn find(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
-    let root = tree.canonicalize().map_err(|error| missing(error, Missing::Tree))?;
+    let mut root = tree.canonicalize().map_err(|error| missing(error, Missing::Tree))?;
+    let mut segments = segments;
+    if let [first, rest @ ..] = segments
+        && first.starts_with('@')
+    {
+        let named = root.join(first).canonicalize().map_err(|error| missing(error, Missing::File))?;
+        if named.parent() != root.parent() {
+            return Err(Missing::File);
+        }
+        (root, segments) = (named, rest);
+    }
     let mut path = root.clone();
     path.extend(segments);
     // A look-up below a file answers "not a directory"; a name that no file system takes, "name too long".
@@ -105,6 +116,12 @@ mod tests {
         put(&root.path().join("secret"), b"s");
         link("v3.23", &root.path().join(".generations/1/latest-stable"));
         link("../../secret", &root.path().join(".generations/1/out"));
+        let beside = root.path().join(".generations/2/v3.23/main");
+        make(&beside);
+        put(&beside.join("b.apk"), b"bb");
+        link("../2", &root.path().join(".generations/1/@qa"));
+        link("../..", &root.path().join(".generations/1/@up"));
+        link("../2/v3.23", &root.path().join(".generations/1/@deep"));
         link("loop", &root.path().join(".generations/1/loop"));
         link(".generations/1", &root.path().join("public"));
         root
@@ -133,6 +150,8 @@ mod tests {
     #[test]
     fn files_are_found_through_links_that_stay_inside() {
         let root = tree();
+        let Ok(Found::File(_, version)) = look(root.path(), "@qa/v3.23/main/b.apk") else { panic!("@qa") };
+        assert_eq!(version.size, 2);
         for path in ["v3.23/main/a~1.apk", "latest-stable/main/a~1.apk"] {
             let Ok(Found::File(_, version)) = look(root.path(), path) else { panic!("{path}") };
             assert_eq!(version.size, 1);
@@ -144,7 +163,18 @@ mod tests {
     fn a_link_that_leads_out_is_not_there() {
         let root = tree();
         let long = "x".repeat(300);
-        for path in ["out", "loop", "v3.23/none", "v3.23/main/a~1.apk/below", &long] {
+        for path in [
+            "out",
+            "@up",
+            "@up/secret",
+            "@deep/main/b.apk",
+            "@qa/@qa",
+            "@none/x",
+            "loop",
+            "v3.23/none",
+            "v3.23/main/a~1.apk/below",
+            &long,
+        ] {
             assert!(matches!(look(root.path(), path), Err(Missing::File)), "{path}");
         }
         assert!(matches!(find(&root.path().join("none"), &[]), Err(Missing::Tree)));

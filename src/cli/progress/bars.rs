@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
+use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
 use bivouac::report::Reporter;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -104,6 +104,10 @@ impl Reporter for Bars {
 
     fn generation_live(&self, number: u64) {
         self.say(format_args!("generation {number} is live"));
+    }
+
+    fn generation_beside(&self, name: &TreeName, number: u64) {
+        self.say(format_args!("generation {number} is at @{name}"));
     }
 
     fn warning(&self, message: &str) {

@@ -1,6 +1,6 @@
 //! `--log json`: one JSON value a line, `{"event": …, …}`, for journals and tests. Keys only grow.
 
-use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
+use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
 use bivouac::report::Reporter;
 use serde_json::{Value, json};
 
@@ -66,6 +66,10 @@ impl Reporter for Journal {
 
     fn generation_live(&self, number: u64) {
         self.tell(&json!({"event": "generation_live", "number": number}));
+    }
+
+    fn generation_beside(&self, name: &TreeName, number: u64) {
+        self.tell(&json!({"event": "generation_beside", "name": name, "number": number}));
     }
 
     fn warning(&self, message: &str) {

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName};
+use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
 use bivouac::report::Reporter;
 
 use super::{Detail, bytes, index_name, line};
@@ -114,6 +114,10 @@ impl Reporter for Lines {
 
     fn generation_live(&self, number: u64) {
         line(format_args!("generation {number} is live"));
+    }
+
+    fn generation_beside(&self, name: &TreeName, number: u64) {
+        line(format_args!("generation {number} is at @{name}"));
     }
 
     fn warning(&self, message: &str) {

@@ -1,28 +1,26 @@
-//! Accepted indexes → merged, signed, published; and the report.
+//! Accepted indexes of any snapshot → merged, signed, published at any place. Sync, publish, promote and rollback end here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::indexes::{Asked, Index};
-use super::report::{self, Broken, RepositoryReport, SyncReport};
-use super::settle::{Settled, live_generation};
+use super::indexes::Index;
+use super::settle::Settled;
 use super::want::Wish;
-use super::{Error, Mirror, Publishing, Setback, SyncRequest, layers_of};
-use crate::apk::names::Arch;
+use super::{Error, Mirror, Setback, layers_of};
+use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{ContentId, ObjectId};
 use crate::config::{Config, Digest, IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
 use crate::jobs::selection;
-use crate::ledger::{LastError, Links, State};
+use crate::ledger::Links;
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
 use crate::plan::publish::{
-    Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
+    Cause, Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
 };
 use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
@@ -31,12 +29,12 @@ use crate::sign::{Digests, PrivateKey};
 use crate::snapshot::{IndexKey, Snapshot};
 
 /// Our key, loaded when some repository needs it.
-struct Seal {
+pub(super) struct Seal {
     key: PrivateKey,
     digests: Digests,
 }
 
-fn seal(config: &Config) -> Result<Option<Seal>, Error> {
+pub(super) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
     let needed = config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
     let Some(signing) = config.signing.as_ref().filter(|_| needed) else { return Ok(None) };
     let digests = match signing.digest {
@@ -48,7 +46,7 @@ fn seal(config: &Config) -> Result<Option<Seal>, Error> {
 
 /// Digest of everything that a repository's index follows from. A word for the rules themselves comes first: it changes when
 /// a later version of this program merges otherwise.
-fn inputs(
+pub(super) fn inputs(
     repository: &Repository,
     arch: &Arch,
     accepted: &BTreeMap<IndexKey, String>,
@@ -72,190 +70,140 @@ fn inputs(
     Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
 }
 
-/// The short way out: no index changed, and the live generation already shows what follows from them.
-pub(super) fn nothing_new(
-    mirror: &Mirror<'_>,
-    repositories: &[&Repository],
-    asked: &Asked,
-    request: &SyncRequest,
-    started: Instant,
-) -> Result<Option<SyncReport>, Error> {
-    let Some(snapshot) = &asked.snapshot else { return Ok(None) };
-    if asked.indexes.iter().any(|index| index.candidate.is_some() || index.accepted_id.is_none()) {
-        return Ok(None);
-    }
-    let live = match mirror.tree.live()? {
-        Some(number) => Some(mirror.ledger.generation_summary(number)?),
-        None => None,
-    };
-    let Some(live) = live.filter(|_| request.publish == Publishing::Live) else { return Ok(None) };
-    let configured: usize = mirror.config.repositories.iter().map(|repository| repository.arches.len()).sum();
-    if live.repositories.len() != configured {
-        return Ok(None);
-    }
-    let seal = seal(mirror.config)?;
-    let accepted = accepted_ids(snapshot);
-    let mut reports = Vec::new();
-    for repository in repositories {
-        for arch in &repository.arches {
-            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
-            let Some(state) = live.repository(&repository.name, arch).filter(|state| state.inputs == inputs) else {
-                return Ok(None);
-            };
-            let keys = layers_of(repository, arch);
-            let mine: Vec<&Index> = asked.indexes.iter().filter(|index| keys.contains(&index.key)).collect();
-            let setback = report::worst(mine.iter().copied());
-            reports.push(RepositoryReport {
-                name: repository.name.clone(),
-                arch: arch.clone(),
-                packages: state.packages,
-                added: 0,
-                removed: 0,
-                upgraded: 0,
-                unchanged: true,
-                fetched_files: 0,
-                fetched_bytes: 0,
-                refused: mine.iter().flat_map(|index| index.refused.clone()).collect(),
-                carried: Vec::new(),
-                shadowed: state.shadowed,
-                shadowed_newer: state.shadowed_newer,
-                error: setback.map(Broken::from),
-            });
-        }
-    }
-    save_state(mirror, asked.state.clone(), &asked.indexes, request)?;
-    Ok(Some(SyncReport {
-        snapshot: Some(snapshot.id.clone()),
-        generation: None,
-        published: false,
-        repositories: reports,
-        seconds: started.elapsed().as_secs_f64(),
-        live: Some(live.number),
-        links: None,
-    }))
-}
-
-fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
+pub(super) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
     snapshot.indexes.iter().map(|index| (index.key.clone(), index.accepted.clone())).collect()
 }
 
-fn save_state(mirror: &Mirror<'_>, mut state: State, indexes: &[Index], request: &SyncRequest) -> Result<(), Error> {
-    for index in indexes {
-        if let Some(setback) = &index.setback {
-            state.entry(&index.key).last_error =
-                Some(LastError { code: setback.code.clone(), message: setback.one_line(), time: request.now });
-        }
-    }
-    state.last_run = Some(request.now);
-    Ok(mirror.ledger.save_state(&state)?)
-}
-
 /// A repository's new state with what is needed to write its index.
-struct Made {
-    state: RepositoryState,
-    index: Publishable,
+pub(in crate::jobs) struct Made {
+    pub(in crate::jobs) state: RepositoryState,
+    pub(in crate::jobs) index: Publishable,
 }
 
-/// Merges, signs and publishes what was settled.
-pub(super) fn build(
-    mirror: &Mirror<'_>,
-    repositories: &[&Repository],
-    mut settled: Settled,
-    snapshot: &Snapshot,
-    request: &SyncRequest,
-    reporter: &Arc<dyn Reporter>,
-    started: Instant,
-) -> Result<SyncReport, Error> {
-    let live = live_generation(mirror)?;
-    let seal = seal(mirror.config)?;
-    let accepted = accepted_ids(snapshot);
-    let mut publications = Vec::new();
-    let mut made: BTreeMap<(String, Arch), Made> = BTreeMap::new();
-    let wishes = std::mem::take(&mut settled.wishes);
-    let number_of = |repository: &Repository, arch: &Arch| {
-        wishes.iter().position(|wish| wish.name == repository.name && wish.arch == *arch)
-    };
-    for repository in &mirror.config.repositories {
-        for arch in &repository.arches {
-            let former = Publication::Former(repository.name.clone(), arch.clone());
-            let Some(number) = number_of(repository, arch).filter(|number| settled.broken[*number].is_none()) else {
-                publications.push(former);
-                continue;
-            };
-            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
-            let before = live.as_ref().and_then(|live| live.repository(&repository.name, arch));
-            if before.is_some_and(|before| before.inputs == inputs) {
-                publications.push(former);
-                continue;
-            }
-            match make(repository, arch, &wishes[number], &settled.indexes, mirror, seal.as_ref(), inputs)? {
-                Ok(new) => {
-                    reporter.repository_signed(&repository.name, arch, new.state.packages);
-                    publications.push(Publication::Listing(Box::new(new.state.clone())));
-                    made.insert((repository.name.to_string(), arch.clone()), new);
-                }
-                Err(setback) => {
-                    settled.broken[number] = Some(setback);
-                    publications.push(former);
-                }
-            }
-        }
+/// A generation that is decided, with what is needed to make its tree.
+pub(in crate::jobs) struct Assembly {
+    pub(in crate::jobs) plan: PublishPlan,
+    /// What the plan follows.
+    pub(in crate::jobs) former: Option<Generation>,
+    made: BTreeMap<(RepositoryName, Arch), Made>,
+}
+
+impl Assembly {
+    /// The next generation of `place` from these new states and `publications`, which name them among others.
+    pub(in crate::jobs) fn new(
+        mirror: &Mirror<'_>,
+        place: &Place,
+        former: Option<Generation>,
+        snapshot: &str,
+        (publications, made): (Vec<Publication>, Vec<Made>),
+        now: Timestamp,
+    ) -> Result<Assembly, Error> {
+        let linger = SignedDuration::try_from(mirror.config.publish.linger).unwrap_or(SignedDuration::MAX);
+        // Beyond all trees there are, too: they may be of a store that was lost, or of another that shares the folder.
+        let recorded = mirror.ledger.generation_numbers()?.last().copied().unwrap_or(0);
+        let last = recorded.max(mirror.tree.highest_generation()?);
+        let mut plan = decide(former.as_ref(), last, snapshot, publications, linger, now);
+        plan.generation.place = place.clone();
+        let made = made.into_iter().map(|made| ((made.state.name.clone(), made.state.arch.clone()), made)).collect();
+        Ok(Assembly { plan, former, made })
     }
-    let linger = SignedDuration::try_from(mirror.config.publish.linger).unwrap_or(SignedDuration::MAX);
-    // Beyond all trees there are, too: they may be of a store that was lost, or of another that shares the folder.
-    let recorded = mirror.ledger.generation_numbers()?.last().copied().unwrap_or(0);
-    let last = recorded.max(mirror.tree.highest_generation()?);
-    let plan = decide(live.as_ref(), last, &snapshot.id, publications, linger, request.now);
-    // A first run in which everything failed has nothing to show: no empty tree takes the link's place.
-    let worth = plan.change == Change::Something && !plan.generation.repositories.is_empty();
-    let mut links = None;
-    let published = worth && request.publish == Publishing::Live;
-    if published {
-        let linked = perform(mirror, &plan, &made)?;
-        links = Some(Links {
-            generation: plan.generation.number,
+
+    /// Whether clients would see anything else than now. A first run in which everything failed has nothing to show: no
+    /// empty tree takes the link's place.
+    pub(in crate::jobs) fn is_worth_it(&self) -> bool {
+        // A tree beside live that is new follows live, and is seen nowhere yet.
+        let unseen = self.former.as_ref().is_none_or(|former| former.place != self.plan.generation.place);
+        (self.plan.change == Change::Something || unseen) && !self.plan.generation.repositories.is_empty()
+    }
+
+    /// The state of a repository that was made for it.
+    pub(super) fn made(&self, name: &RepositoryName, arch: &Arch) -> Option<&RepositoryState> {
+        self.made.get(&(name.clone(), arch.clone())).map(|made| &made.state)
+    }
+
+    /// Records the generation, then makes its tree and switches its place to it.
+    pub(in crate::jobs) fn perform(&self, mirror: &Mirror<'_>, reporter: &dyn Reporter) -> Result<Links, Error> {
+        let generation = &self.plan.generation;
+        if generation.place != Place::Live && mirror.tree.live()?.is_none() {
+            self.perform_empty(mirror)?;
+        }
+        mirror.ledger.save_generation(generation)?;
+        let index_of = |at: usize| {
+            let state = &generation.repositories[at];
+            self.made.get(&(state.name.clone(), state.arch.clone())).map(|made| made.index.clone())
+        };
+        let linked = publish(&self.plan, &mirror.tree, &mirror.pool, index_of)?;
+        match &generation.place {
+            Place::Live => reporter.generation_live(generation.number),
+            Place::Beside(name) => reporter.generation_beside(name, generation.number),
+        }
+        Ok(Links {
+            generation: generation.number,
             hard: linked.count(Linked::Hard),
             reflinks: linked.count(Linked::Reflink),
             copies: linked.count(Linked::Copy),
-        });
-        settled.state.links = links;
-        reporter.generation_live(plan.generation.number);
-    }
-    for index in &settled.indexes {
-        note_validators(&mut settled.state, index, snapshot, request);
-    }
-    save_state(mirror, std::mem::take(&mut settled.state), &settled.indexes, request)?;
-    let reports = repositories
-        .iter()
-        .flat_map(|repository| repository.arches.iter().map(move |arch| (*repository, arch)))
-        .map(|(repository, arch)| {
-            let number = number_of(repository, arch).expect("every chosen repository has a wish");
-            one_report(repository, arch, number, &wishes[number], &settled, live.as_ref(), &plan.generation, &made)
         })
-        .collect();
-    Ok(SyncReport {
-        snapshot: Some(snapshot.id.clone()),
-        generation: published.then_some(plan.generation.number),
-        published,
-        repositories: reports,
-        seconds: started.elapsed().as_secs_f64(),
-        live: if published { Some(plan.generation.number) } else { live.map(|live| live.number) },
-        links,
-    })
+    }
+
+    /// The link of a tree beside live lies in the live tree; before the first one there is an empty one.
+    fn perform_empty(&self, mirror: &Mirror<'_>) -> Result<(), Error> {
+        let generation = Generation {
+            // The next number is this assembly's; a number need not be taken in order, only once.
+            number: self.plan.generation.number + 1,
+            place: Place::Live,
+            cause: Cause::Publication,
+            repositories: Vec::new(),
+            ..self.plan.generation.clone()
+        };
+        mirror.ledger.save_generation(&generation)?;
+        let plan = PublishPlan { generation, indexes: Vec::new(), former: None, change: Change::Something };
+        publish(&plan, &mirror.tree, &mirror.pool, |_| None)?;
+        Ok(())
+    }
 }
 
-/// Records the generation, then makes and switches it.
-fn perform(
+/// Merges and signs what was settled, where its inputs are others than those of what `place` shows. A repository that has no
+/// wish, or a broken one, keeps its former state; one that its rules forbid becomes broken.
+pub(in crate::jobs) fn assemble(
     mirror: &Mirror<'_>,
-    plan: &PublishPlan,
-    made: &BTreeMap<(String, Arch), Made>,
-) -> Result<crate::disk::durable::LinkedTree, Error> {
-    mirror.ledger.save_generation(&plan.generation)?;
-    let index_of = |at: usize| {
-        let state = &plan.generation.repositories[at];
-        made.get(&(state.name.to_string(), state.arch.clone())).map(|made| made.index.clone())
-    };
-    Ok(publish(plan, &mirror.tree, &mirror.pool, index_of)?)
+    place: &Place,
+    settled: &mut Settled,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Assembly, Error> {
+    let former = mirror.former(place)?;
+    let seal = seal(mirror.config)?;
+    let accepted = accepted_ids(snapshot);
+    let (mut publications, mut made) = (Vec::new(), Vec::new());
+    for repository in &mirror.config.repositories {
+        for arch in &repository.arches {
+            let keep = Publication::Former(repository.name.clone(), arch.clone());
+            let number = settled.number_of(repository, arch).filter(|number| settled.broken[*number].is_none());
+            let Some(number) = number else {
+                publications.push(keep);
+                continue;
+            };
+            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
+            let before = former.as_ref().and_then(|former| former.repository(&repository.name, arch));
+            if before.is_some_and(|before| before.inputs == inputs) {
+                publications.push(keep);
+                continue;
+            }
+            match make(repository, arch, &settled.wishes[number], &settled.indexes, mirror, seal.as_ref(), inputs)? {
+                Ok(new) => {
+                    reporter.repository_signed(&repository.name, arch, new.state.packages);
+                    publications.push(Publication::Listing(Box::new(new.state.clone())));
+                    made.push(new);
+                }
+                Err(setback) => {
+                    settled.broken[number] = Some(setback);
+                    publications.push(keep);
+                }
+            }
+        }
+    }
+    Assembly::new(mirror, place, former, &snapshot.id, (publications, made), now)
 }
 
 /// Makes one repository's index for one arch; a setback where its rules forbid it.
@@ -362,56 +310,4 @@ fn unshowable(wish: &Wish, merged: &MergedIndex) -> Option<Setback> {
     let message =
         format!("index {key} sends clients to another folder for {}, so it cannot be shown as it is", elsewhere.file());
     Some(Setback::new(Class::Refused, "other-folder", message))
-}
-
-/// Remembers with which words to ask next time, for an index that this run accepted.
-fn note_validators(state: &mut State, index: &Index, snapshot: &Snapshot, request: &SyncRequest) {
-    let (Some(accepted), Some(fetched)) = (&index.in_force, &index.accepted_from) else { return };
-    if snapshot.accepted(&index.key).is_none() || accepted.record().index != fetched.digest {
-        return;
-    }
-    let entry = state.entry(&index.key);
-    entry.validators_of = Some(fetched.digest);
-    entry.validators = BTreeMap::from([(fetched.url.clone(), fetched.validators.clone())]);
-    entry.confirmed = Some(request.now);
-    entry.changed = Some(request.now);
-    entry.last_error = None;
-}
-
-#[expect(clippy::too_many_arguments, reason = "one call, made above, from that function's locals")]
-fn one_report(
-    repository: &Repository,
-    arch: &Arch,
-    number: usize,
-    wish: &Wish,
-    settled: &Settled,
-    live: Option<&Generation>,
-    next: &Generation,
-    made: &BTreeMap<(String, Arch), Made>,
-) -> RepositoryReport {
-    let before = live.and_then(|live| live.repository(&repository.name, arch));
-    let after = next.repository(&repository.name, arch);
-    let difference = after.map(|after| report::compare(before, after)).unwrap_or_default();
-    let keys: Vec<&IndexKey> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
-    let mine = || settled.indexes.iter().filter(|index| keys.contains(&&index.key));
-    let setbacks = settled.broken[number].iter().chain(report::setback_of(settled.indexes.iter(), wish));
-    let setback = setbacks.min_by_key(|setback| setback.class.order());
-    let shown = made.get(&(repository.name.to_string(), arch.clone())).map(|made| &made.state).or(after);
-    let (fetched_files, fetched_bytes) = settled.fetched[number];
-    RepositoryReport {
-        name: repository.name.clone(),
-        arch: arch.clone(),
-        packages: after.map_or(0, |after| after.packages),
-        added: difference.added,
-        removed: difference.removed,
-        upgraded: difference.upgraded,
-        unchanged: before.zip(after).is_some_and(|(before, after)| before.index == after.index),
-        fetched_files,
-        fetched_bytes,
-        refused: mine().flat_map(|index| index.refused.clone()).collect(),
-        carried: Vec::new(),
-        shadowed: shown.map_or(0, |state| state.shadowed),
-        shadowed_newer: shown.map_or(0, |state| state.shadowed_newer),
-        error: setback.map(Broken::from),
-    }
 }

@@ -5,18 +5,20 @@
 //!    An index whose packages do not all come, or are not what it says, is set aside: its accepted state stays in force, and
 //!    what is wanted is decided anew ([`settle`]).
 //! 3. The pool is flushed, the indexes become accepted, a snapshot names them.
-//! 4. Repositories whose inputs changed are merged and signed ([`build`]); a new generation is made and goes live.
+//! 4. Repositories whose inputs changed are merged and signed ([`build`]); a new generation is made and goes live, or is seen
+//!    beside live where the configuration says so ([`finish`]). While a rollback holds, none is made.
 //!
 //! Whatever fails leaves the former state in force, for that index alone, and the report says so. Only this host's trouble
 //! (disk full, no permission) ends the job; what arrived until then is kept.
 
-mod build;
+pub(in crate::jobs) mod build;
+pub(in crate::jobs) mod finish;
 mod gather;
-mod indexes;
+pub(in crate::jobs) mod indexes;
 mod packages;
 mod report;
-mod settle;
-mod want;
+pub(in crate::jobs) mod settle;
+pub(in crate::jobs) mod want;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Mirror};
-use crate::apk::names::RepositoryName;
+use crate::apk::names::{Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
@@ -53,10 +55,44 @@ pub struct SyncRequest {
 /// Whether a sync publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publishing {
-    /// A new generation goes live if something changed.
-    Live,
+    /// A new generation is made if something changed, at the place that the configuration names.
+    New,
     /// A snapshot is taken, nothing is published.
     None,
+}
+
+/// One run of a sync.
+struct Run<'r> {
+    request: &'r SyncRequest,
+    course: Course,
+    started: Instant,
+}
+
+/// What a run is going to do with what it settles. Each knows the place that what is new is compared with.
+enum Course {
+    /// A new generation, if something changed.
+    Publish(Place),
+    /// A snapshot alone, as it was asked for.
+    Snapshot(Place),
+    /// A snapshot alone, because a rollback is live and nobody has published since.
+    Hold(Place),
+}
+
+impl Course {
+    fn of(mirror: &Mirror<'_>, publish: Publishing) -> Result<Course, Error> {
+        let place = mirror.config.publish.to.clone();
+        Ok(match publish {
+            Publishing::None => Course::Snapshot(place),
+            Publishing::New if mirror.is_held()? => Course::Hold(place),
+            Publishing::New => Course::Publish(place),
+        })
+    }
+
+    fn place(&self) -> &Place {
+        match self {
+            Course::Publish(place) | Course::Snapshot(place) | Course::Hold(place) => place,
+        }
+    }
 }
 
 /// A trouble with one index or repository: its former state stays, the run goes on.
@@ -118,13 +154,14 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let chosen = chosen(config, &request.only)?;
     sweep(&mirror, &lock, request.now)?;
     require_live(&mirror)?;
+    let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     let asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
-    if let Some(report) = build::nothing_new(&mirror, &chosen, &asked, request, started)? {
+    if let Some(report) = finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         return Ok(report);
     }
     let settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
     let (snapshot, settled) = accept(&mirror, settled, request)?;
-    build::build(&mirror, &chosen, settled, &snapshot, request, &reporter, started)
+    finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)
 }
 
 /// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.

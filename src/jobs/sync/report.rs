@@ -8,7 +8,7 @@ use super::indexes::Asked;
 use super::settle::live_generation;
 use super::want::{self, Wish};
 use super::{Error, Mirror, Setback};
-use crate::apk::names::{Arch, RepositoryName};
+use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::disk::durable;
 use crate::error::Class;
 use crate::ledger::Links;
@@ -111,6 +111,10 @@ pub struct SyncReport {
     pub generation: Option<u64>,
     /// Whether it published one.
     pub published: bool,
+    /// Where it publishes: live, or beside live.
+    pub place: Place,
+    /// Whether it did not because a rollback holds.
+    pub held: bool,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryReport>,
     /// How long it took.

@@ -9,6 +9,7 @@ use super::packages::{self, Outcome};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback};
 use crate::apk::Entry;
+use crate::apk::names::Arch;
 use crate::config::Repository;
 use crate::error::Class;
 use crate::ledger::State;
@@ -23,7 +24,7 @@ const CHANGES: u32 = 3;
 const NAMED: usize = 5;
 
 /// What a run goes on with: everything that its wishes name is in the pool.
-pub(super) struct Settled {
+pub(in crate::jobs) struct Settled {
     pub(super) indexes: Vec<Index>,
     pub(super) state: State,
     pub(super) wishes: Vec<Wish>,
@@ -31,6 +32,13 @@ pub(super) struct Settled {
     pub(super) fetched: Vec<(u64, u64)>,
     /// By wish: why it keeps its former state.
     pub(super) broken: Vec<Option<Setback>>,
+}
+
+impl Settled {
+    /// The wish of `repository` for `arch`.
+    pub(super) fn number_of(&self, repository: &Repository, arch: &Arch) -> Option<usize> {
+        self.wishes.iter().position(|wish| wish.name == repository.name && wish.arch == *arch)
+    }
 }
 
 /// Fetches what is wanted until it is all there.

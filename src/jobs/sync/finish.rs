@@ -1,0 +1,180 @@
+//! A sync's end: what it publishes, what it leaves to the next run, and its report.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::build::{self, Assembly, accepted_ids, inputs, seal};
+use super::indexes::{Asked, Index};
+use super::report::{self, Broken, RepositoryReport, SyncReport};
+use super::settle::Settled;
+use super::{Course, Error, Mirror, Run, SyncRequest, layers_of};
+use crate::apk::names::{Arch, Place};
+use crate::config::Repository;
+use crate::ledger::{LastError, State};
+use crate::report::Reporter;
+use crate::snapshot::{IndexKey, Snapshot};
+
+/// The short way out: no index changed, and what is published already shows what follows from them.
+pub(super) fn nothing_new(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    asked: &Asked,
+    run: &Run<'_>,
+) -> Result<Option<SyncReport>, Error> {
+    let Some(snapshot) = &asked.snapshot else { return Ok(None) };
+    if asked.indexes.iter().any(|index| index.candidate.is_some() || index.accepted_id.is_none()) {
+        return Ok(None);
+    }
+    let Course::Publish(place) = &run.course else { return Ok(None) };
+    let shown = mirror.tree.shown(place)?.map(|number| mirror.ledger.generation_summary(number)).transpose()?;
+    let Some(shown) = shown else { return Ok(None) };
+    let configured: usize = mirror.config.repositories.iter().map(|repository| repository.arches.len()).sum();
+    if shown.repositories.len() != configured {
+        return Ok(None);
+    }
+    let seal = seal(mirror.config)?;
+    let accepted = accepted_ids(snapshot);
+    let mut reports = Vec::new();
+    for repository in repositories {
+        for arch in &repository.arches {
+            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
+            let Some(state) = shown.repository(&repository.name, arch).filter(|state| state.inputs == inputs) else {
+                return Ok(None);
+            };
+            let keys = layers_of(repository, arch);
+            let mine: Vec<&Index> = asked.indexes.iter().filter(|index| keys.contains(&index.key)).collect();
+            let setback = report::worst(mine.iter().copied());
+            reports.push(RepositoryReport {
+                name: repository.name.clone(),
+                arch: arch.clone(),
+                packages: state.packages,
+                added: 0,
+                removed: 0,
+                upgraded: 0,
+                unchanged: true,
+                fetched_files: 0,
+                fetched_bytes: 0,
+                refused: mine.iter().flat_map(|index| index.refused.clone()).collect(),
+                carried: Vec::new(),
+                shadowed: state.shadowed,
+                shadowed_newer: state.shadowed_newer,
+                error: setback.map(Broken::from),
+            });
+        }
+    }
+    save_state(mirror, asked.state.clone(), &asked.indexes, run.request)?;
+    Ok(Some(SyncReport {
+        snapshot: Some(snapshot.id.clone()),
+        generation: None,
+        published: false,
+        repositories: reports,
+        seconds: run.started.elapsed().as_secs_f64(),
+        held: false,
+        place: place.clone(),
+        live: mirror.tree.live()?,
+        links: None,
+    }))
+}
+
+fn save_state(mirror: &Mirror<'_>, mut state: State, indexes: &[Index], request: &SyncRequest) -> Result<(), Error> {
+    for index in indexes {
+        if let Some(setback) = &index.setback {
+            state.entry(&index.key).last_error =
+                Some(LastError { code: setback.code.clone(), message: setback.one_line(), time: request.now });
+        }
+    }
+    state.last_run = Some(request.now);
+    Ok(mirror.ledger.save_state(&state)?)
+}
+
+/// Merges, signs and publishes what was settled, and tells what was done.
+pub(super) fn finish(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    mut settled: Settled,
+    snapshot: &Snapshot,
+    run: &Run<'_>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SyncReport, Error> {
+    let place = run.course.place();
+    let assembly = build::assemble(mirror, place, &mut settled, snapshot, run.request.now, reporter)?;
+    let published = matches!(run.course, Course::Publish(_)) && assembly.is_worth_it();
+    let mut links = None;
+    if published {
+        let made = assembly.perform(mirror, &**reporter)?;
+        if *place == Place::Live {
+            links = Some(made);
+            settled.state.links = links;
+        }
+    }
+    for index in &settled.indexes {
+        note_validators(&mut settled.state, index, snapshot, run.request);
+    }
+    save_state(mirror, std::mem::take(&mut settled.state), &settled.indexes, run.request)?;
+    Ok(SyncReport {
+        snapshot: Some(snapshot.id.clone()),
+        generation: published.then_some(assembly.plan.generation.number),
+        published,
+        place: place.clone(),
+        held: matches!(run.course, Course::Hold(_)),
+        repositories: reports(repositories, &settled, &assembly),
+        seconds: run.started.elapsed().as_secs_f64(),
+        live: mirror.tree.live()?,
+        links,
+    })
+}
+
+/// What happened to each of `repositories`.
+pub(in crate::jobs) fn reports(
+    repositories: &[&Repository],
+    settled: &Settled,
+    assembly: &Assembly,
+) -> Vec<RepositoryReport> {
+    let arches =
+        repositories.iter().flat_map(|repository| repository.arches.iter().map(move |arch| (*repository, arch)));
+    arches.map(|(repository, arch)| one_report(repository, arch, settled, assembly)).collect()
+}
+
+/// Remembers with which words to ask next time, for an index that this run accepted.
+fn note_validators(state: &mut State, index: &Index, snapshot: &Snapshot, request: &SyncRequest) {
+    let (Some(accepted), Some(fetched)) = (&index.in_force, &index.accepted_from) else { return };
+    if snapshot.accepted(&index.key).is_none() || accepted.record().index != fetched.digest {
+        return;
+    }
+    let entry = state.entry(&index.key);
+    entry.validators_of = Some(fetched.digest);
+    entry.validators = BTreeMap::from([(fetched.url.clone(), fetched.validators.clone())]);
+    entry.confirmed = Some(request.now);
+    entry.changed = Some(request.now);
+    entry.last_error = None;
+}
+
+fn one_report(repository: &Repository, arch: &Arch, settled: &Settled, assembly: &Assembly) -> RepositoryReport {
+    let number = settled.number_of(repository, arch).expect("every chosen repository has a wish");
+    let wish = &settled.wishes[number];
+    let before = assembly.former.as_ref().and_then(|former| former.repository(&repository.name, arch));
+    let after = assembly.plan.generation.repository(&repository.name, arch);
+    let difference = after.map(|after| report::compare(before, after)).unwrap_or_default();
+    let keys: Vec<&IndexKey> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
+    let mine = || settled.indexes.iter().filter(|index| keys.contains(&&index.key));
+    let setbacks = settled.broken[number].iter().chain(report::setback_of(settled.indexes.iter(), wish));
+    let setback = setbacks.min_by_key(|setback| setback.class.order());
+    let shown = assembly.made(&repository.name, arch).or(after);
+    let (fetched_files, fetched_bytes) = settled.fetched[number];
+    RepositoryReport {
+        name: repository.name.clone(),
+        arch: arch.clone(),
+        packages: after.map_or(0, |after| after.packages),
+        added: difference.added,
+        removed: difference.removed,
+        upgraded: difference.upgraded,
+        unchanged: before.zip(after).is_some_and(|(before, after)| before.index == after.index),
+        fetched_files,
+        fetched_bytes,
+        refused: mine().flat_map(|index| index.refused.clone()).collect(),
+        carried: Vec::new(),
+        shadowed: shown.map_or(0, |state| state.shadowed),
+        shadowed_newer: shown.map_or(0, |state| state.shadowed_newer),
+        error: setback.map(Broken::from),
+    }
+}
