@@ -282,10 +282,10 @@ together = true
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 32 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 31 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 32, "{error}");
+    assert_eq!(error.lines().count(), 31, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
