@@ -56,7 +56,8 @@ fn from_3_13_1_to_3_13_4_fetches_exactly_the_new_packages() {
     let expected: Vec<_> = new.difference(&old).cloned().collect();
     assert_eq!(expected.len(), 20);
     assert_eq!(packages_asked(&log), expected);
-    assert_eq!(log.len(), 21, "and the index: {log:?}");
+    assert_eq!(log.len(), 22, "and the index: {log:?}");
+    assert_eq!((log[21].conditional, log[21].status), (true, 304), "read again at the end: {log:?}");
 
     let live: BTreeSet<_> = env.live("v3.13/main", "aarch64").into_iter().map(|name| name + ".apk").collect();
     assert_eq!(live, new);

@@ -10,6 +10,7 @@
 
 mod configuration;
 mod bad_input;
+mod incomplete;
 mod loose;
 mod readme;
 mod rules;

@@ -49,6 +49,9 @@ pub(super) struct Index {
     pub(super) in_force: Option<Accepted>,
     /// What may take its place.
     pub(super) candidate: Option<Candidate>,
+    /// A candidate of this run's all of which is in the pool, while a newer one is followed: what is gone back to when that
+    /// one does not come whole.
+    pub(super) complete: Option<Fetched>,
     /// Where the accepted state came from, if this run accepted it.
     pub(super) accepted_from: Option<Origin>,
     /// What went wrong with it in this run.
@@ -108,6 +111,18 @@ impl Index {
         self.in_force.as_ref()
     }
 
+    /// Gives the candidate up for the last one that was complete, else for the state in force; says whether there was one.
+    pub(super) fn set_aside(&mut self) -> Fallback {
+        match (self.candidate.take(), self.complete.take()) {
+            (_, Some(complete)) => {
+                self.candidate = Some(Candidate::Signed(complete));
+                Fallback::Former
+            }
+            (Some(_), None) => Fallback::Former,
+            (None, None) => Fallback::Nothing,
+        }
+    }
+
     /// Loads the accepted state, where there is one and it is not loaded yet.
     pub(super) fn load(&mut self, mirror: &Mirror<'_>) -> Result<(), Error> {
         if self.in_force.is_none()
@@ -117,6 +132,15 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// What is left of an index whose candidate was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fallback {
+    /// An earlier state.
+    Former,
+    /// It was the state in force itself that was given up.
+    Nothing,
 }
 
 fn trusts(keyring: &Keyring, signer: &SignedBy, arch: &Arch) -> bool {
@@ -181,6 +205,7 @@ pub(super) async fn ask(
             known,
             in_force: None,
             candidate: None,
+            complete: None,
             accepted_from: None,
             setback: None,
             refused: Vec::new(),
@@ -234,7 +259,7 @@ async fn ask_upstreams(asked: &mut Asked, now: Timestamp, reporter: &Arc<dyn Rep
     Ok(())
 }
 
-enum Answer {
+pub(super) enum Answer {
     Unchanged { url: Option<String>, validators: Option<Validators> },
     New(Fetched),
     Failed(Setback),
@@ -251,19 +276,29 @@ async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answ
     let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
         .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
         .collect();
-    fetch(upstream, &asked.keyrings[&key.source], key, &known, accepted, reporter).await
+    let question = Question { known: &known, have: accepted, first_url: 0 };
+    fetch(upstream, &asked.keyrings[&key.source], key, &question, reporter).await
+}
+
+/// With which words an index is asked for.
+pub(super) struct Question<'a> {
+    /// By URL: what belongs to the bytes that we have.
+    pub(super) known: &'a [Option<Validators>],
+    /// Digest of the bytes that we have.
+    pub(super) have: Option<ObjectId>,
+    /// Where to begin.
+    pub(super) first_url: usize,
 }
 
 /// Asks URL after URL until one has an index that verifies.
-async fn fetch(
+pub(super) async fn fetch(
     upstream: &Upstream,
     keyring: &Keyring,
     key: &IndexKey,
-    known: &[Option<Validators>],
-    accepted: Option<ObjectId>,
+    question: &Question<'_>,
     reporter: &Arc<dyn Reporter>,
 ) -> Answer {
-    let mut first_url = 0;
+    let Question { known, have, mut first_url } = *question;
     let mut refused: Option<Setback> = None;
     loop {
         let request = IndexRequest { path: &key.path, arch: &key.arch, known, first_url };
@@ -272,7 +307,7 @@ async fn fetch(
             Ok(IndexReply::Fetched { url, bytes, validators }) => {
                 let name = upstream.http.shown_url(url).unwrap_or_default();
                 let digest = ObjectId::new(Sha256::digest(&bytes).into());
-                if accepted == Some(digest) {
+                if have == Some(digest) {
                     // The same bytes under other validators: a server that was moved, or that gives none.
                     return Answer::Unchanged { url: Some(name), validators: Some(validators) };
                 }
@@ -304,18 +339,4 @@ fn refusal(key: &IndexKey, url: &str, error: &RefusedIndex) -> Setback {
     let mut setback = Setback::of(format!("refused index {key}"), error);
     setback.details.push(format!("url: {url}/{}/APKINDEX.tar.gz", key.place()));
     setback
-}
-
-/// Asks once more for the index at `at`, unconditionally: did it change while its packages were fetched?
-pub(super) async fn ask_again(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Option<Fetched> {
-    let key = &asked.indexes[at].key;
-    let upstream = &asked.upstreams[&key.source];
-    let digest = match &asked.indexes[at].candidate {
-        Some(Candidate::Signed(fetched)) => Some(fetched.digest),
-        _ => None,
-    };
-    match fetch(upstream, &asked.keyrings[&key.source], key, &[], digest, reporter).await {
-        Answer::New(fetched) => Some(fetched),
-        Answer::Unchanged { .. } | Answer::Failed(_) | Answer::Host(_) => None,
-    }
 }

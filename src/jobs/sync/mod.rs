@@ -17,6 +17,7 @@ mod gather;
 pub(in crate::jobs) mod indexes;
 mod packages;
 mod report;
+mod reread;
 pub(in crate::jobs) mod settle;
 pub(in crate::jobs) mod want;
 

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::indexes::{self, Asked, Candidate, Index};
+use super::indexes::{Asked, Candidate, Fallback, Index};
 use super::packages::{self, Outcome};
+use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback};
 use crate::apk::Entry;
@@ -41,7 +42,33 @@ impl Settled {
     }
 }
 
-/// Fetches what is wanted until it is all there.
+/// What a run remembers from one round to the next.
+#[derive(Default)]
+struct Rounds {
+    /// How often an index that changed meanwhile was taken anew.
+    changes: BTreeMap<IndexKey, u32>,
+    /// By wish: packages and bytes that came over the wire for it.
+    fetched: Vec<(u64, u64)>,
+    /// Indexes of which packages came over the wire since they were last read: time passed in which they may have changed.
+    aged: BTreeSet<IndexKey>,
+    /// Packages that failed for good: asking for them again would fail again.
+    hopeless: BTreeMap<IndexKey, Setback>,
+}
+
+impl Rounds {
+    /// Whether `key` may be taken anew once more.
+    fn may_change(&self, key: &IndexKey) -> bool {
+        self.changes.get(key).is_none_or(|changes| *changes < CHANGES)
+    }
+
+    /// `key` is taken anew.
+    fn changed(&mut self, key: &IndexKey) {
+        *self.changes.entry(key.clone()).or_default() += 1;
+        self.hopeless.remove(key);
+    }
+}
+
+/// Fetches what is wanted until it is all there and the indexes that list it are still the ones that were read.
 pub(super) async fn settle(
     mirror: &Mirror<'_>,
     repositories: &[&Repository],
@@ -49,51 +76,93 @@ pub(super) async fn settle(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Settled, Error> {
     let live = live_generation(mirror)?;
-    let mut changes: BTreeMap<IndexKey, u32> = BTreeMap::new();
-    let mut fetched: Vec<(u64, u64)> = Vec::new();
-    // Packages that failed for good: asking for them again would fail again.
-    let mut hopeless: BTreeMap<IndexKey, Setback> = BTreeMap::new();
+    let mut rounds = Rounds::default();
     loop {
         let wishes = want::all(mirror, repositories, &mut asked)?;
-        fetched.resize(wishes.len(), (0, 0));
+        rounds.fetched.resize(wishes.len(), (0, 0));
         let barred = match refuse_rebuilt(mirror, &mut asked, &wishes, live.as_ref(), reporter)? {
             Outlook::Changed => continue,
             Outlook::Same { barred } => barred,
         };
-        let lacking =
-            want::lacking(mirror, &wishes, |wish, key| !barred.contains_key(&wish) && !hopeless.contains_key(key));
-        let failed = fetch_round(mirror, &asked, &lacking, &mut fetched, reporter).await?;
+        let lacking = want::lacking(mirror, &wishes, |wish, key| {
+            !barred.contains_key(&wish) && !rounds.hopeless.contains_key(key)
+        });
+        let failed = fetch_round(mirror, &asked, &lacking, &mut rounds, reporter).await?;
         if failed.is_empty() {
-            let broken = broken(&asked, &wishes, &hopeless, barred, mirror);
+            if read_again(&mut asked, &mut rounds, reporter).await == Outlook::Changed {
+                continue;
+            }
+            let broken = broken(&asked, &wishes, &rounds.hopeless, barred, mirror);
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
             let Asked { indexes, state, .. } = asked;
-            return Ok(Settled { indexes, state, wishes, fetched, broken });
+            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, broken });
         }
         for (key, failures) in failed {
-            let at =
-                asked.indexes.iter().position(|index| index.key == key).expect("wishes name only indexes asked for");
-            let tries = changes.entry(key.clone()).or_default();
-            let signed = matches!(asked.indexes[at].candidate, Some(Candidate::Signed(_)));
-            // Upstream may have moved on between its index and its packages: then the newer index is the one to follow.
-            if signed && *tries < CHANGES {
-                *tries += 1;
-                if let Some(newer) = indexes::ask_again(&asked, at, reporter).await {
-                    asked.indexes[at].candidate = Some(Candidate::Signed(newer));
-                    continue;
-                }
-            }
-            let setback = incomplete(&key, &failures);
-            reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
-            let index = &mut asked.indexes[at];
-            index.refused.extend(failures);
-            index.setback = Some(setback.clone());
-            if index.candidate.take().is_none() {
-                // The index in force itself wants what cannot be had (the selection grew): nothing to fall back on.
-                hopeless.insert(key, setback);
-            }
+            give_up_or_follow(&mut asked, &mut rounds, key, failures, reporter).await;
         }
+    }
+}
+
+/// Reads the indexes again whose packages took time to come. What changed is followed; what could not be read again is no
+/// reason to refuse what is complete.
+async fn read_again(asked: &mut Asked, rounds: &mut Rounds, reporter: &Arc<dyn Reporter>) -> Outlook {
+    let aged = std::mem::take(&mut rounds.aged);
+    let places = (0..asked.indexes.len()).filter(|at| aged.contains(&asked.indexes[*at].key)).collect();
+    let mut outlook = Outlook::Same { barred: BTreeMap::new() };
+    for (at, now) in reread::reread(asked, places, reporter).await {
+        let index = &mut asked.indexes[at];
+        let key = &index.key;
+        match now {
+            Reread::Same => {}
+            Reread::Unknown(why) => {
+                reporter
+                    .warning(&format!("index {key} could not be read again, the one that is complete is taken: {why}"));
+            }
+            Reread::Newer(newer) if rounds.may_change(key) => {
+                rounds.changed(key);
+                reporter.index_verified(&key.source, &key.path, &key.arch, newer.index.entries().len() as u64);
+                if let Some(Candidate::Signed(complete)) = index.candidate.replace(Candidate::Signed(*newer)) {
+                    index.complete = Some(complete);
+                }
+                outlook = Outlook::Changed;
+            }
+            Reread::Newer(_) => reporter.warning(&format!(
+                "index {key} changed {CHANGES} times while its packages were fetched; the last complete one is taken"
+            )),
+        }
+    }
+    outlook
+}
+
+/// Packages of an index did not come: a newer one is followed, or else an earlier one goes on in its place.
+async fn give_up_or_follow(
+    asked: &mut Asked,
+    rounds: &mut Rounds,
+    key: IndexKey,
+    failures: Vec<Refused>,
+    reporter: &Arc<dyn Reporter>,
+) {
+    let at = asked.indexes.iter().position(|index| index.key == key).expect("wishes name only indexes asked for");
+    // Upstream may have moved on between its index and its packages: then the newer index is the one to follow.
+    let signed = matches!(asked.indexes[at].candidate, Some(Candidate::Signed(_)));
+    if signed
+        && rounds.may_change(&key)
+        && let Some(newer) = reread::newer_anywhere(asked, at, reporter).await
+    {
+        rounds.changed(&key);
+        asked.indexes[at].candidate = Some(Candidate::Signed(newer));
+        return;
+    }
+    let setback = incomplete(&key, &failures);
+    reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
+    let index = &mut asked.indexes[at];
+    index.refused.extend(failures);
+    index.setback = Some(setback.clone());
+    if index.set_aside() == Fallback::Nothing {
+        // The index in force itself wants what cannot be had (the selection grew): nothing to fall back on.
+        rounds.hopeless.insert(key, setback);
     }
 }
 
@@ -102,7 +171,7 @@ async fn fetch_round(
     mirror: &Mirror<'_>,
     asked: &Asked,
     lacking: &[Lacking],
-    fetched: &mut [(u64, u64)],
+    rounds: &mut Rounds,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<BTreeMap<IndexKey, Vec<Refused>>, Error> {
     let mut failed: BTreeMap<IndexKey, Vec<Refused>> = BTreeMap::new();
@@ -157,9 +226,12 @@ async fn fetch_round(
             let lacking = &lacking[done.at];
             match done.outcome {
                 Outcome::Stored { wire_bytes } => {
-                    let count = &mut fetched[lacking.wish];
+                    let count = &mut rounds.fetched[lacking.wish];
                     count.0 += u64::from(wire_bytes > 0);
                     count.1 += wire_bytes;
+                    if wire_bytes > 0 {
+                        rounds.aged.insert(lacking.key.clone());
+                    }
                 }
                 Outcome::Failed { class, code, reason } => {
                     failed.entry(lacking.key.clone()).or_default().push(Refused {
@@ -193,11 +265,12 @@ fn incomplete(key: &IndexKey, failures: &[Refused]) -> Setback {
     setback
 }
 
-/// What the look at rebuilt packages led to.
+/// What a look at all indexes led to.
+#[derive(PartialEq)]
 enum Outlook {
     /// Wishes by number that keep their former state, and why.
     Same { barred: BTreeMap<usize, Setback> },
-    /// A candidate was set aside.
+    /// Another candidate took the place of one, or none did.
     Changed,
 }
 
@@ -238,7 +311,7 @@ fn refuse_rebuilt(
                 barred.entry(number).or_insert(setback);
                 continue;
             }
-            index.candidate = None;
+            index.set_aside();
             set_aside = true;
             let mut setback = Setback::new(
                 Class::Refused,
