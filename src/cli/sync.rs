@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bivouac::apk::{Place, RepositoryName};
 use bivouac::jobs::sync::{
-    self as job, Broken, Patience, Publishing, RepositoryReport, SyncPlan, SyncReport, SyncRequest,
+    self as job, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport, SyncRequest,
 };
 use jiff::Timestamp;
 
@@ -80,6 +80,9 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
     } else if !global.quiet {
         for repository in &report.repositories {
             out::line(changes(repository))?;
+            for lost in repository.shadowed_entries.iter().flatten().filter(|_| global.verbose) {
+                out::line(shadowed(lost))?;
+            }
         }
         if report.held {
             let snapshot = report.snapshot.as_deref().unwrap_or("none");
@@ -124,6 +127,26 @@ fn changes(repository: &RepositoryReport) -> String {
     line
 }
 
+/// How many shadowed entries of a repository a plan lists.
+fn most_shadowed(global: &Global) -> usize {
+    if global.verbose { usize::MAX } else { 10 }
+}
+
+/// Why an entry is not listed.
+fn shadowed(lost: &ShadowedEntry) -> String {
+    let ShadowedEntry { file, source, by, .. } = lost;
+    let why = match (lost.cause, &lost.claims) {
+        ("conflict", _) => format!("\"{by}\" has this name and version with other bytes"),
+        ("version", _) => format!("\"{by}\" has a newer version"),
+        ("reserved", _) => format!("the name is reserved for \"{by}\""),
+        ("install-if", Some(name)) => format!("it installs itself beside {name}, which is reserved for \"{by}\""),
+        (_, Some(name)) => format!("it provides {name}, which is reserved for \"{by}\""),
+        (_, None) => format!("\"{by}\" supplies the name"),
+    };
+    let newer = if lost.newer { "; it is newer" } else { "" };
+    format!("  shadowed: {file} of \"{source}\": {why}{newer}")
+}
+
 fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
     let broken = plan.repositories.iter().filter_map(|repository| repository.error.as_ref());
     complain(broken, "this is a dry run; nothing was changed");
@@ -145,6 +168,13 @@ fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
                 repository.fetch_files,
                 progress::bytes(repository.fetch_bytes)
             ))?;
+            for lost in repository.shadowed_entries.iter().take(most_shadowed(global)) {
+                out::line(shadowed(lost))?;
+            }
+            let unnamed = repository.shadowed_entries.len().saturating_sub(most_shadowed(global));
+            if unnamed > 0 {
+                out::line(format_args!("  shadowed: and {unnamed} more (-v lists them)"))?;
+            }
         }
         out::line(format_args!(
             "to fetch in all: {} packages, {}; free on the store's disk: {}",

@@ -4,7 +4,10 @@
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Dependencies, Digest, IndexMode, KeyringChoice, Prefer, Repository, Source, SourceKind, Unsigned};
+use super::{
+    Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, Rebuilt, Repository, Source, SourceKind,
+    Unsigned,
+};
 
 impl Config {
     /// The resolved configuration as TOML.
@@ -57,6 +60,12 @@ fn print_source(out: &mut String, source: &Source) -> fmt::Result {
             writeln!(out, "directory = {}\nunsigned = {}", path(folder), quoted(unsigned))?;
         }
     }
+    if !source.reserve.is_empty() {
+        writeln!(out, "reserve = {}", list(source.reserve.iter().cloned()))?;
+    }
+    if source.rebuilt == Rebuilt::Accept {
+        writeln!(out, "rebuilt = \"accept\"")?;
+    }
     match &source.keyring {
         KeyringChoice::Official => writeln!(out, "keyring = \"alpine\""),
         KeyringChoice::Files(files) if files.is_empty() => Ok(()),
@@ -84,7 +93,16 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     writeln!(out, "index = {}", quoted(index))?;
     if let Some(packages) = &repository.packages {
         let dependencies = repository.dependencies == Dependencies::Follow;
-        writeln!(out, "packages = {}\ndependencies = {dependencies}", list(packages.iter().cloned()))?;
+        let packages = match packages {
+            Packages::List(packages) => list(packages.iter().cloned()),
+            Packages::BySource(by_source) => {
+                let lists = by_source.iter().map(|(source, packages)| {
+                    format!("{} = {}", quoted(source.as_str()), list(packages.iter().cloned()))
+                });
+                format!("{{ {} }}", lists.collect::<Vec<_>>().join(", "))
+            }
+        };
+        writeln!(out, "packages = {packages}\ndependencies = {dependencies}")?;
     }
     if !repository.exclude.is_empty() {
         writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;

@@ -68,6 +68,21 @@ pub struct Source {
     pub kind: SourceKind,
     /// Whose signatures are trusted for it.
     pub keyring: KeyringChoice,
+    /// Names and globs that no other source may supply or provide, in any repository.
+    pub reserve: Vec<String>,
+    /// What happens to other bytes under a name and version that was published.
+    pub rebuilt: Rebuilt,
+}
+
+/// What happens to other bytes under a name and version that was published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rebuilt {
+    /// The bytes first published stay.
+    #[default]
+    Refuse,
+    /// They are replaced; clients with the former index see a bad signature until they update.
+    Accept,
 }
 
 /// Where a source's packages are.
@@ -130,15 +145,26 @@ pub struct Repository {
     pub from: Vec<FromPath>,
     /// Whose index is published.
     pub index: IndexMode,
-    /// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world
-    /// format); absent: everything.
-    pub packages: Option<Vec<String>>,
+    /// What is taken from sources with a URL; absent: everything.
+    pub packages: Option<Packages>,
     /// Whether what the chosen packages need is taken too. Has no meaning without `packages`.
     pub dependencies: Dependencies,
     /// Names and globs that are left out.
     pub exclude: Vec<String>,
     /// Which of several sources that have a name supply it.
     pub prefer: Prefer,
+}
+
+/// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world
+/// format).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Packages {
+    /// From every one of them.
+    List(Vec<String>),
+    /// By source; each has a URL and is one of the repository's. From one that is not named nothing is taken for its own sake,
+    /// only what others need.
+    BySource(BTreeMap<SourceName, Vec<String>>),
 }
 
 /// A folder of a source.

@@ -50,6 +50,8 @@ pub(super) struct Source {
     pub(super) unsigned: Option<At<String>>,
     pub(super) bundles: Option<At<()>>,
     pub(super) keyring: Option<At<Keyring>>,
+    pub(super) reserve: Option<At<Vec<At<String>>>>,
+    pub(super) rebuilt: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,14 @@ pub(super) enum Keyring {
 }
 
 #[derive(Debug)]
+pub(super) enum Packages {
+    /// Of every source with a URL.
+    List(Vec<At<String>>),
+    /// By source.
+    BySource(Vec<(At<String>, Vec<At<String>>)>),
+}
+
+#[derive(Debug)]
 pub(super) struct Repository {
     /// Where its `[[repositories]]` stands.
     pub(super) line: usize,
@@ -72,7 +82,7 @@ pub(super) struct Repository {
     pub(super) rows: Vec<(At<String>, Vec<At<String>>)>,
     pub(super) arches: Option<At<Vec<At<String>>>>,
     pub(super) index: Option<At<String>>,
-    pub(super) packages: Option<At<Vec<At<String>>>>,
+    pub(super) packages: Option<At<Packages>>,
     pub(super) dependencies: Option<At<bool>>,
     pub(super) exclude: Option<At<Vec<At<String>>>>,
     pub(super) prefer: Option<At<String>>,
@@ -85,7 +95,7 @@ const FILE: Keys = Keys {
 const SIGNING: Keys =
     Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
 const SOURCE: Keys = Keys {
-    now: &["url", "keyring", "connections", "timeout", "seed", "directory", "unsigned"],
+    now: &["url", "keyring", "connections", "timeout", "seed", "directory", "unsigned", "reserve", "rebuilt"],
     later: &[
         "auth",
         "proxy",
@@ -96,8 +106,6 @@ const SOURCE: Keys = Keys {
         "stale_after",
         "frozen_after",
         "max_shrink",
-        "rebuilt",
-        "reserve",
         "bundles",
         "origin",
     ],
@@ -151,6 +159,8 @@ impl Reader<'_> {
             unsigned: self.text(section, "unsigned"),
             bundles: self.presence(section, "bundles"),
             keyring: self.keyring(section),
+            reserve: self.texts(section, "reserve"),
+            rebuilt: self.text(section, "rebuilt"),
         }
     }
 
@@ -168,14 +178,19 @@ impl Reader<'_> {
         Some(At { value: Keyring::Files(files.value), line: files.line })
     }
 
+    fn packages(&mut self, section: &Section<'_>) -> Option<At<Packages>> {
+        if self.is_table(section, "packages") {
+            let by_source = self.table(section, "packages")?;
+            let value = Packages::BySource(self.lists_of(&by_source));
+            return Some(At { value, line: by_source.line });
+        }
+        let list =
+            self.texts_or(section, "packages", "a list of texts ([\"…\"]), or a table of such lists by source")?;
+        Some(At { value: Packages::List(list.value), line: list.line })
+    }
+
     fn repository(&mut self, section: &Section<'_>) -> Repository {
         self.check_keys(section, &REPOSITORY);
-        let packages = if self.is_table(section, "packages") {
-            self.refuse_as_later(section, "packages", "a table by source");
-            None
-        } else {
-            self.texts(section, "packages")
-        };
         Repository {
             line: section.line,
             name: self.text(section, "name"),
@@ -183,7 +198,7 @@ impl Reader<'_> {
             rows: self.table(section, "for").map(|rows| self.lists_of(&rows)).unwrap_or_default(),
             arches: self.texts(section, "arches"),
             index: self.text(section, "index"),
-            packages,
+            packages: self.packages(section),
             dependencies: self.switch(section, "dependencies"),
             exclude: self.texts(section, "exclude"),
             prefer: self.text(section, "prefer"),

@@ -55,6 +55,15 @@ pub enum Error {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A reserved name that is none.
+    #[error("source \"{of}\": a name that it reserves cannot be used")]
+    Reserve {
+        /// The source.
+        of: SourceName,
+        /// Why.
+        #[source]
+        cause: crate::select::BadSelector,
+    },
     /// A selector that is none.
     #[error("repository \"{of}\": a selector of packages cannot be used")]
     Selector {
@@ -89,7 +98,9 @@ impl Trouble for Error {
             Error::Sign(error) => error.class(),
             Error::Disk(error) => error.class(),
             Error::Keyring { cause, .. } => cause.class(),
-            Error::List { .. } | Error::Selector { .. } | Error::NoSuchRepository { .. } => Class::Usage,
+            Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::NoSuchRepository { .. } => {
+                Class::Usage
+            }
             Error::Crashed(_) => Class::Host,
         }
     }
@@ -106,7 +117,7 @@ impl Trouble for Error {
             Error::Disk(error) => error.code(),
             Error::Keyring { cause, .. } => cause.code(),
             Error::List { .. } => "bad-list",
-            Error::Selector { .. } => "bad-selector",
+            Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
             Error::NoSuchRepository { .. } => "no-such-repository",
             Error::Crashed(_) => "bug",
         }
@@ -126,7 +137,7 @@ impl Trouble for Error {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
             Error::Keyring { cause, .. } => cause.hint(),
-            Error::List { .. } | Error::Selector { .. } | Error::Crashed(_) => None,
+            Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,
         }
     }
 }

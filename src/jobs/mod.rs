@@ -23,6 +23,7 @@ pub mod init;
 pub mod keyring;
 pub mod keys;
 mod mirror;
+mod reserve;
 mod selection;
 pub mod serve;
 pub mod sign;

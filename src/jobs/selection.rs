@@ -1,18 +1,29 @@
 //! What a repository takes, as the configuration names it, its lists read from their files.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Error;
-use crate::config::Repository;
+use crate::apk::SourceName;
+use crate::config::{Packages, Repository};
 use crate::select::filter::{Item, Selector};
 
 /// What a repository takes, its lists read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Selection {
     /// What is taken from sources with a URL; `None`: everything.
-    pub(super) packages: Option<Vec<Selector>>,
+    pub(super) packages: Option<Chosen>,
     /// What is left out.
     pub(super) exclude: Vec<Selector>,
+}
+
+/// What is taken from sources with a URL.
+#[derive(Clone, Debug)]
+pub(super) enum Chosen {
+    /// From every one of them.
+    List(Vec<Selector>),
+    /// By source; nothing of the others.
+    BySource(BTreeMap<SourceName, Vec<Selector>>),
 }
 
 /// The selectors of a repository.
@@ -38,7 +49,14 @@ pub(super) fn selection(repository: &Repository) -> Result<Selection, Error> {
         Ok(selectors)
     };
     Ok(Selection {
-        packages: repository.packages.as_deref().map(read).transpose()?,
+        packages: match &repository.packages {
+            None => None,
+            Some(Packages::List(list)) => Some(Chosen::List(read(list)?)),
+            Some(Packages::BySource(lists)) => {
+                let lists = lists.iter().map(|(source, list)| Ok((source.clone(), read(list)?)));
+                Some(Chosen::BySource(lists.collect::<Result<_, Error>>()?))
+            }
+        },
         exclude: read(&repository.exclude)?,
     })
 }

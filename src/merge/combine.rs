@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::apk::names::{Arch, PackageFile, PackageName};
+use crate::apk::names::{Arch, PackageFile, PackageName, SourceName};
 use crate::apk::v2::index;
 use crate::apk::version::Version;
 use crate::apk::{ContentId, Entry, ObjectId};
@@ -61,17 +61,24 @@ pub enum Cause {
         /// The layer that supplies them; it may be the loser's own.
         by: usize,
     },
-    /// Its name is reserved for another source.
+    /// Its name is reserved.
     Reserved {
-        /// The pattern that reserves it.
-        pattern: String,
+        /// For this source.
+        owner: SourceName,
     },
-    /// It provides a name that is reserved for another source.
+    /// It provides a name that is reserved.
     Provides {
         /// The provided name.
         name: String,
-        /// The pattern that reserves it.
-        pattern: String,
+        /// For this source.
+        owner: SourceName,
+    },
+    /// It would install itself beside a package whose name is reserved.
+    InstallIf {
+        /// That name.
+        name: String,
+        /// For this source.
+        owner: SourceName,
     },
 }
 

@@ -276,31 +276,51 @@ fn publication_time(before: Option<Timestamp>, now: Timestamp) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(now)
 }
 
+/// What tells one package's bytes from another's before they are here: its identity and its size. The identity covers all
+/// but the signature and the compression of the control section, which the size gives away, mostly.
+pub type Bytes = (Identity, u64);
+
 /// A file that stands for other bytes than before under the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilt {
     /// Its name.
     pub file: PackageFile,
-    /// The identity that clients know.
-    pub was: Identity,
-    /// The identity that would replace it.
-    pub is: Identity,
+    /// What clients know.
+    pub was: Bytes,
+    /// What would replace it.
+    pub is: Bytes,
 }
 
-/// Which of `entries` would replace published bytes under the same name and version. Clients that hold an index with the
-/// former identity would see a bad signature, so this is refused.
-pub fn rebuilt<'a>(
-    before: &RepositoryState,
-    entries: impl Iterator<Item = (&'a PackageFile, &'a Identity)>,
-) -> Vec<Rebuilt> {
-    let known: HashMap<&PackageFile, &Identity> =
-        before.files.iter().map(|placed| (&placed.file, &placed.identity)).collect();
-    entries
-        .filter_map(|(file, is)| {
-            let was = **known.get(file).filter(|was| **was != is)?;
-            Some(Rebuilt { file: file.clone(), was, is: *is })
-        })
-        .collect()
+/// The bytes that each name and version of one repository and arch was published with.
+#[derive(Clone, Debug, Default)]
+pub struct Published<'g>(HashMap<&'g PackageFile, Bytes>);
+
+impl<'g> Published<'g> {
+    /// What these states of it say, the latest first: where bytes were replaced knowingly, the latest are those that count.
+    pub fn of(states: impl Iterator<Item = &'g RepositoryState>) -> Self {
+        let mut known = HashMap::new();
+        for placed in states.flat_map(|state| &state.files) {
+            known.entry(&placed.file).or_insert((placed.identity, placed.size));
+        }
+        Published(known)
+    }
+
+    /// Whether this name and version was published.
+    pub fn knows(&self, file: &PackageFile) -> bool {
+        self.0.contains_key(file)
+    }
+
+    /// Which of `entries` would replace published bytes under the same name and version. Clients that hold an index with the
+    /// former identity would see a bad signature.
+    pub fn rebuilt(&self, entries: impl Iterator<Item = (PackageFile, Identity, u64)>) -> Vec<Rebuilt> {
+        entries
+            .filter_map(|(file, identity, size)| {
+                let is = (identity, size);
+                let was = *self.0.get(&file).filter(|known| **known != is)?;
+                Some(Rebuilt { file, was, is })
+            })
+            .collect()
+    }
 }
 
 #[cfg(test)]

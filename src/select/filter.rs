@@ -93,7 +93,7 @@ impl Item {
             None if text.contains(['<', '>', '=', '~']) => {
                 return Err(BadSelector::VersionedItem { text: text.to_owned() });
             }
-            None if is_name(text) && text.contains(['*', '?', '[']) => What::Names(glob(text)?),
+            None if is_name(text) && text.contains(['*', '?', '[', '{']) => What::Names(glob(text)?),
             None if is_name(text) => What::Term,
             Some(_) | None => return Err(bad()),
         };
@@ -103,7 +103,7 @@ impl Item {
 
 /// The letters of names that dependencies may use, and those of globs.
 fn is_name(text: &str) -> bool {
-    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-,:/*?[]!^".contains(&byte);
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-,:/*?[]{}!^".contains(&byte);
     !text.is_empty() && !text.starts_with('!') && text.bytes().all(letter)
 }
 
@@ -140,6 +140,16 @@ impl Selector {
                 let offer = Offer::Package(Version::new(entry.version().as_str()), entry.identity());
                 term.name == entry.name().as_str() && term.satisfied_in_any_client(offer)
             }),
+        }
+    }
+
+    /// Whether a package's or provided name is the one that is named, whatever its version. Origins name no names.
+    pub fn covers(&self, name: &str) -> bool {
+        match &self.what {
+            What::Names(glob) => glob.is_match(name),
+            What::Origins(_) => false,
+            // Most names are told apart by their first letters.
+            What::Term => self.text.starts_with(name) && self.term().is_some_and(|term| term.name == name),
         }
     }
 
@@ -187,6 +197,21 @@ mod tests {
             ("origin:gcc*", "gcc", "gcc-cross", true),
         ] {
             assert_eq!(selector(item).names(&entry(name, "1.0-r0", origin)), expected, "{item} and {name} of {origin}");
+        }
+    }
+
+    #[test]
+    fn names_are_covered_whoever_has_them() {
+        for (item, name, expected) in [
+            ("corp-*", "corp-tool", true),
+            ("corp-*", "cmd:corp-tool", false),
+            ("cmd:corp-*", "cmd:corp-tool", true),
+            ("corp-{a,b}", "corp-b", true),
+            ("corp", "corp", true),
+            ("corp", "corp-tool", false),
+            ("origin:corp*", "corp-tool", false),
+        ] {
+            assert_eq!(selector(item).covers(name), expected, "{item} and {name}");
         }
     }
 

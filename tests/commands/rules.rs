@@ -53,3 +53,130 @@ fn prefer_decides_among_sources_that_have_a_name() {
     assert!(std::fs::read(env.public().join("v3.23/site/x86_64/hello-1.0-r0.apk")).unwrap() == ours);
     assert_eq!(synced(&env, ALL).0, by_order);
 }
+
+/// The same with other bytes in the configuration's sources.
+fn synced_with(env: &Env, change: (&str, &str), keys: &str) -> super::env::Ran {
+    let sources = SOURCES.replace(change.0, &format!("{}\n{}", change.0, change.1));
+    assert_ne!(sources, SOURCES);
+    env.configure(&format!("{sources}\n[[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\n{keys}\n"));
+    env.bivouac(&["--json", "sync"])
+}
+
+const OF_CORP: &str = "directory = \"packages\"";
+const OF_UP: &str = "timeout = \"1s\"";
+
+#[test]
+fn a_reserved_name_is_supplied_and_provided_by_its_source_alone() {
+    let env = empty();
+    private(&env, &Package::new("corp-tool", "1.0-r0"));
+    let foreign = [
+        Package::new("corp-tool", "9.0-r0"),
+        Package::new("corp-login", "1-r0"),
+        Package::new("innocent", "1-r0").provides("corp-agent=99"),
+        Package::new("other", "1-r0").depends("corp-tool"),
+    ];
+    upstream(&env, MAIN, 1, &foreign);
+    upstream(&env, COMMUNITY, 1, &[]);
+    let from = "from = [\"up:v3.23/main\", \"corp\"]\nprefer = \"newest\"";
+    let without = ["corp-login-1-r0", "corp-tool-9.0-r0", "innocent-1-r0", "other-1-r0"];
+    assert_eq!(synced(&env, from).0, without);
+    env.upstream.take_log();
+    let run = synced_with(&env, (OF_CORP, "reserve = [\"corp-*\"]"), from);
+    run.exits_with(0).tells(&["innocent-1-r0.apk", "provides corp-agent", "corp-login-1-r0.apk"]);
+    let warnings = run.json()["repositories"][0]["warnings"].to_string();
+    assert!(warnings.contains("corp-tool-9.0-r0.apk of source \\\"up\\\" is left out"), "{warnings}");
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["corp-tool-1.0-r0", "other-1-r0"]);
+    let report = &run.json()["repositories"][0];
+    assert_eq!(counts(report), (3, 0), "{report}");
+    let causes: Vec<_> = report["shadowed_entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| ["file", "cause", "by"].map(|key| entry[key].as_str().unwrap().to_owned()).join(" "))
+        .collect();
+    assert_eq!(
+        causes,
+        ["corp-tool-9.0-r0.apk reserved corp", "corp-login-1-r0.apk reserved corp", "innocent-1-r0.apk provides corp"]
+    );
+    let told = env.bivouac(&["-v", "sync"]);
+    assert!(!told.stdout.contains("shadowed:"), "nothing was merged: {told}");
+    assert_eq!(synced(&env, from).0, without);
+}
+
+#[test]
+fn a_reserved_name_in_upstreams_own_index_stops_that_repository() {
+    let env = empty();
+    upstream(&env, MAIN, 1, &[Package::new("hello", "1-r0")]);
+    upstream(&env, COMMUNITY, 1, &[]);
+    let from = "from = [\"up:v3.23/main\"]\nindex = \"cosigned\"";
+    assert_eq!(synced(&env, from).0, ["hello-1-r0"]);
+    upstream(&env, MAIN, 2, &[Package::new("hello", "2-r0"), Package::new("corp-login", "1-r0")]);
+    let run = synced_with(&env, (OF_CORP, "reserve = [\"corp-*\"]"), from);
+    run.exits_with(3).tells(&["corp-login-1-r0.apk", "reserved for source \"corp\"", "index = \"ours\""]);
+    assert_eq!(run.json()["repositories"][0]["error"]["code"], "reserved");
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["hello-1-r0"]);
+    assert!(!env.upstream.take_log().iter().any(|request| request.path.contains("corp-login-1-r0.apk")));
+    assert_eq!(synced(&env, from).0, ["corp-login-1-r0", "hello-2-r0"]);
+}
+
+#[test]
+fn rebuilt_packages_are_refused_or_replaced_and_never_forgotten() {
+    let env = empty();
+    let first = Package::new("hello", "1-r0");
+    let again = Package::new("hello", "1-r0").with_file("usr/bin/hello", b"other");
+    upstream(&env, COMMUNITY, 1, &[]);
+    upstream(&env, MAIN, 1, std::slice::from_ref(&first));
+    assert_eq!(synced(&env, ALL).0, ["hello-1-r0"]);
+    // Long gone from the index, and from the tree at once: the record of the first generation remembers.
+    for (count, version) in [(2, "2-r0"), (3, "3-r0")] {
+        upstream(&env, MAIN, count, &[Package::new("hello", version)]);
+        let keys = format!("{ALL}\n[publish]\nlinger = \"0s\"");
+        assert_eq!(synced(&env, &keys).0, [format!("hello-{version}")]);
+    }
+    let file = env.public().join("v3.23/site/x86_64/hello-1-r0.apk");
+    assert!(!file.exists());
+    upstream(&env, MAIN, 4, &[Package::new("hello", "3-r0"), again.clone()]);
+    let config = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    let run = env.bivouac(&["--json", "sync"]);
+    run.exits_with(3).tells(&["hello-1-r0.apk", "rebuilt = \"accept\" under sources.up"]);
+    assert_eq!(run.json()["repositories"][0]["error"]["code"], "rebuilt");
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["hello-3-r0"]);
+
+    let run = synced_with(&env, (OF_UP, "rebuilt = \"accept\""), ALL);
+    run.exits_with(0).tells(&["hello-1-r0.apk", "BAD signature until they update"]);
+    assert!(std::fs::read(&file).unwrap() == again.build(&UPSTREAM).bytes);
+    // From here on those bytes are the ones that stay.
+    env.write("bivouac.toml", config.as_bytes());
+    upstream(&env, MAIN, 5, &[Package::new("hello", "3-r0"), first]);
+    env.bivouac(&["sync"]).exits_with(3).tells(&["hello-1-r0.apk"]);
+    assert!(std::fs::read(&file).unwrap() == again.build(&UPSTREAM).bytes);
+}
+
+#[test]
+fn packages_by_source() {
+    let env = empty();
+    private(&env, &Package::new("corp-tool", "1.0-r0"));
+    upstream(&env, MAIN, 1, &[Package::new("agent", "1-r0").depends("lib"), Package::new("lib", "1-r0")]);
+    upstream(&env, COMMUNITY, 1, &[Package::new("agent", "2-r0"), Package::new("game", "1-r0")]);
+    let vendor = "[sources.vendor]\nurl = [\"{upstream}/alpine/v3.23/community\"]\n\
+                  keyring = [\"trusted/builder@upstream.example-00000001.rsa.pub\"]\n";
+    let configure = |packages: &str| {
+        env.configure(&format!(
+            "{SOURCES}{vendor}\n[[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\n\
+             from = [\"corp\", \"up:v3.23/main\", \"vendor\"]\nprefer = \"all\"\n{packages}\n"
+        ));
+        env.bivouac(&["sync"])
+    };
+    configure("packages = [\"agent\"]").exits_with(0);
+    let alike = ["agent-1-r0", "agent-2-r0", "corp-tool-1.0-r0", "lib-1-r0"];
+    assert_eq!(env.live("v3.23/site", "x86_64"), alike);
+    configure("packages = { up = [\"agent\"], vendor = [\"game\"] }").exits_with(0);
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["agent-1-r0", "corp-tool-1.0-r0", "game-1-r0", "lib-1-r0"]);
+    // Of a source that is not named only what others need is taken.
+    configure("packages = { vendor = [\"agent\", \"none\"] }")
+        .exits_with(0)
+        .tells(&["\"none\" names no package of source \"vendor\""]);
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["agent-2-r0", "corp-tool-1.0-r0"]);
+    configure("packages = [\"agent\"]").exits_with(0);
+    assert_eq!(env.live("v3.23/site", "x86_64"), alike);
+}

@@ -1,12 +1,14 @@
 //! `[[repositories]]`: what is published, from where, and how much of it.
 
+use std::collections::BTreeMap;
+
 use globset::Glob;
 
 use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
 use super::{Resolver, did_you_mean};
 use crate::apk::{Arch, PackageName, RepositoryName};
 use crate::config::written::{self, At};
-use crate::config::{Dependencies, FromPath, IndexMode, Prefer, Repository};
+use crate::config::{Dependencies, FromPath, IndexMode, Packages, Prefer, Repository};
 
 /// What a block says, apart from what differs by row.
 struct Block<'a> {
@@ -14,7 +16,7 @@ struct Block<'a> {
     from: &'a [At<String>],
     arches: Vec<Arch>,
     index: IndexMode,
-    packages: Option<Vec<String>>,
+    packages: Option<Packages>,
     dependencies: Dependencies,
     exclude: Vec<String>,
     prefer: Prefer,
@@ -33,7 +35,7 @@ impl Resolver<'_> {
         }
         for written in blocks {
             let before = self.problems.len();
-            let Some(block) = self.block(written) else { continue };
+            let Some(block) = self.block(written, sources) else { continue };
             self.check_rows(&block);
             if self.problems.len() > before {
                 continue;
@@ -52,7 +54,7 @@ impl Resolver<'_> {
         repositories
     }
 
-    fn block<'w>(&mut self, written: &'w written::Repository) -> Option<Block<'w>> {
+    fn block<'w>(&mut self, written: &'w written::Repository, sources: &[written::Source]) -> Option<Block<'w>> {
         let label = match (&written.name, written.from.as_ref().and_then(|from| from.value.first())) {
             (Some(name), _) => format!("repository {:?}", name.value),
             (None, Some(from)) => format!("repository from {:?}", from.value),
@@ -76,13 +78,7 @@ impl Resolver<'_> {
             )?,
         };
         self.check_byte_for_byte(&label, index, written);
-        let packages = written.packages.as_ref().map(|packages| {
-            if packages.value.is_empty() {
-                let hint = "without the key, everything is taken".to_owned();
-                self.problems.add_with_hint(packages.line, format!("{label} takes no packages"), Some(hint));
-            }
-            packages.value.iter().filter_map(|selector| self.selector(selector)).collect()
-        });
+        let packages = written.packages.as_ref().map(|packages| self.packages(&label, &from.value, packages, sources));
         let dependencies = match &written.dependencies {
             None | Some(At { value: true, .. }) => Dependencies::Follow,
             Some(At { value: false, .. }) => Dependencies::Leave,
@@ -101,6 +97,56 @@ impl Resolver<'_> {
             }
         };
         Some(Block { written, from: &from.value, arches, index, packages, dependencies, exclude, prefer })
+    }
+
+    fn packages(
+        &mut self,
+        label: &str,
+        from: &[At<String>],
+        packages: &At<written::Packages>,
+        sources: &[written::Source],
+    ) -> Packages {
+        let takes_none =
+            |line| (line, format!("{label} takes no packages"), "without the key, everything is taken".to_owned());
+        let mut empty = None;
+        let resolved = match &packages.value {
+            written::Packages::List(list) => {
+                empty = list.is_empty().then(|| takes_none(packages.line));
+                Packages::List(list.iter().filter_map(|selector| self.selector(selector)).collect())
+            }
+            written::Packages::BySource(lists) => {
+                if lists.is_empty() {
+                    empty = Some(takes_none(packages.line));
+                }
+                let used: Vec<&str> = from
+                    .iter()
+                    .map(|text| text.value.split_once(':').map_or(&text.value[..], |(name, _)| name))
+                    .collect();
+                let mut by_source = BTreeMap::new();
+                for (source, list) in lists {
+                    let name = &source.value;
+                    if !used.contains(&&name[..]) {
+                        let text = format!("{label} has packages of source {name:?}, from which it does not take");
+                        let hint = did_you_mean(name, used.iter().copied());
+                        self.problems.add_with_hint(source.line, text, hint);
+                    } else if sources.iter().any(|known| known.name.value == *name && known.directory.is_some()) {
+                        let text =
+                            format!("{label} has packages of source {name:?}, but a directory gives all it holds");
+                        self.problems.add(source.line, text);
+                    }
+                    let list = list.iter().filter_map(|selector| self.selector(selector)).collect();
+                    // A source whose name cannot be one has its own problem already.
+                    if let Ok(name) = name.parse() {
+                        by_source.insert(name, list);
+                    }
+                }
+                Packages::BySource(by_source)
+            }
+        };
+        if let Some((line, text, hint)) = empty {
+            self.problems.add_with_hint(line, text, Some(hint));
+        }
+        resolved
     }
 
     fn arches(&mut self, label: &str, written: &written::Repository) -> Option<Vec<Arch>> {
@@ -166,19 +212,33 @@ impl Resolver<'_> {
 
     /// A package's name, or a glob over names.
     fn pattern(&mut self, text: &At<String>) -> Option<String> {
+        if text.value.parse::<PackageName>().is_ok() { Some(text.value.clone()) } else { self.glob(text) }
+    }
+
+    /// Likewise, or a name that only provides have, with its kind: `so:libcorp.so.1`, `cmd:corp-*`.
+    pub(super) fn provided_pattern(&mut self, text: &At<String>) -> Option<String> {
+        match text.value.split_once(':') {
+            Some((kind, name)) if kind.parse::<PackageName>().is_ok() => {
+                let name = At { value: name.to_owned(), line: text.line };
+                self.pattern(&name).map(|_| text.value.clone())
+            }
+            _ => self.pattern(text),
+        }
+    }
+
+    fn glob(&mut self, text: &At<String>) -> Option<String> {
         let pattern = &text.value[..];
-        let is_name = pattern.parse::<PackageName>().is_ok();
         let may_be_glob = pattern.contains(['*', '?', '[', '{'])
             && pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-*?[]{},!^".contains(&byte));
-        if !is_name && !may_be_glob {
+        if !may_be_glob {
             self.problems.add(text.line, format!("{pattern:?} is neither a package name nor a glob over names"));
             return None;
         }
-        if let (false, Err(error)) = (is_name, Glob::new(pattern)) {
+        if let Err(error) = Glob::new(pattern) {
             self.problems.add(text.line, format!("{pattern:?} is not a glob: {}", error.kind()));
             return None;
         }
-        Some(pattern.to_owned())
+        Some(text.value.clone())
     }
 
     /// What is wrong with `for` itself, and with the placeholders that refer to it.

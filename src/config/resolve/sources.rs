@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Resolver;
 use crate::apk::{Arch, SourceName};
 use crate::config::written::{self, At, Keyring};
-use crate::config::{KeyringChoice, Source, SourceKind, SourceUrl, Unsigned};
+use crate::config::{KeyringChoice, Rebuilt, Source, SourceKind, SourceUrl, Unsigned};
 
 /// Connections to one source at once, when the file does not say.
 const DEFAULT_CONNECTIONS: usize = 8;
@@ -65,7 +65,16 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        Some(Source { name: name.clone(), kind, keyring })
+        let reserve = written.reserve.iter().flat_map(|reserve| &reserve.value);
+        let reserve = reserve.filter_map(|pattern| self.provided_pattern(pattern)).collect();
+        let rebuilt = match &written.rebuilt {
+            None => Rebuilt::default(),
+            Some(text) => {
+                let choices = [("refuse", Rebuilt::Refuse), ("accept", Rebuilt::Accept)];
+                self.choice(&key("rebuilt"), text, &choices)?
+            }
+        };
+        Some(Source { name: name.clone(), kind, keyring, reserve, rebuilt })
     }
 
     fn url_source(

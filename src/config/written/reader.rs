@@ -111,14 +111,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Notes that this form of an otherwise supported key is not supported yet.
-    pub(super) fn refuse_as_later(&mut self, section: &Section<'_>, key: &str, form: &str) {
-        if let Some(value) = section.value(key) {
-            let line = self.line(value.span().start);
-            self.later.push(At { value: format!("{} as {form}", section.key(key)), line });
-        }
-    }
-
     fn wrong_type(&mut self, name: &str, expected: &str, value: &Spanned<DeValue<'_>>) {
         let line = self.line(value.span().start);
         let found = match value.get_ref() {

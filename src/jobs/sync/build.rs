@@ -16,7 +16,7 @@ use crate::apk::{ContentId, ObjectId};
 use crate::config::{Config, Digest, IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
-use crate::jobs::selection;
+use crate::jobs::selection::{self, Chosen};
 use crate::ledger::Links;
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
 use crate::plan::publish::{
@@ -47,6 +47,7 @@ pub(super) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
 /// Digest of everything that a repository's index follows from. A word for the rules themselves comes first: it changes when
 /// a later version of this program merges otherwise.
 pub(super) fn inputs(
+    mirror: &Mirror<'_>,
     repository: &Repository,
     arch: &Arch,
     accepted: &BTreeMap<IndexKey, String>,
@@ -62,7 +63,17 @@ pub(super) fn inputs(
     let words = |selectors: &[crate::select::Selector]| {
         selectors.iter().map(|selector| selector.as_str().to_owned()).collect::<Vec<_>>().join("\0")
     };
-    hash.update(format!("{:?}\n{}\n", selection.packages.as_deref().map(words), words(&selection.exclude)));
+    let packages = match &selection.packages {
+        None => String::new(),
+        Some(Chosen::List(list)) => format!("packages\0{}", words(list)),
+        Some(Chosen::BySource(lists)) => {
+            lists.iter().map(|(source, list)| format!("packages of {source}\0{}\n", words(list))).collect()
+        }
+    };
+    hash.update(format!("{packages}\n{}\n", words(&selection.exclude)));
+    for source in mirror.config.sources.values().filter(|source| !source.reserve.is_empty()) {
+        hash.update(format!("reserve of {}\0{}\n", source.name, source.reserve.join("\0")));
+    }
     hash.update(format!("{:?}\n", repository.prefer));
     if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
         hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
@@ -184,7 +195,7 @@ pub(in crate::jobs) fn assemble(
                 publications.push(keep);
                 continue;
             };
-            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
+            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref())?;
             let before = former.as_ref().and_then(|former| former.repository(&repository.name, arch));
             if before.is_some_and(|before| before.inputs == inputs) {
                 publications.push(keep);

@@ -37,7 +37,7 @@ pub(super) fn nothing_new(
     let mut reports = Vec::new();
     for repository in repositories {
         for arch in &repository.arches {
-            let inputs = inputs(repository, arch, &accepted, seal.as_ref())?;
+            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref())?;
             let Some(state) = shown.repository(&repository.name, arch).filter(|state| state.inputs == inputs) else {
                 return Ok(None);
             };
@@ -58,6 +58,8 @@ pub(super) fn nothing_new(
                 carried: Vec::new(),
                 shadowed: state.shadowed,
                 shadowed_newer: state.shadowed_newer,
+                shadowed_entries: None,
+                warnings: Vec::new(),
                 error: setback.map(Broken::from),
             });
         }
@@ -175,6 +177,8 @@ fn one_report(repository: &Repository, arch: &Arch, settled: &Settled, assembly:
         carried: Vec::new(),
         shadowed: shown.map_or(0, |state| state.shadowed),
         shadowed_newer: shown.map_or(0, |state| state.shadowed_newer),
+        shadowed_entries: Some(report::shadowed_entries(wish)),
+        warnings: wish.warnings.clone(),
         error: setback.map(Broken::from),
     }
 }

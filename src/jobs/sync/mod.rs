@@ -12,10 +12,13 @@
 //! (disk full, no permission) ends the job; what arrived until then is kept.
 
 pub(in crate::jobs) mod build;
+mod choose;
 pub(in crate::jobs) mod finish;
 mod gather;
 pub(in crate::jobs) mod indexes;
+mod offer;
 mod packages;
+mod rebuilt;
 mod report;
 mod reread;
 pub(in crate::jobs) mod settle;
@@ -37,7 +40,7 @@ use crate::report::Reporter;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Snapshot};
 
 pub use crate::disk::lock::Patience;
-pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, SyncPlan, SyncReport};
+pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
 use settle::Settled;
 
 /// What is asked of a sync.
@@ -141,7 +144,13 @@ pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let mirror = Mirror::open_or_create(config)?;
     let chosen = chosen(config, &request.only)?;
     let mut asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
-    let wishes = want::all(&mirror, &chosen, &mut asked)?;
+    let mut history = rebuilt::History::open(&mirror)?;
+    let wishes = loop {
+        let mut wishes = want::all(&mirror, &chosen, &mut asked)?;
+        if rebuilt::refuse(&mirror, &mut asked, &mut wishes, &mut history, &*reporter)? == rebuilt::Outlook::Same {
+            break wishes;
+        }
+    };
     report::plan(&mirror, &asked, &wishes)
 }
 

@@ -8,10 +8,11 @@ use super::indexes::Asked;
 use super::settle::live_generation;
 use super::want::{self, Wish};
 use super::{Error, Mirror, Setback};
-use crate::apk::names::{Arch, Place, RepositoryName};
+use crate::apk::names::{Arch, Place, RepositoryName, SourceName};
 use crate::disk::durable;
 use crate::error::Class;
 use crate::ledger::Links;
+use crate::merge::{Cause, Rank};
 use crate::plan::publish::RepositoryState;
 
 /// One file that was refused or did not come.
@@ -87,8 +88,52 @@ pub struct RepositoryReport {
     pub shadowed: u64,
     /// Of those, how many were newer than what is supplied.
     pub shadowed_newer: u64,
+    /// The entries that lost, each with its cause; absent where no index changed and nothing was merged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadowed_entries: Option<Vec<ShadowedEntry>>,
+    /// What is worth a line; empty where no index changed and nothing was decided anew.
+    pub warnings: Vec<String>,
     /// What went wrong.
     pub error: Option<Broken>,
+}
+
+/// An entry that lost in the merge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ShadowedEntry {
+    /// Its file.
+    pub file: String,
+    /// The source that lists it.
+    pub source: SourceName,
+    /// Stable word: `name` (another source supplies the name), `version` (newer ones are enough), `conflict` (its name and
+    /// version stand for other bytes), `reserved`, `provides` and `install-if` (a name that belongs to another source).
+    pub cause: &'static str,
+    /// The source that it lost to, or for which the name is reserved.
+    pub by: SourceName,
+    /// The reserved name that it provides, or beside which it would install itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<String>,
+    /// Whether it is newer than all that is supplied instead.
+    pub newer: bool,
+}
+
+/// The entries that lost, by name.
+pub(super) fn shadowed_entries(wish: &Wish) -> Vec<ShadowedEntry> {
+    let source = |layer: usize| wish.layers[layer].0.source.clone();
+    wish.shadowed
+        .iter()
+        .map(|lost| {
+            let (cause, by, claims) = match &lost.cause {
+                Cause::Name { by } => ("name", source(*by), None),
+                Cause::Version { by } => ("version", source(*by), None),
+                Cause::Conflict { by } => ("conflict", source(*by), None),
+                Cause::Reserved { owner } => ("reserved", owner.clone(), None),
+                Cause::Provides { name, owner } => ("provides", owner.clone(), Some(name.clone())),
+                Cause::InstallIf { name, owner } => ("install-if", owner.clone(), Some(name.clone())),
+            };
+            let newer = lost.rank == Rank::Newer;
+            ShadowedEntry { file: lost.file.to_string(), source: source(lost.layer), cause, by, claims, newer }
+        })
+        .collect()
 }
 
 /// A package that keeps its former version.
@@ -195,6 +240,8 @@ pub struct RepositoryPlan {
     pub removed: u64,
     /// Names whose versions would change.
     pub upgraded: u64,
+    /// The entries that would not be listed, each with its cause.
+    pub shadowed_entries: Vec<ShadowedEntry>,
     /// What is worth a line.
     pub warnings: Vec<String>,
     /// What would go wrong already now.
@@ -223,14 +270,18 @@ impl SyncPlan {
 
 pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Result<SyncPlan, Error> {
     let live = live_generation(mirror)?;
-    let lacking = want::lacking(mirror, wishes, |_, _| true);
+    let lacking = want::lacking(mirror, wishes, |_| true);
     let mut repositories = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {
         let before = live.as_ref().and_then(|live| live.repository(&wish.name, &wish.arch));
-        let setback = setback_of(asked.indexes.iter(), wish);
+        let setback = wish.forbidden.as_ref().or_else(|| setback_of(asked.indexes.iter(), wish));
         let mine: Vec<u64> =
             lacking.iter().filter(|lacking| lacking.wish == number).map(|lacking| lacking.entry.size()).collect();
-        let after = if wish.missing.is_some() { before.map(listed).unwrap_or_default() } else { wished(wish) };
+        let after = if wish.missing.is_some() || wish.forbidden.is_some() {
+            before.map(listed).unwrap_or_default()
+        } else {
+            wished(wish)
+        };
         let difference = difference(&before.map(listed).unwrap_or_default(), &after);
         repositories.push(RepositoryPlan {
             name: wish.name.clone(),
@@ -241,6 +292,7 @@ pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Resul
             added: difference.added,
             removed: difference.removed,
             upgraded: difference.upgraded,
+            shadowed_entries: shadowed_entries(wish),
             warnings: wish.warnings.clone(),
             error: setback.map(Broken::from),
         });

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use super::indexes::{Asked, Candidate, Fallback, Index};
 use super::packages::{self, Outcome};
+use super::rebuilt::{self, Outlook};
 use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback};
-use crate::apk::Entry;
 use crate::apk::names::Arch;
 use crate::config::Repository;
 use crate::error::Class;
 use crate::ledger::State;
-use crate::plan::publish::{self, Generation};
+use crate::plan::publish::Generation;
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 
@@ -75,24 +75,21 @@ pub(super) async fn settle(
     mut asked: Asked,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Settled, Error> {
-    let live = live_generation(mirror)?;
+    let mut history = rebuilt::History::open(mirror)?;
     let mut rounds = Rounds::default();
     loop {
-        let wishes = want::all(mirror, repositories, &mut asked)?;
+        let mut wishes = want::all(mirror, repositories, &mut asked)?;
         rounds.fetched.resize(wishes.len(), (0, 0));
-        let barred = match refuse_rebuilt(mirror, &mut asked, &wishes, live.as_ref(), reporter)? {
-            Outlook::Changed => continue,
-            Outlook::Same { barred } => barred,
-        };
-        let lacking = want::lacking(mirror, &wishes, |wish, key| {
-            !barred.contains_key(&wish) && !rounds.hopeless.contains_key(key)
-        });
+        if rebuilt::refuse(mirror, &mut asked, &mut wishes, &mut history, &**reporter)? == Outlook::Changed {
+            continue;
+        }
+        let lacking = want::lacking(mirror, &wishes, |key| !rounds.hopeless.contains_key(key));
         let failed = fetch_round(mirror, &asked, &lacking, &mut rounds, reporter).await?;
         if failed.is_empty() {
             if read_again(&mut asked, &mut rounds, reporter).await == Outlook::Changed {
                 continue;
             }
-            let broken = broken(&asked, &wishes, &rounds.hopeless, barred, mirror);
+            let broken = broken(&asked, &wishes, &rounds.hopeless, mirror);
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
@@ -110,7 +107,7 @@ pub(super) async fn settle(
 async fn read_again(asked: &mut Asked, rounds: &mut Rounds, reporter: &Arc<dyn Reporter>) -> Outlook {
     let aged = std::mem::take(&mut rounds.aged);
     let places = (0..asked.indexes.len()).filter(|at| aged.contains(&asked.indexes[*at].key)).collect();
-    let mut outlook = Outlook::Same { barred: BTreeMap::new() };
+    let mut outlook = Outlook::Same;
     for (at, now) in reread::reread(asked, places, reporter).await {
         let index = &mut asked.indexes[at];
         let key = &index.key;
@@ -265,74 +262,6 @@ fn incomplete(key: &IndexKey, failures: &[Refused]) -> Setback {
     setback
 }
 
-/// What a look at all indexes led to.
-#[derive(PartialEq)]
-enum Outlook {
-    /// Wishes by number that keep their former state, and why.
-    Same { barred: BTreeMap<usize, Setback> },
-    /// Another candidate took the place of one, or none did.
-    Changed,
-}
-
-/// Published bytes are not replaced under the same name and version. A candidate that rebuilt a package of its own is set
-/// aside. Where no candidate is to blame (another layer supplied the name until now, the selection changed, the index was
-/// accepted for a repository that does not show the package) the wish keeps its former state.
-fn refuse_rebuilt(
-    mirror: &Mirror<'_>,
-    asked: &mut Asked,
-    wishes: &[Wish],
-    live: Option<&Generation>,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<Outlook, Error> {
-    let mut set_aside = false;
-    let mut barred = BTreeMap::new();
-    for (number, wish) in wishes.iter().enumerate() {
-        let Some(before) = live.and_then(|live| live.repository(&wish.name, &wish.arch)) else { continue };
-        for (key, entries) in &wish.layers {
-            let seen = publish::rebuilt(before, entries.iter().map(|entry| (entry.file(), entry.identity())));
-            let Some(first) = seen.first() else { continue };
-            let index =
-                asked.indexes.iter_mut().find(|index| index.key == *key).expect("wishes name only indexes asked for");
-            index.load(mirror)?;
-            let listed_before = index.in_force.as_ref().map(|accepted| accepted.entries()).unwrap_or_default();
-            let by_candidate = index.candidate.is_some()
-                && seen.iter().any(|rebuilt| {
-                    let same = |entry: &&Entry| *entry.file() == rebuilt.file;
-                    listed_before.iter().find(same).is_some_and(|entry| *entry.identity() != rebuilt.is)
-                });
-            if !by_candidate {
-                let message = format!(
-                    "{} from {key} is refused for {}/{}: it has other bytes than were published under this name",
-                    first.file, wish.name, wish.arch
-                );
-                let mut setback = Setback::new(Class::Refused, "rebuilt", message);
-                setback.details.push(format!("published: {}, now listed: {}", first.was, first.is));
-                setback.hint = Some("publish the new bytes under a new revision (-rN)".into());
-                barred.entry(number).or_insert(setback);
-                continue;
-            }
-            index.set_aside();
-            set_aside = true;
-            let mut setback = Setback::new(
-                Class::Refused,
-                "rebuilt",
-                format!("refused index {key}: {} has other bytes than were published under this name", first.file),
-            );
-            setback.details.push(format!("published: {}, now listed: {}", first.was, first.is));
-            setback.hint = Some("publish the new bytes under a new revision (-rN)".into());
-            reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
-            index.refused.extend(seen.iter().map(|rebuilt| Refused {
-                file: rebuilt.file.to_string(),
-                reason: "other bytes than were published under this name and version".into(),
-                code: "rebuilt".into(),
-                class: Class::Refused,
-            }));
-            index.setback = Some(setback);
-        }
-    }
-    Ok(if set_aside { Outlook::Changed } else { Outlook::Same { barred } })
-}
-
 /// The live generation's whole record.
 pub(super) fn live_generation(mirror: &Mirror<'_>) -> Result<Option<Generation>, Error> {
     Ok(match mirror.tree.live()? {
@@ -346,26 +275,25 @@ fn broken(
     asked: &Asked,
     wishes: &[Wish],
     hopeless: &BTreeMap<IndexKey, Setback>,
-    mut barred: BTreeMap<usize, Setback>,
     mirror: &Mirror<'_>,
 ) -> Vec<Option<Setback>> {
     let lost: BTreeSet<usize> = match hopeless.is_empty() {
         true => BTreeSet::new(),
         false => {
-            (0..wishes.len()).filter(|at| !want::lacking(mirror, &wishes[*at..=*at], |_, _| true).is_empty()).collect()
+            (0..wishes.len()).filter(|at| !want::lacking(mirror, &wishes[*at..=*at], |_| true).is_empty()).collect()
         }
     };
     wishes
         .iter()
         .enumerate()
         .map(|(at, wish)| {
+            if let Some(setback) = &wish.forbidden {
+                return Some(setback.clone());
+            }
             if let Some(key) = &wish.missing {
                 let index = asked.indexes.iter().find(|index| index.key == *key)?;
                 let unknown = || Setback::new(Class::Upstream, "no-index", format!("index {key} was never accepted"));
                 return Some(index.setback.clone().unwrap_or_else(unknown));
-            }
-            if let Some(setback) = barred.remove(&at) {
-                return Some(setback);
             }
             if lost.contains(&at) {
                 return wish.layers.iter().find_map(|(key, _)| hopeless.get(key)).cloned();

@@ -102,19 +102,15 @@ fn other_bytes_under_a_published_name_are_seen_also_while_it_lingers() {
     let two = next(Some(&one.generation), listing(2, &[placed("b", 2)]), at(1));
     let before = &two.generation.repositories[0];
     let (a, b) = (placed("a", 9), placed("b", 2));
-    let entries = [(&a.file, &a.identity), (&b.file, &b.identity)];
-    let seen = rebuilt(before, entries.into_iter());
-    assert_eq!(seen, [Rebuilt { file: a.file.clone(), was: Identity::new([1; 20]), is: Identity::new([9; 20]) }]);
-}
-
-#[test]
-fn an_index_by_another_key_of_the_same_name_is_another_file() {
-    let first = next(None, listing(1, &[placed("a", 1)]), at(0));
-    let Wish::Listing(mut state) = listing(2, &[placed("a", 1)]) else { unreachable!() };
-    state.content = ContentId::new([1; 32]);
-    let again = next(Some(&first.generation), Wish::Listing(state.clone()), at(1));
-    assert_eq!((again.indexes[0], again.change), (IndexFile::Kept, Change::Nothing));
-    state.key = Some("another".into());
-    let other = next(Some(&first.generation), Wish::Listing(state), at(1));
-    assert_eq!((other.indexes[0], other.change), (IndexFile::New, Change::Something));
+    let listed = |placed: &Placed| (placed.file.clone(), placed.identity, placed.size);
+    let seen = Published::of([before].into_iter()).rebuilt([&a, &b].into_iter().map(listed));
+    let (was, is) = ((Identity::new([1; 20]), a.size), (Identity::new([9; 20]), a.size));
+    assert_eq!(seen, [Rebuilt { file: a.file.clone(), was, is }]);
+    // Of several states the latest counts, and the earlier for what it does not know.
+    let mut replaced = before.clone();
+    replaced.files.retain(|placed| placed.file == a.file);
+    replaced.files[0].identity = a.identity;
+    let published = Published::of([&replaced, before].into_iter());
+    assert_eq!(published.rebuilt([&a, &b].into_iter().map(listed)), []);
+    assert!(published.knows(&b.file) && !Published::of([&replaced].into_iter()).knows(&b.file));
 }
