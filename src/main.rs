@@ -25,10 +25,22 @@ enum Command {
     Demo(cli::demo::Args),
     /// Fetch, verify, merge, sign and publish
     Sync(cli::sync::Args),
+    /// Publish a snapshot, live or beside the live tree
+    Publish(cli::publish::Args),
+    /// Make a tree published beside live, in one switch
+    Promote(cli::promote::Args),
+    /// Show an earlier generation's indexes again, and hold
+    Rollback(cli::rollback::Args),
+    /// Take a package out of our indexes
+    Withdraw(cli::withdraw::Args),
     /// Per repository and arch: age, packages, bytes, last error
     Status(cli::status::Args),
     /// List the published generations, newest first
     History(cli::history::Args),
+    /// List what was accepted when; pin and unpin
+    Snapshots(cli::snapshots::Args),
+    /// What changed between two snapshots or generations
+    Diff(cli::diff::Args),
     /// Compare pool and public tree with what was accepted
     Check(cli::check::Args),
     /// Print what a client needs: repositories, key, checks
@@ -65,8 +77,14 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Init(args) => cli::init::run(global, args),
         Command::Demo(args) => cli::demo::run(global, args),
         Command::Sync(args) => cli::sync::run(global, args),
+        Command::Publish(args) => cli::publish::run(global, args),
+        Command::Promote(args) => cli::promote::run(global, args),
+        Command::Rollback(args) => cli::rollback::run(global, args),
+        Command::Withdraw(args) => cli::withdraw::run(global, args),
         Command::Status(args) => cli::status::run(global, args),
         Command::History(args) => cli::history::run(global, args),
+        Command::Snapshots(args) => cli::snapshots::run(global, args),
+        Command::Diff(args) => cli::diff::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
         Command::Client(args) => cli::client::run(global, args),
         Command::Serve(args) => cli::serve::run(global, args),

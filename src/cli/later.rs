@@ -8,12 +8,6 @@ use super::Failure;
 
 /// Every command that the contract names and this release does not have, with what it will do.
 pub(crate) const LATER: &[(&str, &str)] = &[
-    ("publish", "Publish a snapshot, live or beside the live tree"),
-    ("promote", "Make a tree published beside live, in one switch"),
-    ("rollback", "Publish an earlier generation's indexes anew, and hold"),
-    ("withdraw", "Take a package out of our indexes"),
-    ("snapshots", "List, pin and unpin what was accepted when"),
-    ("diff", "What was added, removed, upgraded, rebuilt between two snapshots"),
     ("why", "The chain by which a package is mirrored"),
     ("source", "Compare a source's URLs; accept a signer"),
     ("repair", "Refetch damaged objects by their digest"),

@@ -1,11 +1,14 @@
 //! `bivouac sync`: fetch, verify, merge, sign and publish.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bivouac::apk::{Place, RepositoryName};
+use bivouac::jobs::publish::Call;
 use bivouac::jobs::sync::{
     self as job, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport, SyncRequest,
 };
+use bivouac::report::Reporter;
 use jiff::Timestamp;
 
 use super::global::Output;
@@ -58,6 +61,16 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 /// How long `--wait` says to wait for another run.
 pub(super) fn patience(global: &Global) -> Patience {
     global.wait.map_or(Patience::None, Patience::Wait)
+}
+
+/// How a job that takes the lock is called.
+pub(super) fn call(global: &Global) -> Result<Call, Failure> {
+    Ok(Call { patience: patience(global), now: timestamp()? })
+}
+
+/// Who listens to a job.
+pub(super) fn listener(global: &Global) -> Arc<dyn Reporter> {
+    progress::reporter(global)
 }
 
 /// The time of day, as jobs take it.

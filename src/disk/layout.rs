@@ -5,6 +5,8 @@
 //! ├── format                        "bivouac store 1"
 //! ├── lock                          who works here now; see disk::lock
 //! ├── state.json                    what the last run left to the next
+//! ├── pins.json                     snapshots that stay
+//! ├── withdrawn.json                packages that our indexes do not list
 //! ├── pool/                         packages by content; see pool
 //! │   ├── objects/ab/<64 hex>       0444, by SHA-256
 //! │   ├── incoming/<40 hex>.part    not finished, by identity
@@ -241,6 +243,16 @@ impl Store {
     /// `state.json`: what the last run left to the next.
     pub fn state_file(&self) -> PathBuf {
         self.root.join("state.json")
+    }
+
+    /// `pins.json`: snapshots that stay until they are unpinned.
+    pub fn pins_file(&self) -> PathBuf {
+        self.root.join("pins.json")
+    }
+
+    /// `withdrawn.json`: packages that our indexes do not list, whatever their sources say.
+    pub fn withdrawn_file(&self) -> PathBuf {
+        self.root.join("withdrawn.json")
     }
 
     /// `pool/`; the pool knows what is in it.

@@ -23,6 +23,14 @@ pub enum Purpose {
     Sync,
     /// `bivouac publish`.
     Publish,
+    /// `bivouac promote`.
+    Promote,
+    /// `bivouac rollback`.
+    Rollback,
+    /// `bivouac withdraw`.
+    Withdraw,
+    /// `bivouac snapshots pin` and `unpin`.
+    Pin,
     /// `bivouac prune`.
     Prune,
     /// `bivouac repair`.
@@ -35,6 +43,10 @@ impl Purpose {
         match self {
             Purpose::Sync => "sync",
             Purpose::Publish => "publish",
+            Purpose::Promote => "promote",
+            Purpose::Rollback => "rollback",
+            Purpose::Withdraw => "withdraw",
+            Purpose::Pin => "snapshots pin",
             Purpose::Prune => "prune",
             Purpose::Repair => "repair",
         }

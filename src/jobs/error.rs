@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::keyring;
+use super::publish::CannotShow;
+use super::states::NoState;
 use crate::apk::names::{RepositoryName, SourceName};
 use crate::disk::{durable, layout, lock};
 use crate::error::{Class, Trouble};
@@ -35,6 +37,12 @@ pub enum Error {
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] durable::Error),
+    /// What was named is no state of ours.
+    #[error(transparent)]
+    NoState(#[from] NoState),
+    /// An earlier state cannot be shown again.
+    #[error(transparent)]
+    CannotShow(#[from] CannotShow),
     /// Public keys that the configuration names.
     #[error("the keyring of source \"{of}\" cannot be read")]
     Keyring {
@@ -97,6 +105,8 @@ impl Trouble for Error {
             Error::Source(error) => error.class(),
             Error::Sign(error) => error.class(),
             Error::Disk(error) => error.class(),
+            Error::NoState(error) => error.class(),
+            Error::CannotShow(error) => error.class(),
             Error::Keyring { cause, .. } => cause.class(),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::NoSuchRepository { .. } => {
                 Class::Usage
@@ -115,6 +125,8 @@ impl Trouble for Error {
             Error::Source(error) => error.code(),
             Error::Sign(error) => error.code(),
             Error::Disk(error) => error.code(),
+            Error::NoState(error) => error.code(),
+            Error::CannotShow(error) => error.code(),
             Error::Keyring { cause, .. } => cause.code(),
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
@@ -133,6 +145,8 @@ impl Trouble for Error {
             Error::Source(error) => error.hint(),
             Error::Sign(error) => error.hint(),
             Error::Disk(error) => error.hint(),
+            Error::NoState(error) => error.hint(),
+            Error::CannotShow(error) => error.hint(),
             Error::NoSuchRepository { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }

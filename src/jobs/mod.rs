@@ -2,6 +2,7 @@
 //! in the command line) the configuration: a stage takes plain arguments.
 //!
 //! - [`sync`]: fetch → verify → pool → snapshot → merge → sign → publish.
+//! - [`publish`]: a snapshot, a tree beside live or an earlier generation, by one switch each.
 //! - [`status`], [`history`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
 //! - [`client`]: what a client needs.
@@ -23,10 +24,13 @@ pub mod init;
 pub mod keyring;
 pub mod keys;
 mod mirror;
+pub mod publish;
 mod reserve;
 mod selection;
 pub mod serve;
 pub mod sign;
+pub mod snapshots;
+mod states;
 pub mod status;
 pub mod sync;
 pub mod verify;
@@ -36,3 +40,4 @@ pub mod verify;
 pub use crate::disk::durable::Rehearsal;
 pub use error::Error;
 pub use mirror::Mirror;
+pub use states::NoState;

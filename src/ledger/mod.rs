@@ -7,20 +7,25 @@
 //! snapshots/<id>.json             the accepted indexes in force after a sync
 //! generations/<n>.json            a published tree: per repository and arch the index file and its times
 //! generations/<n>.files           its package files: object, identity, size, when it left the index (or `-`), path
+//! pins.json                       snapshots that stay until they are unpinned
+//! withdrawn.json                  packages that our indexes do not list, whatever their sources say
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
-//! All but `state.json` are written once, under a name that says their content or number, and never change. An accepted
+//! Accepted indexes, snapshots and generations are written once, under a name that says their content or number, and never change. An accepted
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here.
 
 mod error;
 mod generations;
+mod pins;
 mod snapshots;
 mod state;
+mod withdrawn;
 
 pub use error::Error;
 pub use state::{IndexState, LastError, Links, SeenFile, State};
+pub use withdrawn::Withdrawn;
 
 use crate::disk::layout::Store;
 

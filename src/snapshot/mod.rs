@@ -5,6 +5,7 @@
 //! `ledger` keeps them on disk. Neither ever changes: what is accepted next gets a record of its own.
 
 pub mod accepted;
+pub mod diff;
 pub mod record;
 
 pub use accepted::{AcceptedIndex, IndexKey, Kind, SignedBy};

@@ -11,9 +11,11 @@
 mod configuration;
 mod bad_input;
 mod incomplete;
+mod history;
 mod loose;
 mod readme;
 mod rules;
+mod served;
 mod site;
 mod state;
 mod sync;

@@ -1,11 +1,11 @@
 //! `status`, `history`, `check`, `client` and `serve`: what they say of a site that stands, and of one that was harmed.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::env::{Env, trusted};
 use super::fixture::{OURS, UPSTREAM};
 use super::oracle;
+use super::served::Served;
 use super::site::{MAIN, SOURCES, Site, hello, libgreet, publish};
 
 fn moved_on() -> Site {
@@ -154,51 +154,14 @@ fn looking_at_nothing_is_told_kindly() {
 #[test]
 fn serve_shows_the_public_tree() {
     let site = moved_on();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bivouac"));
-    let mut server = command
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .current_dir(site.env.path("."))
-        .env_clear()
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    // It tells where it listens, on whichever stream.
-    let (told, heard) = std::sync::mpsc::channel();
-    let streams: [Box<dyn std::io::Read + Send>; 2] =
-        [Box::new(server.stdout.take().unwrap()), Box::new(server.stderr.take().unwrap())];
-    for stream in streams {
-        let told = told.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                if let Some((_, rest)) = line.split_once("http://") {
-                    let address: String = rest.chars().take_while(|c| !c.is_whitespace() && *c != '/').collect();
-                    let _ = told.send(address);
-                }
-            }
-        });
-    }
-    drop(told);
-    let address = heard.recv().expect("serve says where it listens");
-    let get = |path: &str| -> Vec<u8> {
-        use std::io::{Read as _, Write as _};
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        answer
-    };
-    let answer = get("/v3.23/site/x86_64/APKINDEX.tar.gz");
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
-    let body = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
-    assert_eq!(oracle::index(&answer[body..], &[trusted(&OURS)]).unwrap().len(), 4);
+    let served = Served::start(&site.env);
+    let answer = served.get("/v3.23/site/x86_64/APKINDEX.tar.gz");
+    assert_eq!(answer.status, 200, "{}", answer.head);
+    assert_eq!(oracle::index(&answer.body, &[trusted(&OURS)]).unwrap().len(), 4);
     // Nothing beside the tree, however it is asked for.
     for path in ["/../../bivouac.toml", "/%2e%2e/%2e%2e/bivouac.toml", "/..%2f..%2fbivouac.toml", "//etc/passwd"] {
-        let answer = get(path);
-        assert!(answer.starts_with(b"HTTP/1.1 4"), "{path}: {}", String::from_utf8_lossy(&answer));
+        let answer = served.get(path);
+        assert_eq!(answer.status / 100, 4, "{path}: {}", answer.head);
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
     site.watch.stop();
 }

@@ -17,7 +17,7 @@ use crate::config::{Config, Digest, IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
 use crate::jobs::selection::{self, Chosen};
-use crate::ledger::Links;
+use crate::ledger::{Links, Withdrawn};
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
 use crate::plan::publish::{
     Cause, Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
@@ -29,12 +29,12 @@ use crate::sign::{Digests, PrivateKey};
 use crate::snapshot::{IndexKey, Snapshot};
 
 /// Our key, loaded when some repository needs it.
-pub(super) struct Seal {
-    key: PrivateKey,
-    digests: Digests,
+pub(in crate::jobs) struct Seal {
+    pub(in crate::jobs) key: PrivateKey,
+    pub(in crate::jobs) digests: Digests,
 }
 
-pub(super) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
+pub(in crate::jobs) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
     let needed = config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
     let Some(signing) = config.signing.as_ref().filter(|_| needed) else { return Ok(None) };
     let digests = match signing.digest {
@@ -46,12 +46,13 @@ pub(super) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
 
 /// Digest of everything that a repository's index follows from. A word for the rules themselves comes first: it changes when
 /// a later version of this program merges otherwise.
-pub(super) fn inputs(
+pub(in crate::jobs) fn inputs(
     mirror: &Mirror<'_>,
     repository: &Repository,
     arch: &Arch,
     accepted: &BTreeMap<IndexKey, String>,
     seal: Option<&Seal>,
+    withdrawn: &[Withdrawn],
 ) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update("rules 1\n");
@@ -75,13 +76,16 @@ pub(super) fn inputs(
         hash.update(format!("reserve of {}\0{}\n", source.name, source.reserve.join("\0")));
     }
     hash.update(format!("{:?}\n", repository.prefer));
+    for rule in withdrawn.iter().filter(|_| repository.index == IndexMode::Ours) {
+        hash.update(format!("withdrawn {} {:?}\n", rule.name, rule.version));
+    }
     if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
         hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
     }
     Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
 }
 
-pub(super) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
+pub(in crate::jobs) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
     snapshot.indexes.iter().map(|index| (index.key.clone(), index.accepted.clone())).collect()
 }
 
@@ -186,6 +190,7 @@ pub(in crate::jobs) fn assemble(
     let former = mirror.former(place)?;
     let seal = seal(mirror.config)?;
     let accepted = accepted_ids(snapshot);
+    let withdrawn = mirror.ledger.withdrawn()?;
     let (mut publications, mut made) = (Vec::new(), Vec::new());
     for repository in &mirror.config.repositories {
         for arch in &repository.arches {
@@ -195,7 +200,7 @@ pub(in crate::jobs) fn assemble(
                 publications.push(keep);
                 continue;
             };
-            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref())?;
+            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref(), &withdrawn)?;
             let before = former.as_ref().and_then(|former| former.repository(&repository.name, arch));
             if before.is_some_and(|before| before.inputs == inputs) {
                 publications.push(keep);

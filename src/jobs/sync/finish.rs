@@ -34,10 +34,11 @@ pub(super) fn nothing_new(
     }
     let seal = seal(mirror.config)?;
     let accepted = accepted_ids(snapshot);
+    let withdrawn = mirror.ledger.withdrawn()?;
     let mut reports = Vec::new();
     for repository in repositories {
         for arch in &repository.arches {
-            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref())?;
+            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref(), &withdrawn)?;
             let Some(state) = shown.repository(&repository.name, arch).filter(|state| state.inputs == inputs) else {
                 return Ok(None);
             };

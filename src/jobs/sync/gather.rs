@@ -25,7 +25,7 @@ use crate::verify::Keyring;
 use crate::verify::package::{PackageVerifier, Promise, RefusedPackage, VerifiedPackage};
 
 /// What a directory holds for one arch.
-pub(super) struct Gathered {
+pub(in crate::jobs) struct Gathered {
     pub(super) index: Accepted,
     /// Where the packages lie that the pool does not have yet.
     pub(super) files: Arc<HashMap<Identity, (PathBuf, VerifiedPackage)>>,

@@ -21,7 +21,7 @@ use crate::sources::seed::Seed;
 use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
 
 /// A source as this run uses it.
-pub(super) struct Upstream {
+pub(in crate::jobs) struct Upstream {
     pub(super) http: Http,
     pub(super) seed: Seed,
     /// Requests under way at once.
@@ -29,7 +29,7 @@ pub(super) struct Upstream {
 }
 
 /// What was found out about the indexes.
-pub(super) struct Asked {
+pub(in crate::jobs) struct Asked {
     pub(super) indexes: Vec<Index>,
     pub(super) upstreams: BTreeMap<crate::apk::SourceName, Arc<Upstream>>,
     pub(super) keyrings: BTreeMap<crate::apk::SourceName, Arc<Keyring>>,
@@ -38,7 +38,7 @@ pub(super) struct Asked {
 }
 
 /// One index of a source in this run.
-pub(super) struct Index {
+pub(in crate::jobs) struct Index {
     pub(super) key: IndexKey,
     /// The id of its accepted state, if there is one.
     pub(super) accepted_id: Option<String>,
@@ -61,20 +61,20 @@ pub(super) struct Index {
 }
 
 /// A verified index that may become the accepted one.
-pub(super) enum Candidate {
+pub(in crate::jobs) enum Candidate {
     Signed(Fetched),
     Gathered(gather::Gathered),
 }
 
 /// Which URL gave an index, and with which words it is asked for again.
-pub(super) struct Origin {
+pub(in crate::jobs) struct Origin {
     pub(super) digest: ObjectId,
     pub(super) url: String,
     pub(super) validators: Validators,
 }
 
 /// A source's own index, verified.
-pub(super) struct Fetched {
+pub(in crate::jobs) struct Fetched {
     pub(super) index: VerifiedIndex,
     pub(super) digest: ObjectId,
     pub(super) url: String,
@@ -82,6 +82,21 @@ pub(super) struct Fetched {
 }
 
 impl Index {
+    /// An index of which nothing is known but its accepted state.
+    fn accepted(key: IndexKey, accepted_id: Option<String>) -> Self {
+        Index {
+            key,
+            accepted_id,
+            known: None,
+            in_force: None,
+            candidate: None,
+            complete: None,
+            accepted_from: None,
+            setback: None,
+            refused: Vec::new(),
+        }
+    }
+
     /// The entries that this run works with: the candidate's, else the accepted ones.
     pub(super) fn entries(&self) -> Option<&[Entry]> {
         match (&self.candidate, &self.in_force) {
@@ -151,6 +166,25 @@ fn load_keyring(source: &Source) -> Result<Keyring, Error> {
     keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })
 }
 
+/// The indexes of a snapshot as they were accepted; nobody is asked.
+pub(in crate::jobs) fn of_snapshot(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    snapshot: Snapshot,
+) -> Result<Asked, Error> {
+    let index = |key: IndexKey| {
+        let accepted = snapshot.accepted(&key).map(str::to_owned);
+        Index::accepted(key, accepted)
+    };
+    Ok(Asked {
+        indexes: keys_of(repositories).into_iter().map(index).collect(),
+        upstreams: BTreeMap::new(),
+        keyrings: BTreeMap::new(),
+        state: mirror.ledger.state()?,
+        snapshot: Some(snapshot),
+    })
+}
+
 /// Asks for every index of `repositories`.
 pub(super) async fn ask(
     mirror: &Mirror<'_>,
@@ -199,17 +233,7 @@ pub(super) async fn ask(
                 accepted_id = None;
             }
         }
-        asked.indexes.push(Index {
-            key: key.clone(),
-            accepted_id,
-            known,
-            in_force: None,
-            candidate: None,
-            complete: None,
-            accepted_from: None,
-            setback: None,
-            refused: Vec::new(),
-        });
+        asked.indexes.push(Index { known, ..Index::accepted(key.clone(), accepted_id) });
     }
     ask_upstreams(&mut asked, now, reporter).await?;
     gather::gather(mirror, &mut asked, now, reporter)?;

@@ -19,7 +19,7 @@ pub(in crate::jobs) mod indexes;
 mod offer;
 mod packages;
 mod rebuilt;
-mod report;
+pub(in crate::jobs) mod report;
 mod reread;
 pub(in crate::jobs) mod settle;
 pub(in crate::jobs) mod want;
@@ -182,7 +182,7 @@ async fn lock(store: &Store, request: &SyncRequest) -> Result<Lock, Error> {
 }
 
 /// Removes what a killed run left half done. First of all: it may be what fills the disk.
-fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+pub(in crate::jobs) fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> {
     mirror.store.sweep_temporaries(lock)?;
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     mirror.pool.sweep_incoming(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
@@ -195,7 +195,7 @@ fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> 
 
 /// What is live must still be what we left: its tree, its record, and the snapshot that it shows. A run on a store that lost
 /// the newest snapshot would take the one before for the state in force, and publish it over the live one.
-fn require_live(mirror: &Mirror<'_>) -> Result<(), Error> {
+pub(in crate::jobs) fn require_live(mirror: &Mirror<'_>) -> Result<(), Error> {
     let Some(number) = mirror.tree.live()? else { return Ok(()) };
     mirror.tree.require_generation(number)?;
     let live = mirror.ledger.generation_summary(number)?;

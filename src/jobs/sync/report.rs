@@ -202,10 +202,10 @@ fn wished(wish: &Wish) -> Names<'_> {
 
 /// Names added, removed, and with other versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Difference {
-    pub(super) added: u64,
-    pub(super) removed: u64,
-    pub(super) upgraded: u64,
+pub(in crate::jobs) struct Difference {
+    pub(in crate::jobs) added: u64,
+    pub(in crate::jobs) removed: u64,
+    pub(in crate::jobs) upgraded: u64,
 }
 
 fn difference(before: &Names<'_>, after: &Names<'_>) -> Difference {
@@ -217,7 +217,7 @@ fn difference(before: &Names<'_>, after: &Names<'_>) -> Difference {
 }
 
 /// What changed between two states of a repository.
-pub(super) fn compare(before: Option<&RepositoryState>, after: &RepositoryState) -> Difference {
+pub(in crate::jobs) fn compare(before: Option<&RepositoryState>, after: &RepositoryState) -> Difference {
     difference(&before.map(listed).unwrap_or_default(), &listed(after))
 }
 

@@ -163,6 +163,38 @@ async fn give_up_or_follow(
     }
 }
 
+/// What follows from accepted indexes alone: nothing is fetched. A repository that wants what the pool lacks keeps its former
+/// state, and so does one that would replace bytes that were published.
+pub(in crate::jobs) fn from_pool(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    mut asked: Asked,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Settled, Error> {
+    let mut history = rebuilt::History::open(mirror)?;
+    let mut wishes = want::all(mirror, repositories, &mut asked)?;
+    let outlook = rebuilt::refuse(mirror, &mut asked, &mut wishes, &mut history, &**reporter)?;
+    assert_eq!(outlook, Outlook::Same, "only a candidate is set aside, and nobody was asked for one");
+    let mut lacking: BTreeMap<IndexKey, Vec<Lacking>> = BTreeMap::new();
+    for one in want::lacking(mirror, &wishes, |_| true) {
+        lacking.entry(one.key.clone()).or_default().push(one);
+    }
+    let hopeless = lacking.into_iter().map(|(key, lacking)| {
+        let count = lacking.len();
+        let message = format!("{count} of the packages that are wanted of index {key} are not in the pool");
+        let mut setback = Setback::new(Class::Upstream, "not-in-pool", message);
+        setback.details = lacking.iter().take(NAMED).map(|lacking| lacking.entry.file().to_string()).collect();
+        setback.hint = Some("`bivouac sync` fetches what the newest snapshot lacks".into());
+        (key, setback)
+    });
+    let broken = broken(&asked, &wishes, &hopeless.collect(), mirror);
+    for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
+        reporter.warning(warning);
+    }
+    let Asked { indexes, state, .. } = asked;
+    Ok(Settled { indexes, state, fetched: vec![(0, 0); wishes.len()], wishes, broken })
+}
+
 /// Fetches one round; what failed, by index.
 async fn fetch_round(
     mirror: &Mirror<'_>,

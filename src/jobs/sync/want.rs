@@ -11,6 +11,7 @@ use crate::apk::{Entry, Identity};
 use crate::config::{IndexMode, Repository};
 use crate::jobs::reserve::Reserve;
 use crate::jobs::selection::{self, Selection};
+use crate::ledger::Withdrawn;
 use crate::merge::Shadowed;
 use crate::snapshot::IndexKey;
 
@@ -47,12 +48,13 @@ pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut
         }
     }
     let reserve = Reserve::of(mirror.config)?;
+    let withdrawn = mirror.ledger.withdrawn()?;
     let by_key: BTreeMap<&IndexKey, &Index> = asked.indexes.iter().map(|index| (&index.key, index)).collect();
     let mut wishes = Vec::new();
     for repository in repositories {
         let selection = selection::selection(repository)?;
         for arch in &repository.arches {
-            wishes.push(one(mirror, repository, &selection, &reserve, arch, &by_key));
+            wishes.push(one(mirror, repository, &selection, &reserve, &withdrawn, arch, &by_key));
         }
     }
     Ok(wishes)
@@ -63,6 +65,7 @@ fn one(
     repository: &Repository,
     selection: &Selection,
     reserve: &Reserve<'_>,
+    withdrawn: &[Withdrawn],
     arch: &Arch,
     by_key: &BTreeMap<&IndexKey, &Index>,
 ) -> Wish {
@@ -82,7 +85,11 @@ fn one(
             wish.missing = Some(key.clone());
             return wish;
         };
-        layers.push(entries.to_vec());
+        // Upstream's own index is shown as it is, and nothing can be taken out of it.
+        let stays = |entry: &&Entry| {
+            repository.index != IndexMode::Ours || !withdrawn.iter().any(|rule| rule.names(entry.file()))
+        };
+        layers.push(entries.iter().filter(stays).cloned().collect());
     }
     let guard = reserve.guard(keys.iter().map(|key| &key.source).zip(layers.iter().map(Vec::as_slice)));
     // Upstream's own index is shown as it is: all of it is wanted, also what a merge would drop.

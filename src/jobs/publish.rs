@@ -1,0 +1,237 @@
+//! Publishing what the store holds already: a snapshot by today's rules and key, a tree beside live as live, or an earlier
+//! generation again. Nothing is fetched. Each ends in one switch of one link; see [`crate::publish`].
+
+mod again;
+mod withdraw;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::states::{self, NoState};
+use super::sync::build::{self, Assembly};
+use super::sync::report::compare;
+use super::sync::{self, SyncReport, finish, indexes, settle};
+use super::{Error, Mirror};
+use crate::apk::names::{Arch, Place, RepositoryName, TreeName};
+use crate::config::{Config, Repository};
+use crate::disk::layout::Store;
+use crate::disk::lock::{Lock, Patience, Purpose};
+use crate::plan::publish::{Cause, Generation, Wish};
+use crate::report::Reporter;
+
+pub use again::CannotShow;
+pub(super) use again::remake;
+pub use withdraw::{PlaceReport, Reach, TakenBack, Target, WithdrawReport, take_back, withdraw};
+
+/// How a job takes the store's lock, and the time of the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// How long to wait for another run.
+    pub patience: Patience,
+    /// The time of the call.
+    pub now: Timestamp,
+}
+
+impl Call {
+    /// Opens the mirror with its lock held, swept of what killed runs left.
+    pub(super) fn open<'c>(&self, config: &'c Config, purpose: Purpose) -> Result<(Mirror<'c>, Lock), Error> {
+        let store = Store::open(&config.store)?;
+        let lock = Lock::take(&store, purpose, self.now, self.patience)?;
+        let mirror = Mirror::on(config, store)?;
+        sync::sweep(&mirror, &lock, self.now)?;
+        sync::require_live(&mirror)?;
+        Ok((mirror, lock))
+    }
+}
+
+/// Publishes a snapshot (the one in force, unless `snapshot` begins another's id) by today's rules and key at `place`. What a
+/// rule forbids, and what wants packages that the pool lacks, keeps its former state there. Publishing live ends a hold.
+pub fn publish(
+    config: &Config,
+    snapshot: Option<&str>,
+    place: &Place,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SyncReport, Error> {
+    let started = Instant::now();
+    let (mirror, _lock) = call.open(config, Purpose::Publish)?;
+    let snapshot = states::snapshot(&mirror, snapshot)?;
+    let repositories: Vec<&Repository> = config.repositories.iter().collect();
+    let asked = indexes::of_snapshot(&mirror, &repositories, snapshot.clone())?;
+    let former = mirror.former(place)?;
+    let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
+    let assembly = build::assemble(&mirror, place, &mut settled, &snapshot, call.now, reporter)?;
+    // Where live is held, the same indexes again are worth a generation: its record is what ends the hold.
+    let ends_hold = *place == Place::Live && former.as_ref().is_some_and(Generation::is_hold);
+    let published = assembly.is_worth_it() || ends_hold;
+    let links = if published { Some(assembly.perform(&mirror, &**reporter)?) } else { None };
+    if let Some(links) = links.filter(|_| *place == Place::Live) {
+        let mut state = mirror.ledger.state()?;
+        state.links = Some(links);
+        mirror.ledger.save_state(&state)?;
+    }
+    Ok(SyncReport {
+        snapshot: Some(snapshot.id.clone()),
+        generation: published.then_some(assembly.plan.generation.number),
+        published,
+        place: place.clone(),
+        held: mirror.is_held()?,
+        repositories: finish::reports(&repositories, &settled, &assembly),
+        seconds: started.elapsed().as_secs_f64(),
+        live: mirror.tree.live()?,
+        links,
+    })
+}
+
+/// A generation that shows again what another showed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SwitchReport {
+    /// The new generation.
+    pub generation: u64,
+    /// The one whose indexes it shows.
+    pub shows: u64,
+    /// Where it is seen.
+    pub place: Place,
+    /// The snapshot that it came from.
+    pub snapshot: String,
+    /// Whether publishing is held from now on.
+    pub held: bool,
+    /// What changed for clients, in the order of the tree.
+    pub repositories: Vec<Switched>,
+}
+
+/// What a switch changed for the clients of one repository and arch: counts of names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Switched {
+    /// The repository.
+    pub name: RepositoryName,
+    /// The arch.
+    pub arch: Arch,
+    /// Packages that its index lists now.
+    pub packages: u64,
+    /// Names that came.
+    pub added: u64,
+    /// Names that went.
+    pub removed: u64,
+    /// Names whose versions changed, up or down.
+    pub upgraded: u64,
+    /// Whether its index is the former one.
+    pub unchanged: bool,
+}
+
+/// Shows the indexes of generation `number` (without one: of the generation that was live before what clients see) as a new
+/// generation, with new times, because clients and caches ask for what is newer than theirs. What left the index lingers.
+/// From then on publishing is held.
+pub fn rollback(
+    config: &Config,
+    number: Option<u64>,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SwitchReport, Error> {
+    let (mirror, _lock) = call.open(config, Purpose::Rollback)?;
+    let live = mirror.published(&Place::Live)?.ok_or(NoState::NothingLive)?;
+    let target = match number {
+        Some(number) => states::generation(&mirror, number)?,
+        None => before(&mirror, &live)?,
+    };
+    show_again(&mirror, live, &target, Cause::Rollback(target.number), call.now, reporter)
+}
+
+/// Shows what is at `@name` live. The tree at `@name` stays. Ends a hold.
+pub fn promote(
+    config: &Config,
+    name: &TreeName,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SwitchReport, Error> {
+    let (mirror, _lock) = call.open(config, Purpose::Promote)?;
+    let place = Place::Beside(name.clone());
+    let Some(target) = mirror.published(&place)? else {
+        let others = mirror.tree.named()?.into_keys().collect();
+        return Err(NoState::NoTree { name: name.clone(), others }.into());
+    };
+    let live = mirror.published(&Place::Live)?.ok_or(NoState::NothingLive)?;
+    show_again(&mirror, live, &target, Cause::Promotion(name.clone()), call.now, reporter)
+}
+
+/// The last generation that was live before what clients see: a rollback shows what another did, and going back once more
+/// goes one further.
+fn before(mirror: &Mirror<'_>, live: &Generation) -> Result<Generation, Error> {
+    let shown = match live.cause {
+        Cause::Rollback(number) => number,
+        Cause::Publication | Cause::Promotion(_) => live.number,
+    };
+    for number in mirror.ledger.generation_numbers()?.into_iter().rev().filter(|number| *number < shown) {
+        let summary = mirror.ledger.generation_summary(number)?;
+        let was_live = summary.place == Place::Live && !summary.is_hold() && !summary.repositories.is_empty();
+        if was_live && mirror.tree.generation(number).is_dir() {
+            return Ok(mirror.ledger.generation(number)?);
+        }
+    }
+    Err(NoState::NothingBefore { shown }.into())
+}
+
+fn show_again(
+    mirror: &Mirror<'_>,
+    live: Generation,
+    target: &Generation,
+    cause: Cause,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SwitchReport, Error> {
+    let withdrawn = mirror.ledger.withdrawn()?;
+    let (mut wishes, mut made) = (Vec::new(), Vec::new());
+    for state in &target.repositories {
+        let again = remake(mirror, target.number, state, &withdrawn)?;
+        wishes.push(Wish::Listing(Box::new(again.state.clone())));
+        made.push(again);
+    }
+    // What came into the configuration since goes on as it is: its clients are not part of what went wrong.
+    for repository in &mirror.config.repositories {
+        for arch in &repository.arches {
+            if target.repository(&repository.name, arch).is_none() {
+                wishes.push(Wish::Former(repository.name.clone(), arch.clone()));
+            }
+        }
+    }
+    let before = live.clone();
+    let mut assembly = Assembly::new(mirror, &Place::Live, Some(live), &target.snapshot, (wishes, made), now)?;
+    assembly.plan.generation.cause = cause;
+    let links = assembly.perform(mirror, &**reporter)?;
+    let mut state = mirror.ledger.state()?;
+    state.links = Some(links);
+    mirror.ledger.save_state(&state)?;
+    Ok(report(&before, &assembly.plan.generation, target.number))
+}
+
+/// What `after` changed for the clients of `before`.
+pub(super) fn report(before: &Generation, after: &Generation, shows: u64) -> SwitchReport {
+    let repositories = after
+        .repositories
+        .iter()
+        .map(|state| {
+            let was = before.repository(&state.name, &state.arch);
+            let difference = compare(was, state);
+            Switched {
+                name: state.name.clone(),
+                arch: state.arch.clone(),
+                packages: state.packages,
+                added: difference.added,
+                removed: difference.removed,
+                upgraded: difference.upgraded,
+                unchanged: was.is_some_and(|was| was.index == state.index),
+            }
+        })
+        .collect();
+    SwitchReport {
+        generation: after.number,
+        shows,
+        place: after.place.clone(),
+        snapshot: after.snapshot.clone(),
+        held: after.is_hold(),
+        repositories,
+    }
+}

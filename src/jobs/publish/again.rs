@@ -1,0 +1,127 @@
+//! A repository's state of an earlier generation, to be shown again.
+
+use std::collections::HashMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::super::sync::build::{Made, seal};
+use super::super::{Error, Mirror};
+use crate::apk::ObjectId;
+use crate::apk::names::PackageFile;
+use crate::apk::v2::index::{self, BadIndex};
+use crate::apk::v2::sections::{BadSections, Limits, split_index};
+use crate::apk::v2::signature::Signature;
+use crate::error::{Class, Trouble};
+use crate::ledger::Withdrawn;
+use crate::merge::{Layer, MergedIndex, Prefer, combine};
+use crate::plan::publish::{Mode, RepositoryState};
+use crate::publish::Publishable;
+use crate::sign::index::{describe, sign_member, sign_merged};
+
+/// Why a state cannot be shown again.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotShow {
+    /// Upstream's own index lists it, and nothing can be taken out of that.
+    #[error("{file} is withdrawn, and the index of {place} that lists it is upstream's own")]
+    Withdrawn {
+        /// The package.
+        file: PackageFile,
+        /// Repository and arch.
+        place: String,
+    },
+    /// Its index file does not read back, though its bytes are those that were recorded: a bug.
+    #[error("an index that was published does not read back")]
+    Sections(#[source] BadSections),
+    /// Likewise.
+    #[error("an index that was published does not read back")]
+    Entries(#[source] BadIndex),
+}
+
+impl Trouble for CannotShow {
+    fn class(&self) -> Class {
+        match self {
+            CannotShow::Withdrawn { .. } => Class::Refused,
+            CannotShow::Sections(_) | CannotShow::Entries(_) => Class::Damaged,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            CannotShow::Withdrawn { .. } => "withdrawn",
+            CannotShow::Sections(_) | CannotShow::Entries(_) => "index-damaged",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            CannotShow::Withdrawn { .. } => {
+                Some("choose a state without it, or take it back with `bivouac withdraw --undo`".into())
+            }
+            CannotShow::Sections(_) | CannotShow::Entries(_) => None,
+        }
+    }
+}
+
+/// The state that generation `number` showed for a repository: its index byte for byte, unless it lists what is withdrawn,
+/// or was signed by a key of ours that is not today's: then it is signed anew.
+pub(in crate::jobs) fn remake(
+    mirror: &Mirror<'_>,
+    number: u64,
+    shown: &RepositoryState,
+    withdrawn: &[Withdrawn],
+) -> Result<Made, Error> {
+    let index = Publishable::again(&mirror.tree, number, shown)?;
+    let mut state = shown.clone();
+    state.files.retain(|placed| placed.left.is_none());
+    let is_withdrawn = |file: &PackageFile| withdrawn.iter().any(|rule| rule.names(file));
+    let dropped = state.files.iter().find(|placed| is_withdrawn(&placed.file)).map(|placed| placed.file.clone());
+    if let Some(file) = &dropped
+        && shown.mode != Mode::Ours
+    {
+        let place = format!("{}/{}", shown.name, shown.arch);
+        return Err(CannotShow::Withdrawn { file: file.clone(), place }.into());
+    }
+    let seal = match shown.mode {
+        Mode::Upstream => None,
+        Mode::Ours | Mode::Cosigned => seal(mirror.config)?,
+    };
+    let Some(seal) = seal.filter(|seal| dropped.is_some() || shown.key != Some(seal.key.fingerprint())) else {
+        return Ok(Made { state, index });
+    };
+    let limits = Limits { index: usize::MAX >> 1, ..Limits::default() };
+    let parts = split_index(index.bytes(), &limits).map_err(CannotShow::Sections)?;
+    let signed = if dropped.is_some() {
+        state.files.retain(|placed| !is_withdrawn(&placed.file));
+        let merged = without_dropped(&parts.text, &state)?;
+        // Ours begin with twelve digits of their content, which is another now; upstream's words follow.
+        let words = shown.description.split_once(' ').map(|(_, words)| words);
+        state.description = describe(&merged, words);
+        let signed = sign_merged(&merged, &state.description, &seal.key, seal.digests)?;
+        state.content = merged.content;
+        signed
+    } else {
+        // Our former signatures stand in front; those of others behind them are kept.
+        let ours = parts.signatures.first().map(|signature| signature.key.clone());
+        let theirs: Vec<Signature> =
+            parts.signatures.into_iter().filter(|signature| Some(&signature.key) != ours.as_ref()).collect();
+        sign_member(&index.bytes()[parts.signed_from..], &theirs, &seal.key, seal.digests)?
+    };
+    state.signers = signed.signers().to_vec();
+    state.key = Some(seal.key.fingerprint());
+    state.index = ObjectId::new(Sha256::digest(signed.bytes()).into());
+    state.packages = state.files.len() as u64;
+    state.bytes = state.files.iter().map(|placed| placed.size).sum();
+    Ok(Made { state, index: Publishable::Signed(signed) })
+}
+
+/// The index of what is left of `state`, whose former index had this text.
+fn without_dropped(text: &str, state: &RepositoryState) -> Result<MergedIndex, CannotShow> {
+    let objects: HashMap<&PackageFile, ObjectId> =
+        state.files.iter().map(|placed| (&placed.file, placed.object)).collect();
+    let entries = index::parse(text).map_err(CannotShow::Entries)?;
+    let left = entries.into_iter().filter_map(|entry| {
+        let object = *objects.get(entry.file())?;
+        Some((entry, object))
+    });
+    Ok(combine(&[Layer { entries: left.collect() }], Prefer::All, &state.arch))
+}

@@ -1,0 +1,181 @@
+//! Taking packages out of our indexes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Call, Switched, remake, report};
+use crate::apk::names::{Arch, PackageName, Place, VersionText};
+use crate::config::{Config, Repository};
+use crate::disk::lock::Purpose;
+use crate::jobs::sync::build::{Assembly, accepted_ids, inputs, seal};
+use crate::jobs::{Error, Mirror};
+use crate::ledger::Withdrawn;
+use crate::plan::publish::{Generation, Mode, RepositoryState, Wish};
+use crate::report::Reporter;
+
+/// How far a withdrawal goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Out of the indexes; the file lingers for clients that hold an older one.
+    Indexes,
+    /// Out of the live tree and all trees beside it at once, linger or not: clients that hold an older index get a 404.
+    Everything,
+}
+
+/// What is withdrawn, or taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The package.
+    pub name: PackageName,
+    /// This version alone; else every version, also those to come.
+    pub version: Option<VersionText>,
+}
+
+/// What a withdrawal did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WithdrawReport {
+    /// The package.
+    pub name: PackageName,
+    /// The version, if one alone is meant.
+    pub version: Option<VersionText>,
+    /// New generations: one for each place that showed it.
+    pub places: Vec<PlaceReport>,
+    /// Repositories and arches that go on showing it, because their index is upstream's own.
+    pub still_shown: Vec<String>,
+}
+
+/// A place after a withdrawal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlaceReport {
+    /// Which place.
+    pub place: Place,
+    /// The new generation.
+    pub generation: u64,
+    /// What changed for clients.
+    pub repositories: Vec<Switched>,
+}
+
+/// Takes a package out of all our indexes, live and beside it, now and in every later run, until it is taken back. Its bytes
+/// stay in the pool. Sync's own rules see it no more than if no source had it.
+pub fn withdraw(
+    config: &Config,
+    target: &Target,
+    reach: Reach,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<WithdrawReport, Error> {
+    let (mirror, _lock) = call.open(config, Purpose::Withdraw)?;
+    let rule = Withdrawn { name: target.name.clone(), version: target.version.clone(), time: call.now };
+    let mut withdrawn = mirror.ledger.withdrawn()?;
+    if !withdrawn.iter().any(|other| other.is_same(&rule)) {
+        withdrawn.push(rule.clone());
+        // First of all: whatever ends this run, the next sync leaves it out.
+        mirror.ledger.save_withdrawn(&withdrawn)?;
+    }
+    let mut places = vec![Place::Live];
+    places.extend(mirror.tree.named()?.into_keys().map(Place::Beside));
+    let mut report = WithdrawReport {
+        name: target.name.clone(),
+        version: target.version.clone(),
+        places: Vec::new(),
+        still_shown: Vec::new(),
+    };
+    for place in places {
+        let Some(shown) = mirror.published(&place)? else { continue };
+        for state in shown.repositories.iter().filter(|state| state.mode != Mode::Ours && lists(state, &rule)) {
+            report.still_shown.push(format!("{}/{}", state.name, state.arch));
+        }
+        if let Some(done) = one_place(&mirror, place, shown, &rule, &withdrawn, reach, call, reporter)? {
+            report.places.push(done);
+        }
+    }
+    report.still_shown.dedup();
+    Ok(report)
+}
+
+/// Whether the index of `state` lists what `rule` names.
+fn lists(state: &RepositoryState, rule: &Withdrawn) -> bool {
+    state.files.iter().any(|placed| placed.left.is_none() && rule.names(&placed.file))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call, made above, from that function's locals")]
+fn one_place(
+    mirror: &Mirror<'_>,
+    place: Place,
+    shown: Generation,
+    rule: &Withdrawn,
+    withdrawn: &[Withdrawn],
+    reach: Reach,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Option<PlaceReport>, Error> {
+    let (mut wishes, mut made) = (Vec::new(), Vec::new());
+    for state in &shown.repositories {
+        if state.mode == Mode::Ours && lists(state, rule) {
+            let mut again = remake(mirror, shown.number, state, withdrawn)?;
+            again.state.inputs = inputs_of(mirror, &shown, &state.name, &state.arch, withdrawn)?
+                .unwrap_or_else(|| again.state.inputs.clone());
+            wishes.push(Wish::Listing(Box::new(again.state.clone())));
+            made.push(again);
+        } else {
+            wishes.push(Wish::Former(state.name.clone(), state.arch.clone()));
+        }
+    }
+    let mut former = shown.clone();
+    let mut dropped = 0;
+    if reach == Reach::Everything {
+        for state in former.repositories.iter_mut().filter(|state| state.mode == Mode::Ours || !lists(state, rule)) {
+            let before = state.files.len();
+            state.files.retain(|placed| !rule.names(&placed.file));
+            dropped += before - state.files.len();
+        }
+    }
+    if made.is_empty() && dropped == 0 {
+        return Ok(None);
+    }
+    let mut assembly = Assembly::new(mirror, &place, Some(former), &shown.snapshot, (wishes, made), call.now)?;
+    // Neither begins nor ends a hold: what else is shown stays what it was.
+    assembly.plan.generation.cause = shown.cause.clone();
+    assembly.perform(mirror, &**reporter)?;
+    let generation = &assembly.plan.generation;
+    let repositories = report(&shown, generation, shown.number).repositories;
+    Ok(Some(PlaceReport { place, generation: generation.number, repositories }))
+}
+
+/// What a sync would say that the new index follows from, so that one without news sees that there is none.
+fn inputs_of(
+    mirror: &Mirror<'_>,
+    shown: &Generation,
+    name: &crate::apk::RepositoryName,
+    arch: &Arch,
+    withdrawn: &[Withdrawn],
+) -> Result<Option<String>, Error> {
+    let configured: Option<&Repository> = mirror.config.repositories.iter().find(|repository| repository.name == *name);
+    let Some(repository) = configured else { return Ok(None) };
+    let Ok(id) = shown.snapshot.parse() else { return Ok(None) };
+    let accepted = accepted_ids(&mirror.ledger.snapshot(&id)?);
+    Ok(Some(inputs(mirror, repository, arch, &accepted, seal(mirror.config)?.as_ref(), withdrawn)?))
+}
+
+/// Takes a withdrawal back: the next sync or `publish` lists the package again if its source does. Whether there was one.
+pub fn take_back(config: &Config, target: &Target, call: Call) -> Result<TakenBack, Error> {
+    let (mirror, _lock) = call.open(config, Purpose::Withdraw)?;
+    let rule = Withdrawn { name: target.name.clone(), version: target.version.clone(), time: call.now };
+    let withdrawn = mirror.ledger.withdrawn()?;
+    let left: Vec<Withdrawn> = withdrawn.iter().filter(|other| !other.is_same(&rule)).cloned().collect();
+    if left.len() == withdrawn.len() {
+        return Ok(TakenBack::WasNot);
+    }
+    mirror.ledger.save_withdrawn(&left)?;
+    Ok(TakenBack::Was)
+}
+
+/// Whether there was a withdrawal to take back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenBack {
+    /// There was.
+    Was,
+    /// There was none of this name and version.
+    WasNot,
+}

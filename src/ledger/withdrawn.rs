@@ -1,0 +1,48 @@
+//! What the operator has taken out of our indexes.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::snapshots::save_json;
+use super::{Error, Ledger};
+use crate::apk::names::{PackageFile, PackageName, VersionText};
+use crate::disk::durable;
+
+/// A package that our indexes do not list any more, whatever its sources say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// Its name.
+    pub name: PackageName,
+    /// This version alone; absent: every version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<VersionText>,
+    /// Since when.
+    pub time: Timestamp,
+}
+
+impl Withdrawn {
+    /// Whether the package with this file name is meant.
+    pub fn names(&self, file: &PackageFile) -> bool {
+        file.name() == self.name.as_str()
+            && self.version.as_ref().is_none_or(|version| file.version() == version.as_str())
+    }
+
+    /// Whether both mean the same packages.
+    pub fn is_same(&self, other: &Withdrawn) -> bool {
+        (&self.name, &self.version) == (&other.name, &other.version)
+    }
+}
+
+impl Ledger {
+    /// All that is withdrawn, in the order in which it was.
+    pub fn withdrawn(&self) -> Result<Vec<Withdrawn>, Error> {
+        let path = self.store.withdrawn_file();
+        let Some(bytes) = durable::read_if_present(&path)? else { return Ok(Vec::new()) };
+        serde_json::from_slice(&bytes).map_err(|cause| Error::Unreadable { path, cause: Box::new(cause) })
+    }
+
+    /// Replaces the list of what is withdrawn.
+    pub fn save_withdrawn(&self, withdrawn: &[Withdrawn]) -> Result<(), Error> {
+        save_json(&self.store.withdrawn_file(), &withdrawn)
+    }
+}
