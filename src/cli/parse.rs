@@ -13,7 +13,8 @@ use crate::Cli;
 /// How `--help` groups the commands. A test holds that every command stands here once.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Start here", &["demo", "init"]),
-    ("Mirror", &["sync", "status", "history", "check"]),
+    ("Mirror", &["sync", "status", "check"]),
+    ("Publish and go back", &["publish", "promote", "rollback", "withdraw", "snapshots", "history", "diff"]),
     ("Clients", &["client", "serve"]),
     ("Keys and configuration", &["key", "config"]),
     ("Loose files, no configuration needed", &["index", "sign", "verify"]),
