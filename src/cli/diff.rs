@@ -1,8 +1,7 @@
 //! `bivouac diff`: what changed between two snapshots or two generations.
 
 use bivouac::apk::VersionText;
-use bivouac::jobs::snapshots as job;
-use bivouac::snapshot::diff::{Change, Changed, Origin};
+use bivouac::jobs::snapshots::{self as job, Change, Changed, Origin};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out};

@@ -16,7 +16,9 @@ use crate::disk::lock::Purpose;
 use crate::plan::publish::Generation;
 use crate::publish::Publishable;
 use crate::snapshot::Snapshot;
-use crate::snapshot::diff::{self, Origin};
+use crate::snapshot::diff;
+
+pub use crate::snapshot::diff::{Change, Changed, Origin};
 
 /// One snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
