@@ -104,9 +104,10 @@ name_type! {
 }
 name_type! {
     /// One or more checked segments joined by `/`: `v3.23/main`. A segment starts with a letter, a digit, `_`; so nothing
-    /// hidden, no `..`, and no name that we or the public tree's own links use (those start with `.` or `@`).
+    /// hidden, no `..`, and no name that we or the public tree's own links use (those start with `.` or `@`). `{arch}` stands
+    /// for the arch: `{arch}/main`.
     RepositoryName, "a repository name (segments of [A-Za-z0-9_][A-Za-z0-9._+-]* joined by /)", |text| {
-        text.len() <= 200 && text.split('/').all(is_segment)
+        text.len() <= 200 && text.replace(ARCH, "arch").split('/').all(is_segment)
     }
 }
 name_type! {
@@ -170,6 +171,9 @@ impl<'de> serde::Deserialize<'de> for Place {
     }
 }
 
+/// What stands for the arch in a repository's name.
+const ARCH: &str = "{arch}";
+
 fn is_segment(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte))
@@ -183,10 +187,25 @@ impl Arch {
 }
 
 impl RepositoryName {
-    /// The relative path of this repository's folder for `arch`: `v3.23/main/x86_64`. The only way from these names to a
-    /// path.
+    /// The relative path of this repository's folder for `arch`: `v3.23/main/x86_64`, or for `{arch}/main`,
+    /// `x86_64/main`. The only way from these names to a path.
     pub fn folder(&self, arch: &Arch) -> PathBuf {
-        PathBuf::from(format!("{}/{}", self.as_str(), arch.as_str()))
+        if self.is_by_arch() {
+            PathBuf::from(self.line(arch))
+        } else {
+            PathBuf::from(format!("{}/{}", self.as_str(), arch.as_str()))
+        }
+    }
+
+    /// What follows the tree's URL in `/etc/apk/repositories` on a client of `arch`. The client adds `/<arch>` by itself: so
+    /// the folder of a name with `{arch}`, which is this path, holds a link of that name to itself.
+    pub fn line(&self, arch: &Arch) -> String {
+        self.as_str().replace(ARCH, arch.as_str())
+    }
+
+    /// Whether the name holds `{arch}`: the arch stands there instead of at the end.
+    pub fn is_by_arch(&self) -> bool {
+        self.as_str().contains(ARCH)
     }
 }
 
@@ -317,6 +336,15 @@ mod tests {
             assert!(bad.parse::<RepositoryName>().is_err(), "{bad:?}");
         }
         let name: RepositoryName = "v3.23/main".parse().unwrap();
-        assert_eq!(name.folder(&"x86_64".parse().unwrap()), PathBuf::from("v3.23/main/x86_64"));
+        let arch: Arch = "x86_64".parse().unwrap();
+        assert_eq!(name.folder(&arch), PathBuf::from("v3.23/main/x86_64"));
+        assert_eq!(name.line(&arch), "v3.23/main");
+        for (name, folder) in [("{arch}/main", "x86_64/main"), ("v3.23/main-{arch}", "v3.23/main-x86_64")] {
+            let name: RepositoryName = name.parse().unwrap();
+            assert_eq!((name.folder(&arch), name.line(&arch)), (PathBuf::from(folder), folder.to_owned()));
+        }
+        for bad in ["{arc}/main", "{arch", "{}", "{arch}/../x", "{arch}/.x"] {
+            assert!(bad.parse::<RepositoryName>().is_err(), "{bad:?}");
+        }
     }
 }

@@ -34,11 +34,17 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             pem = with_newline(&key.pem),
         ))?;
     }
-    out::line("cat >> /etc/apk/repositories <<'END'")?;
-    for line in &report.repositories {
-        out::line(line)?;
+    if !report.repositories.is_empty() {
+        out::line("cat >> /etc/apk/repositories <<'END'")?;
+        for line in &report.repositories {
+            out::line(line)?;
+        }
+        out::line("END\n")?;
     }
-    out::line("END\n")?;
+    for line in &report.templates {
+        let line = line.replace("{arch}", "$(apk --print-arch)");
+        out::line(format_args!("echo \"{line}\" >> /etc/apk/repositories\n"))?;
+    }
     out::line("# does it work?\napk update")?;
     Ok(Outcome::Done)
 }

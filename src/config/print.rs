@@ -33,6 +33,12 @@ impl Config {
         for repository in &self.repositories {
             print_repository(out, repository)?;
         }
+        if !self.aliases.is_empty() {
+            writeln!(out, "\n[aliases]")?;
+        }
+        for (name, target) in &self.aliases {
+            writeln!(out, "{} = {}", quoted(name.as_str()), quoted(target.as_str()))?;
+        }
         writeln!(
             out,
             "\n[publish]\nlinger = \"{}s\"\nto = {}",
@@ -106,6 +112,9 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     }
     if !repository.exclude.is_empty() {
         writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;
+    }
+    if !repository.beside.is_empty() {
+        writeln!(out, "beside = {}", list(repository.beside.iter().map(|name| name.to_string())))?;
     }
     match repository.prefer {
         // Not said of an index that stays upstream's.

@@ -1,6 +1,7 @@
 //! As written → resolved: references found, units parsed, paths made absolute, contradictions refused. All that is wrong
 //! is found in one pass.
 
+mod aliases;
 mod layout;
 mod matrix;
 mod repositories;
@@ -44,6 +45,7 @@ pub(super) fn resolve(
     if written.signing.is_none() {
         resolver.check_that_nothing_needs_our_key(&repositories);
     }
+    let aliases = resolver.aliases(&written.aliases, &repositories);
     let linger = match &written.linger {
         Some(text) => resolver.duration("publish.linger", text).unwrap_or(DEFAULT_LINGER),
         None => DEFAULT_LINGER,
@@ -59,6 +61,7 @@ pub(super) fn resolve(
         signing,
         sources,
         repositories: repositories.into_iter().map(|repository| repository.value).collect(),
+        aliases,
         publish: Publish { linger, to },
     };
     resolver.problems.or(config)

@@ -24,6 +24,8 @@ pub struct Config {
     pub sources: BTreeMap<SourceName, Source>,
     /// What is published, in the order of the file; `for` blocks are spread out.
     pub repositories: Vec<Repository>,
+    /// Links in the public tree, each with the folder that it leads to; both are relative to the tree.
+    pub aliases: BTreeMap<RepositoryName, RepositoryName>,
     /// What holds for publishing.
     pub publish: Publish,
 }
@@ -153,6 +155,9 @@ pub struct Repository {
     pub exclude: Vec<String>,
     /// Which of several sources that have a name supply it.
     pub prefer: Prefer,
+    /// Repositories that the same clients have, each another one and defined: what they list meets needs here, and is not
+    /// listed here for that. Two may be beside each other.
+    pub beside: Vec<RepositoryName>,
 }
 
 /// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world

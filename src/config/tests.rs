@@ -68,6 +68,9 @@ packages = ["nginx", "postgresql16*", "origin:openssl", "@worlds/web"]
 dependencies = false
 exclude  = ["*-dbg"]
 prefer   = "all"
+beside   = ["v3.23/main"]
+[aliases]
+"latest-stable" = "v3.23"
 [publish]
 linger = "2w"
 to = "qa"
@@ -89,6 +92,8 @@ to = "qa"
     assert_eq!(site.dependencies, Dependencies::Leave);
     assert_eq!(site.exclude, ["*-dbg"]);
     assert_eq!(site.prefer, Prefer::All);
+    assert_eq!(site.beside, ["v3.23/main".parse().unwrap()]);
+    assert_eq!(config.aliases, [("latest-stable".parse().unwrap(), "v3.23".parse().unwrap())].into());
     let packages = ["nginx", "postgresql16*", "origin:openssl", "@/srv/site/worlds/web"].map(str::to_owned);
     assert_eq!(site.packages, Some(Packages::List(packages.to_vec())));
     let from: Vec<_> = site.from.iter().map(|from| (from.source.as_str(), &from.path[..])).collect();
@@ -208,7 +213,6 @@ fn mistakes_at_the_top() {
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
         ("[retain]\nsnapshots = { last = 10 }", "11: retain is not supported yet"),
-        ("[aliases]\n\"latest-stable\" = \"v3.23\"", "11: aliases is not supported yet"),
         ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
         (
             "[sources.b]\nurl = [\"http://h\"]\nkeyring = \"alpine\"\nmax_shrink = \"25%\"",
@@ -222,10 +226,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         (
             "[[repositories]]\nname = \"x\"\nfrom = [\"alpine\"]\narches = [\"x86_64\"]\nindex = \"origin\"",
             "15: repositories.index = \"origin\" is not supported yet",
-        ),
-        (
-            "[[repositories]]\nname = \"{arch}/main\"\nfrom = [\"alpine:v3.23/main\"]\narches = [\"x86_64\"]",
-            "12: {arch} in a repository's name is not supported yet",
         ),
     ] {
         assert_eq!(said_of(&format!("{text}\n{BRANCHES}")), expected, "{text}");
@@ -261,12 +261,10 @@ origin = "a"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-beside = ["x"]
 keep_versions = 3
 must_install = ["@w"]
 incomplete = "carry"
 together = true
-[aliases]
 [retain]
 [backups.disk]
 [schedule]
@@ -276,10 +274,10 @@ together = true
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 29 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 27 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 29, "{error}");
+    assert_eq!(error.lines().count(), 27, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -514,6 +512,67 @@ fn mistakes_in_a_repository() {
 }
 
 #[test]
+fn mistakes_in_beside() {
+    let block = |more: &str| format!("[[repositories]]\nfrom = ['alpine:v3.23/main']\narches = ['x86_64']\n{more}\n");
+    for (beside, expected) in [
+        (
+            "['v3.23/man']",
+            "11: repository \"v3.23/main\" has \"v3.23/man\" beside it, which is not defined (did you mean \"v3.23/main\"?)",
+        ),
+        ("['v3.23/main']", "14: repository \"v3.23/main\" is beside itself"),
+        ("['../x']", "14: \"../x\" is not a repository name (segments of [A-Za-z0-9_][A-Za-z0-9._+-]* joined by /)"),
+        (
+            "['{branch}/main']",
+            "14: \"{branch}/main\" has {branch}, to which \"for\" gives no values (did you mean \"arch\"?)",
+        ),
+    ] {
+        assert_eq!(said_of(&block(&format!("beside = {beside}"))), expected);
+    }
+}
+
+#[test]
+fn mistakes_in_aliases() {
+    let with = |alias: &str| {
+        said_of(&format!("[[repositories]]\nfrom = ['alpine:v3.23/main']\narches = ['x86_64']\n[aliases]\n{alias}\n"))
+    };
+    let grammar = "not segments of [A-Za-z0-9_][A-Za-z0-9._+-]* joined by /";
+    for (alias, expected) in [
+        ("'v3.23' = 'v3.23/main'", "15: alias \"v3.23\" would hide the folder of a repository".to_owned()),
+        (
+            "'v3.23/main/x86_64' = 'v3.23'",
+            "15: alias \"v3.23/main/x86_64\" would hide the folder of a repository".to_owned(),
+        ),
+        (
+            "'v3.23/main/x86_64/a' = 'v3.23'",
+            "15: alias \"v3.23/main/x86_64/a\" lies inside the folder of a repository".to_owned(),
+        ),
+        (
+            "'v3.23/again' = 'v3.23'",
+            "15: alias \"v3.23/again\" leads to \"v3.23\", in which it lies: a circle".to_owned(),
+        ),
+        ("a = 'a'", "15: alias \"a\" leads to the alias \"a\"; name the folder itself".to_owned()),
+        (
+            "a = 'v3.23'\nb = 'a/main'",
+            "16: alias \"b\" leads to the alias \"a/main\"; name the folder itself".to_owned(),
+        ),
+        ("a = 'v3.23'\n'a/b' = 'v3.23'", "16: alias \"a/b\" lies inside another alias".to_owned()),
+        (
+            "a = 'v3.24'",
+            "15: alias \"a\" leads to \"v3.24\", where no repository lies (did you mean \"v3.23\"?)".to_owned(),
+        ),
+        ("a = '/etc'", format!("15: what an alias leads to is \"/etc\", {grammar}")),
+        ("a = '../x'", format!("15: what an alias leads to is \"../x\", {grammar}")),
+        ("'../a' = 'v3.23'", format!("15: an alias is \"../a\", {grammar}")),
+        ("'@qa' = 'v3.23'", format!("15: an alias is \"@qa\", {grammar}")),
+        ("'.generations' = 'v3.23'", format!("15: an alias is \".generations\", {grammar}")),
+        ("'{arch}' = 'v3.23'", format!("15: an alias is \"{{arch}}\", {grammar}")),
+        ("a = 7", "15: aliases.a must be text (\"…\"), not a number".to_owned()),
+    ] {
+        assert_eq!(with(alias), expected, "{alias}");
+    }
+}
+
+#[test]
 fn one_folder_may_hold_two_blocks_of_different_arches() {
     let block = |arch: &str| format!("[[repositories]]\nfrom = ['alpine:v3.23/main']\narches = ['{arch}']\n");
     assert_eq!(right(&(block("x86_64") + &block("aarch64"))).repositories.len(), 2);
@@ -651,6 +710,14 @@ name = "some"
 from = ["d.ot", "by-arch:x", "by-arch:y"]
 arches = ["x86_64"]
 packages = { by-arch = ["nginx", "origin:b"] }
+beside = ["all", "{arch}/x"]
+[[repositories]]
+name = "{arch}/x"
+from = ["d.ot"]
+arches = ["x86_64"]
+[aliases]
+a = "some"
+"b.c/d" = "x86_64/x"
 "#;
     for text in [&format!("{RIGHT}{BRANCHES}"), odd] {
         let config = parse(text).unwrap();

@@ -26,6 +26,8 @@ pub(super) struct Written {
     pub(super) signing: Option<Signing>,
     pub(super) sources: Vec<Source>,
     pub(super) repositories: Vec<Repository>,
+    /// Links in the public tree: what they are called, and what they lead to.
+    pub(super) aliases: Vec<(At<String>, At<String>)>,
     pub(super) linger: Option<At<String>>,
     pub(super) publish_to: Option<At<String>>,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
@@ -86,11 +88,12 @@ pub(super) struct Repository {
     pub(super) dependencies: Option<At<bool>>,
     pub(super) exclude: Option<At<Vec<At<String>>>>,
     pub(super) prefer: Option<At<String>>,
+    pub(super) beside: Option<At<Vec<At<String>>>>,
 }
 
 const FILE: Keys = Keys {
-    now: &["store", "public", "signing", "sources", "repositories", "publish"],
-    later: &["aliases", "retain", "backups", "schedule", "serve", "policy", "metrics", "notify"],
+    now: &["store", "public", "signing", "sources", "repositories", "aliases", "publish"],
+    later: &["retain", "backups", "schedule", "serve", "policy", "metrics", "notify"],
 };
 const SIGNING: Keys =
     Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
@@ -111,8 +114,8 @@ const SOURCE: Keys = Keys {
     ],
 };
 const REPOSITORY: Keys = Keys {
-    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude", "prefer"],
-    later: &["beside", "keep_versions", "must_install", "incomplete", "together"],
+    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude", "prefer", "beside"],
+    later: &["keep_versions", "must_install", "incomplete", "together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 
@@ -136,6 +139,7 @@ impl Written {
         }
         written.repositories =
             reader.array_of_tables(&top, "repositories").iter().map(|section| reader.repository(section)).collect();
+        written.aliases = reader.table(&top, "aliases").map(|links| reader.texts_of(&links)).unwrap_or_default();
         if let Some(section) = reader.table(&top, "publish") {
             reader.check_keys(&section, &PUBLISH);
             written.linger = reader.text(&section, "linger");
@@ -202,6 +206,7 @@ impl Reader<'_> {
             dependencies: self.switch(section, "dependencies"),
             exclude: self.texts(section, "exclude"),
             prefer: self.text(section, "prefer"),
+            beside: self.texts(section, "beside"),
         }
     }
 }

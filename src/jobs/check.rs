@@ -108,6 +108,12 @@ fn compare(
             hint: hint.map(str::to_owned),
         });
     };
+    if state.name.is_by_arch() {
+        let link = folder.join(state.arch.as_str());
+        if std::fs::read_link(&link).ok().as_deref() != Some(Path::new(".")) {
+            finding("link-missing", &link, "the link to its own folder is not there".into(), NO_CURE_YET);
+        }
+    }
     let index = folder.join("APKINDEX.tar.gz");
     checked.files += 1;
     match hash(&index) {

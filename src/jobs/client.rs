@@ -1,8 +1,11 @@
 //! What a client needs: repositories lines, keys, and how to look whether it works.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Error, keyring};
+use crate::apk::Arch;
 use crate::apk::names::KeyName;
 use crate::config::{Config, IndexMode};
 use crate::sign::PrivateKey;
@@ -12,6 +15,12 @@ use crate::sign::PrivateKey;
 pub struct ClientReport {
     /// Lines of `/etc/apk/repositories`: plain ones, which 2.x and 3.x both read.
     pub repositories: Vec<String>,
+    /// For repositories whose name holds the arch, the lines for each arch: a client must have only its own, for it would
+    /// look in vain for its arch below the others.
+    pub by_arch: BTreeMap<Arch, Vec<String>>,
+    /// The same lines for all arches, `{arch}` as it stands in the names.
+    #[serde(skip)]
+    pub templates: Vec<String>,
     /// Keys for `/etc/apk/keys`; any one that signs a repository is enough for it.
     pub keys: Vec<ClientKey>,
 }
@@ -36,10 +45,19 @@ pub struct ClientKey {
 pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
     let base = url.trim_end_matches('/');
     let mut repositories: Vec<String> = Vec::new();
+    let (mut by_arch, mut templates) = (BTreeMap::new(), Vec::new());
     let mut keys: Vec<ClientKey> = Vec::new();
     for repository in &config.repositories {
         let line = format!("{base}/{}", repository.name);
-        if !repositories.contains(&line) {
+        if repository.name.is_by_arch() {
+            for arch in &repository.arches {
+                let lines: &mut Vec<String> = by_arch.entry(arch.clone()).or_default();
+                lines.push(format!("{base}/{}", repository.name.line(arch)));
+            }
+            if !templates.contains(&line) {
+                templates.push(line);
+            }
+        } else if !repositories.contains(&line) {
             repositories.push(line);
         }
         let name = repository.name.to_string();
@@ -73,7 +91,7 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
             }
         }
     }
-    Ok(ClientReport { repositories, keys })
+    Ok(ClientReport { repositories, by_arch, templates, keys })
 }
 
 /// Adds a key, or the repository to one that is there.

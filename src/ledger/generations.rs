@@ -146,6 +146,7 @@ mod tests {
             snapshot: "s".into(),
             place: "qa".parse().unwrap(),
             cause: crate::plan::publish::Cause::Rollback(400),
+            aliases: [("latest".parse().unwrap(), "v3.23".parse().unwrap())].into(),
             repositories: vec![
                 state("v3.23/main", vec![placed("a", None), placed("b-doc", Some(now))]),
                 state("v3.23/empty", vec![]),

@@ -98,6 +98,9 @@ pub struct Generation {
     /// Why it was made.
     #[serde(default)]
     pub cause: Cause,
+    /// Links in it, each with the folder that it leads to; both are relative to the tree.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<RepositoryName, RepositoryName>,
     /// What it holds, in the configuration's order.
     pub repositories: Vec<RepositoryState>,
 }
@@ -169,8 +172,18 @@ pub enum Change {
     Something,
 }
 
+impl PublishPlan {
+    /// Gives the tree these links.
+    pub fn set_aliases(&mut self, aliases: BTreeMap<RepositoryName, RepositoryName>) {
+        if self.generation.aliases != aliases {
+            self.generation.aliases = aliases;
+            self.change = Change::Something;
+        }
+    }
+}
+
 /// Decides the next generation of a place, where `former` is seen now. `last_number` is the highest that was ever used. The
-/// plan is for the live place and a publication; who means another says so in the generation.
+/// plan is for the live place and a publication, and keeps the former links; who means another says so in the generation.
 pub fn decide(
     former: Option<&Generation>,
     last_number: u64,
@@ -225,6 +238,7 @@ pub fn decide(
             snapshot: snapshot.to_owned(),
             place: Place::Live,
             cause: Cause::Publication,
+            aliases: former.map(|former| former.aliases.clone()).unwrap_or_default(),
             repositories,
         },
         indexes,

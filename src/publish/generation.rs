@@ -173,7 +173,12 @@ pub fn publish(
             })?;
         }
         place_index(plan, tree, at, &mut links, &folder, &index_of)?;
+        // Clients add the arch to the line that they are given, which here ends in it or holds it already.
+        if state.name.is_by_arch() {
+            durable::switch_link(&folder.join(state.arch.as_str()), Path::new("."))?;
+        }
     }
+    place_aliases(plan, &beside)?;
     // A live tree carries the links of those beside it from its first moment on, so that they are seen without a gap.
     if plan.generation.place == Place::Live {
         for (name, number) in tree.named()? {
@@ -192,6 +197,20 @@ pub fn publish(
         }
     }
     Ok(links)
+}
+
+/// The links that the plan names, each relative, where this tree has what it leads to.
+fn place_aliases(plan: &PublishPlan, tree: &Path) -> Result<(), Error> {
+    for (name, target) in &plan.generation.aliases {
+        if !tree.join(target.as_str()).is_dir() {
+            continue;
+        }
+        let link = tree.join(name.as_str());
+        durable::create_folder(link.parent().expect("a name below the tree has a folder"), 0o755)?;
+        let up = "../".repeat(name.as_str().matches('/').count());
+        durable::switch_link(&link, Path::new(&format!("{up}{target}")))?;
+    }
+    Ok(())
 }
 
 fn place_index(

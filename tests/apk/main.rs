@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod folders;
 mod history;
 mod main_job;
 mod update_step;

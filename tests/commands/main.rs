@@ -10,6 +10,7 @@
 
 mod configuration;
 mod bad_input;
+mod folders;
 mod incomplete;
 mod history;
 mod loose;

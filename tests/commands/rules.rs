@@ -180,3 +180,52 @@ fn packages_by_source() {
     configure("packages = [\"agent\"]").exits_with(0);
     assert_eq!(env.live("v3.23/site", "x86_64"), alike);
 }
+
+#[test]
+fn what_lies_beside_meets_needs_and_is_not_listed() {
+    let env = empty();
+    private(&env, &Package::new("corp-tool", "1.0-r0").depends("so:lib.so.1").depends("nginx"));
+    let lib = Package::new("lib", "1-r0").provides("so:lib.so.1=1").depends("deep");
+    upstream(&env, MAIN, 1, &[lib, Package::new("other", "1-r0")]);
+    upstream(&env, COMMUNITY, 1, &[Package::new("nginx", "1-r0"), Package::new("deep", "1-r0").depends("other")]);
+    let configure = |of_site: &str, of_extra: &str| {
+        env.configure(&format!(
+            "{SOURCES}\n[[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\n\
+             from = [\"corp\", \"up:v3.23/community\"]\npackages = [\"nginx\"]\n{of_site}\n\
+             [[repositories]]\nname = \"v3.23/extra\"\narches = [\"x86_64\"]\n\
+             from = [\"up:v3.23/main\"]\npackages = [\"lib\"]\n{of_extra}\n"
+        ));
+        let run = env.bivouac(&["--json", "sync"]);
+        let value = run.exits_with(0).json();
+        let told = |at: usize| value["repositories"][at]["warnings"].to_string();
+        (env.live("v3.23/site", "x86_64"), env.live("v3.23/extra", "x86_64"), told(0), told(1))
+    };
+    let alone = configure("", "");
+    assert_eq!(alone.0, ["corp-tool-1.0-r0", "nginx-1-r0"]);
+    assert_eq!(alone.1, ["lib-1-r0"]);
+    assert!(alone.2.contains("nothing provides so:lib.so.1, which corp-tool needs"), "{}", alone.2);
+    assert!(alone.3.contains("nothing provides deep, which lib needs"), "{}", alone.3);
+
+    // What the neighbour's packages need comes along, here where a source has it.
+    let site = configure("beside = [\"v3.23/extra\"]", "");
+    assert_eq!(site.0, ["corp-tool-1.0-r0", "deep-1-r0", "nginx-1-r0"]);
+    assert_eq!(site.1, ["lib-1-r0"]);
+    assert!(site.2.contains("nothing provides other, which deep needs") && !site.2.contains("lib"), "{}", site.2);
+
+    // Each beside the other: deep comes to the one because of the other's lib, and other to that because of deep.
+    let ring = configure("beside = [\"v3.23/extra\"]", "beside = [\"v3.23/site\"]");
+    assert_eq!(ring.0, ["corp-tool-1.0-r0", "deep-1-r0", "nginx-1-r0"]);
+    assert_eq!(ring.1, ["lib-1-r0", "other-1-r0"]);
+    assert_eq!((ring.2.as_str(), ring.3.as_str()), ("[]", "[]"));
+
+    // A change beside is a change here, also where the neighbour itself is not synced.
+    upstream(&env, MAIN, 2, &[Package::new("lib", "2-r0").provides("so:lib.so.2=1"), Package::new("other", "1-r0")]);
+    let run = env.bivouac(&["sync", "v3.23/extra"]);
+    run.exits_with(0);
+    assert_eq!(env.live("v3.23/extra", "x86_64"), ["lib-2-r0"]);
+    env.bivouac(&["sync", "v3.23/site"]).exits_with(0).tells(&["nothing provides so:lib.so.1"]);
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["corp-tool-1.0-r0", "nginx-1-r0"]);
+    upstream(&env, MAIN, 3, &[Package::new("lib", "1-r0").provides("so:lib.so.1=1").depends("deep")]);
+    let reverted = configure("", "");
+    assert_eq!((reverted.0, reverted.1), (alone.0, alone.1));
+}

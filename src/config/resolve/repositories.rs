@@ -51,6 +51,7 @@ impl Resolver<'_> {
             }
         }
         self.check_layout(&repositories);
+        self.check_beside(&repositories);
         repositories
     }
 
@@ -281,6 +282,7 @@ impl Resolver<'_> {
             }
             from.push(one);
         }
+        let beside = self.beside(&name, written, row);
         Some(Repository {
             name,
             arches: block.arches.clone(),
@@ -290,17 +292,14 @@ impl Resolver<'_> {
             dependencies: block.dependencies,
             exclude: block.exclude.clone(),
             prefer: block.prefer,
+            beside,
         })
     }
 
     /// The name as written, or the path of a single `from`.
     fn name(&mut self, written: &written::Repository, row: &Row<'_>, from: &[At<String>]) -> Option<RepositoryName> {
         let text = match &written.name {
-            Some(name) if name.value.contains("{arch}") => {
-                self.problems.add(name.line, "{arch} in a repository's name is not supported yet");
-                return None;
-            }
-            Some(name) => At { value: self.fill(name, row)?, line: name.line },
+            Some(name) => At { value: self.fill_name(name, row)?, line: name.line },
             None => {
                 let path = match from {
                     [only] => only.value.split_once(':').map_or("", |(_, path)| path),
@@ -368,6 +367,47 @@ impl Resolver<'_> {
             return None;
         }
         Some(FromPath { source: source_name, path: path.to_owned() })
+    }
+
+    /// The repositories beside this one, as written; whether they exist is seen when all are known.
+    fn beside(&mut self, name: &RepositoryName, written: &written::Repository, row: &Row<'_>) -> Vec<RepositoryName> {
+        let mut beside: Vec<RepositoryName> = Vec::new();
+        for text in written.beside.iter().flat_map(|beside| &beside.value) {
+            let Some(filled) = self.fill_name(text, row) else { continue };
+            match filled.parse::<RepositoryName>() {
+                Ok(one) if one == *name => {
+                    self.problems.add(text.line, format!("repository \"{name}\" is beside itself"));
+                }
+                Ok(one) if beside.contains(&one) => {
+                    self.problems.add(text.line, format!("repository \"{name}\" has \"{one}\" beside it twice"));
+                }
+                Ok(one) => beside.push(one),
+                Err(error) => self.problems.add(text.line, error.to_string()),
+            }
+        }
+        beside
+    }
+
+    /// Refuses names of `beside` that no repository has.
+    fn check_beside(&mut self, repositories: &[At<Repository>]) {
+        let names = || repositories.iter().map(|one| one.value.name.as_str());
+        for At { value: repository, line } in repositories {
+            for beside in &repository.beside {
+                if names().all(|name| name != beside.as_str()) {
+                    let hint = did_you_mean(beside.as_str(), names());
+                    let text =
+                        format!("repository \"{}\" has \"{beside}\" beside it, which is not defined", repository.name);
+                    self.problems.add_with_hint(*line, text, hint);
+                }
+            }
+        }
+    }
+
+    /// A repository's name with its placeholders filled; `{arch}` stays: it stands for each arch.
+    fn fill_name(&mut self, text: &At<String>, row: &Row<'_>) -> Option<String> {
+        let mut row = row.clone();
+        row.push(("arch", "{arch}"));
+        self.fill(text, &row)
     }
 
     /// A text with its placeholders filled.

@@ -228,6 +228,17 @@ impl<'a> Reader<'a> {
         lists
     }
 
+    /// The texts inside a table, with their names.
+    pub(super) fn texts_of(&mut self, section: &Section<'_>) -> Vec<(At<String>, At<String>)> {
+        let mut texts = Vec::new();
+        for (name, _, offset) in section.entries() {
+            if let Some(text) = self.text(section, name) {
+                texts.push((At { value: name.to_owned(), line: self.line(offset) }, text));
+            }
+        }
+        texts
+    }
+
     /// The tables of `[[key]]`, in the order of the file.
     pub(super) fn array_of_tables<'t>(&mut self, section: &Section<'t>, key: &str) -> Vec<Section<'t>> {
         let Some(value) = section.value(key) else { return Vec::new() };

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::indexes::Index;
 use super::settle::Settled;
 use super::want::Wish;
-use super::{Error, Mirror, Setback, layers_of};
+use super::{Error, Mirror, Setback, beside, layers_of};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{ContentId, ObjectId};
@@ -56,6 +56,32 @@ pub(in crate::jobs) fn inputs(
 ) -> Result<String, Error> {
     let mut hash = Sha256::new();
     hash.update("rules 1\n");
+    // What is chosen follows from what is listed beside it, and so from that repository's inputs.
+    for one in beside::reach(mirror.config, &[repository]) {
+        if one.name != repository.name {
+            hash.update(format!("beside {}\n", one.name));
+        }
+        rules(&mut hash, one, arch, accepted)?;
+    }
+    for source in mirror.config.sources.values().filter(|source| !source.reserve.is_empty()) {
+        hash.update(format!("reserve of {}\0{}\n", source.name, source.reserve.join("\0")));
+    }
+    for rule in withdrawn.iter().filter(|_| repository.index == IndexMode::Ours) {
+        hash.update(format!("withdrawn {} {:?}\n", rule.name, rule.version));
+    }
+    if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
+        hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
+    }
+    Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
+}
+
+/// A repository's own rules and the indexes that it takes from.
+fn rules(
+    hash: &mut Sha256,
+    repository: &Repository,
+    arch: &Arch,
+    accepted: &BTreeMap<IndexKey, String>,
+) -> Result<(), Error> {
     for key in layers_of(repository, arch) {
         hash.update(format!("{key}\0{}\n", accepted.get(&key).map(String::as_str).unwrap_or_default()));
     }
@@ -71,18 +97,8 @@ pub(in crate::jobs) fn inputs(
             lists.iter().map(|(source, list)| format!("packages of {source}\0{}\n", words(list))).collect()
         }
     };
-    hash.update(format!("{packages}\n{}\n", words(&selection.exclude)));
-    for source in mirror.config.sources.values().filter(|source| !source.reserve.is_empty()) {
-        hash.update(format!("reserve of {}\0{}\n", source.name, source.reserve.join("\0")));
-    }
-    hash.update(format!("{:?}\n", repository.prefer));
-    for rule in withdrawn.iter().filter(|_| repository.index == IndexMode::Ours) {
-        hash.update(format!("withdrawn {} {:?}\n", rule.name, rule.version));
-    }
-    if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
-        hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
-    }
-    Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
+    hash.update(format!("{packages}\n{}\n{:?}\n", words(&selection.exclude), repository.prefer));
+    Ok(())
 }
 
 pub(in crate::jobs) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
@@ -119,6 +135,7 @@ impl Assembly {
         let last = recorded.max(mirror.tree.highest_generation()?);
         let mut plan = decide(former.as_ref(), last, snapshot, publications, linger, now);
         plan.generation.place = place.clone();
+        plan.set_aliases(mirror.config.aliases.clone());
         let made = made.into_iter().map(|made| ((made.state.name.clone(), made.state.arch.clone()), made)).collect();
         Ok(Assembly { plan, former, made })
     }

@@ -5,25 +5,36 @@ use super::offer::Offer;
 use crate::apk::Entry;
 use crate::apk::names::SourceName;
 use crate::config::{self, Repository, SourceKind};
-use crate::jobs::selection::{Chosen, Selection};
+use crate::jobs::selection::Chosen;
 use crate::select::{Closure, Dependencies, Request, Selector, Supply, Versions, Wanted, close};
 
-/// A repository with its lists, and what messages call it.
+/// A repository with its lists, and what it chooses from.
 pub(super) struct Choice<'a> {
     pub(super) mirror: &'a Mirror<'a>,
     pub(super) repository: &'a Repository,
-    pub(super) selection: &'a Selection,
     pub(super) packages: &'a Chosen,
-    pub(super) place: &'a str,
+    pub(super) offer: &'a Offer,
 }
 
-/// The chosen entries of each layer; `warnings` gets the selectors that name nothing and the needs that nothing provides.
-pub(super) fn choose(choice: &Choice<'_>, offer: &Offer, warnings: &mut Vec<String>) -> Vec<Vec<Entry>> {
+/// What was chosen.
+pub(super) struct Picked {
+    /// By layer of the offer.
+    pub(super) layers: Vec<Vec<Entry>>,
+    /// Selectors that name nothing, and needs that nothing provides.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Chooses from an offer. What is listed `beside` it meets needs and has needs, and is not chosen itself. Warnings begin with
+/// `place`.
+pub(super) fn choose(choice: &Choice<'_>, beside: &[&[Entry]], place: &str) -> Picked {
+    let offer = choice.offer;
     let lists = lists(choice.packages);
-    let supplies = supplies(choice, offer, &lists);
+    let mut supplies = supplies(choice, &lists);
+    supplies.extend(beside.iter().map(|entries| Supply { entries, wanted: Wanted::Nothing }));
     let request = Request {
         lists: &lists.iter().map(|(_, list)| *list).collect::<Vec<_>>(),
-        exclude: &choice.selection.exclude,
+        // The offer is without what is excluded; what is listed beside it is not this repository's to exclude.
+        exclude: &[],
         versions: Versions::Newest,
         dependencies: match choice.repository.dependencies {
             config::Dependencies::Follow => Dependencies::Follow,
@@ -31,13 +42,13 @@ pub(super) fn choose(choice: &Choice<'_>, offer: &Offer, warnings: &mut Vec<Stri
         },
     };
     let closure = close(&supplies, &request);
-    warnings.extend(idle(choice.place, &closure, &lists));
-    warnings.extend(unmet(choice.place, &closure, &supplies));
-    let mut chosen = vec![Vec::new(); offer.layers.len()];
+    let mut layers = vec![Vec::new(); offer.layers.len()];
     for (place, _) in closure.chosen() {
-        chosen[place.supply].push(offer.layers[place.supply][place.entry].clone());
+        if let Some(layer) = layers.get_mut(place.supply) {
+            layer.push(offer.layers[place.supply][place.entry].clone());
+        }
     }
-    chosen
+    Picked { layers, warnings: [idle(place, &closure, &lists), unmet(place, &closure, &supplies)].concat() }
 }
 
 /// The lists of selectors, each with the source that it is for, if it is not for all.
@@ -48,11 +59,7 @@ fn lists(packages: &Chosen) -> Vec<(Option<&SourceName>, &[Selector])> {
     }
 }
 
-fn supplies<'o>(
-    choice: &Choice<'_>,
-    offer: &'o Offer,
-    lists: &[(Option<&SourceName>, &[Selector])],
-) -> Vec<Supply<'o>> {
+fn supplies<'o>(choice: &Choice<'o>, lists: &[(Option<&SourceName>, &[Selector])]) -> Vec<Supply<'o>> {
     let wanted = |source: &SourceName| match choice.mirror.config.sources[source].kind {
         // A directory always gives all it holds.
         SourceKind::Directory { .. } => Wanted::All,
@@ -61,7 +68,7 @@ fn supplies<'o>(
             list.map_or(Wanted::Nothing, Wanted::List)
         }
     };
-    let layers = offer.keys.iter().zip(&offer.layers);
+    let layers = choice.offer.keys.iter().zip(&choice.offer.layers);
     layers.map(|(key, entries)| Supply { entries, wanted: wanted(&key.source) }).collect()
 }
 

@@ -29,7 +29,7 @@ pub(super) fn nothing_new(
     let shown = mirror.tree.shown(place)?.map(|number| mirror.ledger.generation_summary(number)).transpose()?;
     let Some(shown) = shown else { return Ok(None) };
     let configured: usize = mirror.config.repositories.iter().map(|repository| repository.arches.len()).sum();
-    if shown.repositories.len() != configured {
+    if shown.repositories.len() != configured || shown.aliases != mirror.config.aliases {
         return Ok(None);
     }
     let seal = seal(mirror.config)?;

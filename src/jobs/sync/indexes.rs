@@ -35,6 +35,8 @@ pub(in crate::jobs) struct Asked {
     pub(super) keyrings: BTreeMap<crate::apk::SourceName, Arc<Keyring>>,
     pub(super) state: State,
     pub(super) snapshot: Option<Snapshot>,
+    /// Accepted indexes of repositories that are beside those asked for, and not asked for themselves.
+    pub(super) beside: BTreeMap<IndexKey, Accepted>,
 }
 
 /// One index of a source in this run.
@@ -182,6 +184,7 @@ pub(in crate::jobs) fn of_snapshot(
         keyrings: BTreeMap::new(),
         state: mirror.ledger.state()?,
         snapshot: Some(snapshot),
+        beside: BTreeMap::new(),
     })
 }
 
@@ -198,6 +201,7 @@ pub(super) async fn ask(
         keyrings: BTreeMap::new(),
         state: mirror.ledger.state()?,
         snapshot: mirror.ledger.latest_snapshot()?,
+        beside: BTreeMap::new(),
     };
     let keys = keys_of(repositories);
     for key in &keys {

@@ -11,6 +11,7 @@
 //! Whatever fails leaves the former state in force, for that index alone, and the report says so. Only this host's trouble
 //! (disk full, no permission) ends the job; what arrived until then is kept.
 
+mod beside;
 pub(in crate::jobs) mod build;
 mod choose;
 pub(in crate::jobs) mod finish;

@@ -1,11 +1,12 @@
 //! What each repository wants of the indexes at hand, by its rules: what it could list ([`offer`]), and of that what is asked
-//! for and needed ([`choose`]).
+//! for and needed ([`choose`](super::choose)), where it matters with a look at the repositories [`beside`] it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
 
-use super::choose::{self, Choice};
-use super::indexes::{Asked, Index};
-use super::{Error, Mirror, Setback, layers_of, offer};
+use super::indexes::Asked;
+use super::offer::Offer;
+use super::{Error, Mirror, Setback, beside, layers_of, offer};
 use crate::apk::names::{Arch, PackageName, RepositoryName, VersionText};
 use crate::apk::{Entry, Identity};
 use crate::config::{IndexMode, Repository};
@@ -22,6 +23,9 @@ pub(super) struct Wish {
     pub(super) arch: Arch,
     /// By layer: the index, and the entries wanted of it.
     pub(super) layers: Vec<(IndexKey, Vec<Entry>)>,
+    /// What the repositories beside it list for the same arch, by repository: packages that the same clients can install. Of
+    /// one that a failure keeps as it was, what it would have listed.
+    pub(super) beside: Vec<(RepositoryName, Vec<Entry>)>,
     /// An index that is needed and that is not there.
     pub(super) missing: Option<IndexKey>,
     /// Why its own rules keep it as it is.
@@ -47,51 +51,84 @@ pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut
             index.load(mirror)?;
         }
     }
+    let everyone = beside::reach(mirror.config, repositories);
+    beside::load(mirror, &everyone, asked)?;
     let reserve = Reserve::of(mirror.config)?;
     let withdrawn = mirror.ledger.withdrawn()?;
-    let by_key: BTreeMap<&IndexKey, &Index> = asked.indexes.iter().map(|index| (&index.key, index)).collect();
-    let mut wishes = Vec::new();
-    for repository in repositories {
-        let selection = selection::selection(repository)?;
+    let rules = Rules { reserve: &reserve, withdrawn: &withdrawn, entries: EntriesOf::new(asked) };
+    let mut drafts = Vec::new();
+    for repository in everyone {
+        let selection = Rc::new(selection::selection(repository)?);
         for arch in &repository.arches {
-            wishes.push(one(mirror, repository, &selection, &reserve, &withdrawn, arch, &by_key));
+            drafts.push(draft(repository, &selection, &rules, arch));
         }
     }
-    Ok(wishes)
+    beside::choose_all(mirror, &mut drafts);
+    // Those that are only beside a chosen one come last.
+    let chosen = repositories.iter().map(|repository| repository.arches.len()).sum();
+    drafts.truncate(chosen);
+    let wish = |mut draft: Draft<'_>| {
+        draft.wish.warnings.append(&mut draft.told);
+        draft.wish
+    };
+    Ok(drafts.into_iter().map(wish).collect())
 }
 
-fn one(
-    mirror: &Mirror<'_>,
-    repository: &Repository,
-    selection: &Selection,
-    reserve: &Reserve<'_>,
-    withdrawn: &[Withdrawn],
-    arch: &Arch,
-    by_key: &BTreeMap<&IndexKey, &Index>,
-) -> Wish {
+/// What holds for every repository.
+struct Rules<'a> {
+    reserve: &'a Reserve<'a>,
+    withdrawn: &'a [Withdrawn],
+    entries: EntriesOf<'a>,
+}
+
+/// The entries of each index as this run sees them.
+struct EntriesOf<'a>(BTreeMap<&'a IndexKey, &'a [Entry]>);
+
+impl<'a> EntriesOf<'a> {
+    fn new(asked: &'a Asked) -> Self {
+        let here = asked.indexes.iter().filter_map(|index| Some((&index.key, index.entries()?)));
+        EntriesOf(asked.beside.iter().map(|(key, accepted)| (key, accepted.entries())).chain(here).collect())
+    }
+}
+
+/// A wish whose closure is still to be found.
+pub(super) struct Draft<'c> {
+    pub(super) repository: &'c Repository,
+    pub(super) selection: Rc<Selection>,
+    /// What there is to choose from, where something has to be chosen.
+    pub(super) offer: Option<Offer>,
+    pub(super) wish: Wish,
+    /// What the choice has to tell.
+    pub(super) told: Vec<String>,
+}
+
+fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rules<'_>, arch: &Arch) -> Draft<'c> {
     let keys = layers_of(repository, arch);
-    let mut wish = Wish {
+    let wish = Wish {
         name: repository.name.clone(),
         arch: arch.clone(),
         layers: Vec::new(),
+        beside: Vec::new(),
         missing: None,
         forbidden: None,
         shadowed: Vec::new(),
         warnings: Vec::new(),
     };
+    let mut draft = Draft { repository, selection: Rc::clone(selection), offer: None, wish, told: Vec::new() };
+    let wish = &mut draft.wish;
     let mut layers: Vec<Vec<Entry>> = Vec::new();
     for key in &keys {
-        let Some(entries) = by_key.get(key).and_then(|index| index.entries()) else {
+        let Some(entries) = rules.entries.0.get(key) else {
             wish.missing = Some(key.clone());
-            return wish;
+            return draft;
         };
         // Upstream's own index is shown as it is, and nothing can be taken out of it.
         let stays = |entry: &&Entry| {
-            repository.index != IndexMode::Ours || !withdrawn.iter().any(|rule| rule.names(entry.file()))
+            repository.index != IndexMode::Ours || !rules.withdrawn.iter().any(|rule| rule.names(entry.file()))
         };
         layers.push(entries.iter().filter(stays).cloned().collect());
     }
-    let guard = reserve.guard(keys.iter().map(|key| &key.source).zip(layers.iter().map(Vec::as_slice)));
+    let guard = rules.reserve.guard(keys.iter().map(|key| &key.source).zip(layers.iter().map(Vec::as_slice)));
     // Upstream's own index is shown as it is: all of it is wanted, also what a merge would drop.
     if repository.index != IndexMode::Ours {
         let forbidden = offer::shows_reserved(&keys, &layers, &guard);
@@ -99,21 +136,18 @@ fn one(
         if let Some(setback) = forbidden {
             wish.forbid(setback);
         }
-        return wish;
+        return draft;
     }
-    let offer = offer::offer(repository, selection, &guard, keys, layers);
-    let place = format!("{}/{arch}", wish.name);
-    wish.warnings.extend(offer::warnings(&place, &offer));
-    let layers = match &selection.packages {
-        None => offer.layers,
-        Some(packages) => {
-            let choice = Choice { mirror, repository, selection, packages, place: &place };
-            choose::choose(&choice, &offer, &mut wish.warnings)
-        }
-    };
-    wish.shadowed = offer.shadowed;
-    wish.layers = offer.keys.into_iter().zip(layers).collect();
-    wish
+    let mut offer = offer::offer(repository, selection, &guard, keys, layers);
+    wish.warnings.extend(offer::warnings(&format!("{}/{arch}", wish.name), &offer));
+    wish.shadowed = std::mem::take(&mut offer.shadowed);
+    if selection.packages.is_none() {
+        wish.layers = offer.keys.into_iter().zip(offer.layers).collect();
+    } else {
+        wish.layers = offer.keys.iter().cloned().map(|key| (key, Vec::new())).collect();
+        draft.offer = Some(offer);
+    }
+    draft
 }
 
 /// One package that is wanted and that the pool lacks.
