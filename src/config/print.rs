@@ -113,6 +113,9 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     if !repository.exclude.is_empty() {
         writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;
     }
+    if let Some(count) = repository.keep_versions {
+        writeln!(out, "keep_versions = {count}")?;
+    }
     if !repository.beside.is_empty() {
         writeln!(out, "beside = {}", list(repository.beside.iter().map(|name| name.to_string())))?;
     }

@@ -1,6 +1,7 @@
 //! The checked form, which jobs take: references found, units parsed, paths absolute.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,6 +156,9 @@ pub struct Repository {
     pub exclude: Vec<String>,
     /// Which of several sources that have a name supply it.
     pub prefer: Prefer,
+    /// Of each name so many versions: the newest that its source lists, and older ones, also such as it has dropped since, with
+    /// what they need. Absent: every version that its source lists, and none that it dropped.
+    pub keep_versions: Option<NonZeroUsize>,
     /// Repositories that the same clients have, each another one and defined: what they list meets needs here, and is not
     /// listed here for that. Two may be beside each other.
     pub beside: Vec<RepositoryName>,

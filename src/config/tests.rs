@@ -220,10 +220,6 @@ fn keys_of_later_versions_are_refused_by_name() {
         ),
         ("[sources.hq]\nbundles = \"/media\"\nkeyring = [\"hq.pub\"]", "12: sources.hq.bundles is not supported yet"),
         (
-            "[[repositories]]\nname = \"x\"\nfrom = [\"alpine\"]\narches = [\"x86_64\"]\nkeep_versions = 3",
-            "15: repositories.keep_versions is not supported yet",
-        ),
-        (
             "[[repositories]]\nname = \"x\"\nfrom = [\"alpine\"]\narches = [\"x86_64\"]\nindex = \"origin\"",
             "15: repositories.index = \"origin\" is not supported yet",
         ),
@@ -261,7 +257,6 @@ origin = "a"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-keep_versions = 3
 must_install = ["@w"]
 incomplete = "carry"
 together = true
@@ -274,10 +269,10 @@ together = true
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 27 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 26 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 27, "{error}");
+    assert_eq!(error.lines().count(), 26, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -434,6 +429,14 @@ fn mistakes_in_a_repository() {
         (
             &format!("{main}index = 'upstream'\nprefer = 'all'"),
             "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"upstream\") and so cannot have prefer (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
+        ),
+        (
+            &format!("{main}keep_versions = 0"),
+            "14: repositories.keep_versions is 0, not 1 to 100".to_owned(),
+        ),
+        (
+            &format!("{main}index = 'upstream'\nkeep_versions = 2"),
+            "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"upstream\") and so cannot have keep_versions (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
         ),
         (
             &format!("{main}packages = []"),
@@ -711,6 +714,7 @@ from = ["d.ot", "by-arch:x", "by-arch:y"]
 arches = ["x86_64"]
 packages = { by-arch = ["nginx", "origin:b"] }
 beside = ["all", "{arch}/x"]
+keep_versions = 3
 [[repositories]]
 name = "{arch}/x"
 from = ["d.ot"]

@@ -89,6 +89,7 @@ pub(super) struct Repository {
     pub(super) exclude: Option<At<Vec<At<String>>>>,
     pub(super) prefer: Option<At<String>>,
     pub(super) beside: Option<At<Vec<At<String>>>>,
+    pub(super) keep_versions: Option<At<i64>>,
 }
 
 const FILE: Keys = Keys {
@@ -114,8 +115,20 @@ const SOURCE: Keys = Keys {
     ],
 };
 const REPOSITORY: Keys = Keys {
-    now: &["name", "from", "for", "arches", "index", "packages", "dependencies", "exclude", "prefer", "beside"],
-    later: &["keep_versions", "must_install", "incomplete", "together"],
+    now: &[
+        "name",
+        "from",
+        "for",
+        "arches",
+        "index",
+        "packages",
+        "dependencies",
+        "exclude",
+        "prefer",
+        "beside",
+        "keep_versions",
+    ],
+    later: &["must_install", "incomplete", "together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 
@@ -207,6 +220,7 @@ impl Reader<'_> {
             exclude: self.texts(section, "exclude"),
             prefer: self.text(section, "prefer"),
             beside: self.texts(section, "beside"),
+            keep_versions: self.count(section, "keep_versions"),
         }
     }
 }

@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::disk::lock::Purpose;
 use crate::plan::publish::Generation;
 use crate::publish::Publishable;
-use crate::snapshot::Snapshot;
 use crate::snapshot::diff;
+use crate::snapshot::{Role, Snapshot};
 
 pub use crate::snapshot::diff::{Change, Changed, Origin};
 
@@ -57,7 +57,7 @@ pub fn snapshots(config: &Config) -> Result<Vec<SnapshotReport>, Error> {
             live: live.as_ref() == Some(&snapshot.id),
             pinned: pins.contains(&id),
             at: at.map(|(name, _)| format!("@{name}")).collect(),
-            indexes: snapshot.indexes.len() as u64,
+            indexes: snapshot.indexes.iter().filter(|index| index.role == Role::Listed).count() as u64,
             time: snapshot.time,
             id: snapshot.id,
         });
@@ -159,7 +159,8 @@ type Lists = BTreeMap<String, Vec<Entry>>;
 /// The indexes of `snapshot` that are not the same in `other`.
 fn accepted_entries(mirror: &Mirror<'_>, snapshot: &Snapshot, other: &Snapshot) -> Result<Lists, Error> {
     let mut lists = BTreeMap::new();
-    for index in snapshot.indexes.iter().filter(|index| other.accepted(&index.key) != Some(index.accepted.as_str())) {
+    let listed = snapshot.indexes.iter().filter(|index| index.role == Role::Listed);
+    for index in listed.filter(|index| other.accepted(&index.key) != Some(index.accepted.as_str())) {
         lists.insert(index.key.to_string(), mirror.ledger.accepted(&index.accepted)?.entries().to_vec());
     }
     Ok(lists)

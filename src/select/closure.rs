@@ -10,6 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::apk::dependency::{self, Dependency, Offer, Sense};
+use crate::apk::names::PackageName;
 use crate::apk::{Entry, Version};
 
 use super::filter::Selector;
@@ -41,6 +42,8 @@ pub enum Versions {
     Newest,
     /// All that the selector names.
     All,
+    /// All, and likewise of every name that is chosen for what reason ever, where dependencies are followed.
+    AllOfEachName,
 }
 
 /// Whether what the roots need comes along.
@@ -97,6 +100,11 @@ pub enum Reason<'e> {
         by: Place,
         /// Its own `i:`.
         rule: &'e str,
+    },
+    /// Another version of its name, in the same supply, was chosen, and all of them are wanted.
+    OtherVersion {
+        /// That version.
+        by: Place,
     },
 }
 
@@ -156,7 +164,7 @@ impl<'e> Closure<'e> {
         while let Some((place, reason)) = next.and_then(|place| Some((place, self.reason(place)?))) {
             chain.push((place, reason));
             next = match reason {
-                Reason::Needed { by, .. } | Reason::InstallIf { by, .. } => Some(by),
+                Reason::Needed { by, .. } | Reason::InstallIf { by, .. } | Reason::OtherVersion { by } => Some(by),
                 Reason::Whole | Reason::Root { .. } => None,
             };
         }
@@ -170,8 +178,12 @@ pub fn close<'e>(supplies: &[Supply<'e>], request: &Request<'_>) -> Closure<'e> 
     let idle = work.choose_roots(supplies, request);
     if request.dependencies == Dependencies::Follow {
         work.watch_install_if();
+        if request.versions == Versions::AllOfEachName {
+            work.note_versions();
+        }
         while let Some(id) = work.queue.pop_front() {
             work.follow_depends(id);
+            work.follow_versions(id);
             work.follow_install_if(id);
         }
     }
@@ -201,13 +213,15 @@ struct Work<'e> {
     rules: Vec<Rule<'e>>,
     /// Open terms of rules, by the name they wait for.
     waiting: HashMap<&'e str, Vec<(usize, Dependency<'e>)>>,
+    /// All versions of a supply's name, where all are wanted.
+    versions: HashMap<(usize, &'e PackageName), Vec<Id>>,
     unmet: Vec<Unmet<'e>>,
     /// Terms already followed, by their text; for one that is unmet, where it stands in `unmet`.
     followed: HashMap<&'e str, Option<usize>>,
 }
 
 /// What an entry is and provides: names with what stands behind each.
-fn offers(entry: &Entry) -> impl Iterator<Item = (&str, Offer<'_>)> {
+pub(super) fn offers(entry: &Entry) -> impl Iterator<Item = (&str, Offer<'_>)> {
     let own = Offer::Package(Version::new(entry.version().as_str()), entry.identity());
     let provides = dependency::parse_provides(entry.field(b'p').unwrap_or_default());
     // What cannot be read provides nothing to any client.
@@ -241,6 +255,7 @@ impl<'e> Work<'e> {
             queue: VecDeque::new(),
             rules: Vec::new(),
             waiting: HashMap::new(),
+            versions: HashMap::new(),
             unmet: Vec::new(),
             followed: HashMap::new(),
         }
@@ -363,6 +378,19 @@ impl<'e> Work<'e> {
         }
         self.providers.insert(term.name, providers);
         outcome
+    }
+
+    fn note_versions(&mut self) {
+        for (id, place) in self.places.iter().enumerate().filter(|(id, _)| !self.excluded[*id]) {
+            self.versions.entry((place.supply, self.entries[id].name())).or_default().push(id);
+        }
+    }
+
+    fn follow_versions(&mut self, id: Id) {
+        let by = self.places[id];
+        for other in self.versions.remove(&(by.supply, self.entries[id].name())).into_iter().flatten() {
+            self.choose(other, Reason::OtherVersion { by });
+        }
     }
 
     /// Puts every rule's terms where the names they wait for will find them. Conflict terms are not waited for: the set

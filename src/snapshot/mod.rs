@@ -9,4 +9,4 @@ pub mod diff;
 pub mod record;
 
 pub use accepted::{AcceptedIndex, IndexKey, Kind, SignedBy};
-pub use record::{InForce, Snapshot};
+pub use record::{InForce, Role, Snapshot};

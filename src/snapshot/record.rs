@@ -12,8 +12,28 @@ pub struct InForce {
     /// Which index.
     #[serde(flatten)]
     pub key: IndexKey,
+    /// What it is there for.
+    #[serde(default, skip_serializing_if = "Role::is_listed")]
+    pub role: Role,
     /// The id of its accepted state.
     pub accepted: String,
+}
+
+/// What an accepted index of a snapshot is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It is what the source lists.
+    #[default]
+    Listed,
+    /// It is what we keep of what the source listed formerly: older versions, gathered by us from indexes that were accepted.
+    Kept,
+}
+
+impl Role {
+    fn is_listed(&self) -> bool {
+        *self == Role::Listed
+    }
 }
 
 /// All accepted indexes in force after a sync.
@@ -23,7 +43,7 @@ pub struct Snapshot {
     pub id: String,
     /// When it was taken.
     pub time: Timestamp,
-    /// In order of their keys, each once.
+    /// In order of their keys, each once in each role.
     pub indexes: Vec<InForce>,
 }
 
@@ -33,7 +53,8 @@ impl Snapshot {
         indexes.sort();
         let mut hash = Sha256::new();
         for index in &indexes {
-            hash.update(format!("{}\0{}\n", index.key, index.accepted));
+            let role = if index.role == Role::Kept { "\0kept" } else { "" };
+            hash.update(format!("{}\0{}{role}\n", index.key, index.accepted));
         }
         let id = format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), crate::apk::checksum::hex(&hash.finalize()[..4]));
         Snapshot { id, time: now, indexes }
@@ -41,7 +62,16 @@ impl Snapshot {
 
     /// The accepted state of `key`.
     pub fn accepted(&self, key: &IndexKey) -> Option<&str> {
-        self.indexes.iter().find(|index| index.key == *key).map(|index| index.accepted.as_str())
+        self.find(key, Role::Listed)
+    }
+
+    /// What is kept of the older versions of `key`, an accepted index of its own.
+    pub fn kept(&self, key: &IndexKey) -> Option<&str> {
+        self.find(key, Role::Kept)
+    }
+
+    fn find(&self, key: &IndexKey, role: Role) -> Option<&str> {
+        self.indexes.iter().find(|index| index.role == role && index.key == *key).map(|index| index.accepted.as_str())
     }
 }
 
@@ -57,12 +87,14 @@ mod tests {
             arch: arch.parse().unwrap(),
         };
         let now = "2026-11-24T03:17:00.5Z".parse().unwrap();
-        let one = InForce { key: key("x86"), accepted: "1".into() };
-        let two = InForce { key: key("aarch64"), accepted: "2".into() };
+        let one = InForce { key: key("x86"), role: Role::Listed, accepted: "1".into() };
+        let two = InForce { key: key("aarch64"), role: Role::Listed, accepted: "2".into() };
         let snapshot = Snapshot::new(vec![one.clone(), two.clone()], now);
         assert!(snapshot.id.starts_with("20261124T031700Z-"), "{}", snapshot.id);
         assert_eq!(snapshot, Snapshot::new(vec![two, one.clone()], now));
         assert_ne!(snapshot.id, Snapshot::new(vec![one], now).id);
         assert_eq!(snapshot.accepted(&key("aarch64")), Some("2"));
+        assert_eq!(snapshot.kept(&key("aarch64")), None);
+        assert_eq!(serde_json::from_str::<Snapshot>(&serde_json::to_string(&snapshot).unwrap()).unwrap(), snapshot);
     }
 }

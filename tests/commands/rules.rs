@@ -229,3 +229,73 @@ fn what_lies_beside_meets_needs_and_is_not_listed() {
     let reverted = configure("", "");
     assert_eq!((reverted.0, reverted.1), (alone.0, alone.1));
 }
+
+/// Upstream's main repository with these packages alone: what is listed no more is gone there.
+fn upstream_moves_to(env: &Env, count: u32, packages: &[Package]) {
+    for gone in ["app-1-r0", "app-2-r0", "app-3-r0", "app-9-r0", "lib-1-r0", "lib-2-r0", "other-1-r0"] {
+        env.upstream.files().remove(&format!("{MAIN}/{gone}.apk"));
+    }
+    upstream(env, MAIN, count, packages);
+}
+
+#[test]
+fn older_versions_stay_as_many_as_are_kept() {
+    let env = empty();
+    upstream(&env, COMMUNITY, 1, &[]);
+    let app = |version: &str, lib: &str| Package::new("app", version).depends(lib);
+    let lib = |version: &str| Package::new("lib", version).provides(&format!("so:lib.so.{}=1", &version[..1]));
+    let two = "from = [\"up:v3.23/main\"]\npackages = [\"app\"]\nkeep_versions = 2";
+    let one = "from = [\"up:v3.23/main\"]\npackages = [\"app\"]";
+    upstream_moves_to(&env, 1, &[app("1-r0", "so:lib.so.1"), lib("1-r0"), Package::new("other", "1-r0")]);
+    assert_eq!(synced(&env, two).0, ["app-1-r0", "lib-1-r0"]);
+    upstream_moves_to(&env, 2, &[app("2-r0", "so:lib.so.2"), lib("2-r0")]);
+    let kept = ["app-1-r0", "app-2-r0", "lib-1-r0", "lib-2-r0"];
+    assert_eq!(synced(&env, two).0, kept);
+    let generation = env.generation();
+    assert_eq!(synced(&env, two).0, kept);
+    assert_eq!(env.generation(), generation, "nothing new");
+
+    // The first app is two versions back; its library is one back, and nothing needs it: it stays as any name's older one.
+    upstream_moves_to(&env, 3, &[app("3-r0", "so:lib.so.2"), lib("2-r0")]);
+    assert_eq!(synced(&env, two).0, ["app-2-r0", "app-3-r0", "lib-1-r0", "lib-2-r0"]);
+    // Without the key only what upstream lists now; what was dropped meanwhile is not kept any more.
+    let plain = synced(&env, one).0;
+    assert_eq!(plain, ["app-3-r0", "lib-2-r0"]);
+    assert_eq!(synced(&env, two).0, plain);
+
+    // A version above the newest was withdrawn: it goes at once, and its name's older ones stay.
+    upstream_moves_to(&env, 4, &[app("9-r0", "so:lib.so.2"), lib("2-r0")]);
+    assert_eq!(synced(&env, two).0, ["app-3-r0", "app-9-r0", "lib-2-r0"]);
+    upstream_moves_to(&env, 5, &[app("3-r0", "so:lib.so.2"), lib("2-r0")]);
+    assert_eq!(synced(&env, two).0, ["app-3-r0", "lib-2-r0"]);
+    // And so does a name that is listed no more.
+    upstream_moves_to(&env, 6, &[app("4-r0", "so:lib.so.2"), lib("2-r0")]);
+    assert_eq!(synced(&env, two).0, ["app-3-r0", "app-4-r0", "lib-2-r0"]);
+    upstream_moves_to(&env, 7, &[lib("2-r0")]);
+    assert_eq!(synced(&env, two).0, Vec::<String>::new());
+    env.bivouac(&["check"]).exits_with(0);
+}
+
+#[test]
+fn what_is_kept_is_part_of_the_snapshot() {
+    let env = empty();
+    let keys = "from = [\"corp\"]\nkeep_versions = 3";
+    private(&env, &Package::new("tool", "1-r0"));
+    assert_eq!(synced(&env, keys).0, ["tool-1-r0"]);
+    std::fs::remove_file(env.path("packages/tool-1-r0.apk")).unwrap();
+    private(&env, &Package::new("tool", "2-r0"));
+    assert_eq!(synced(&env, keys).0, ["tool-1-r0", "tool-2-r0"]);
+    let snapshot = env.bivouac(&["--json", "sync"]).json()["snapshot"].as_str().unwrap().to_owned();
+    std::fs::remove_file(env.path("packages/tool-2-r0.apk")).unwrap();
+    private(&env, &Package::new("tool", "3-r0"));
+    let three = ["tool-1-r0", "tool-2-r0", "tool-3-r0"];
+    assert_eq!(synced(&env, keys).0, three);
+    env.bivouac(&["publish", &snapshot]).exits_with(0);
+    assert_eq!(env.live("v3.23/site", "x86_64"), ["tool-1-r0", "tool-2-r0"]);
+    assert_eq!(synced(&env, keys).0, three);
+    // One package back from each name; a directory's own versions are all given whatever is kept.
+    private(&env, &Package::new("tool", "4-r0"));
+    private(&env, &Package::new("tool", "5-r0"));
+    let all = ["tool-3-r0", "tool-4-r0", "tool-5-r0"];
+    assert_eq!(synced(&env, "from = [\"corp\"]\nkeep_versions = 2").0, all);
+}

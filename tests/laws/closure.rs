@@ -114,6 +114,7 @@ proptest! {
                 Reason::Needed { by, term } => {
                     prop_assert!(entries[by.entry].field(b'D').unwrap().split(' ').any(|stands| stands == term));
                 }
+                Reason::OtherVersion { by } => prop_assert_eq!(entries[by.entry].name(), entries[place.entry].name()),
                 Reason::InstallIf { rule, .. } => prop_assert_eq!(entries[place.entry].field(b'i'), Some(rule)),
                 Reason::Root { selector } => {
                     let name = &names[selector];

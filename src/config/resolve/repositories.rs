@@ -1,6 +1,7 @@
 //! `[[repositories]]`: what is published, from where, and how much of it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use globset::Glob;
 
@@ -9,6 +10,9 @@ use super::{Resolver, did_you_mean};
 use crate::apk::{Arch, PackageName, RepositoryName};
 use crate::config::written::{self, At};
 use crate::config::{Dependencies, FromPath, IndexMode, Packages, Prefer, Repository};
+
+/// Most versions of a name that may be kept; a larger number is a slip.
+const MOST_VERSIONS: usize = 100;
 
 /// What a block says, apart from what differs by row.
 struct Block<'a> {
@@ -20,6 +24,7 @@ struct Block<'a> {
     dependencies: Dependencies,
     exclude: Vec<String>,
     prefer: Prefer,
+    keep_versions: Option<NonZeroUsize>,
 }
 
 impl Resolver<'_> {
@@ -97,7 +102,29 @@ impl Resolver<'_> {
                 self.choice("repositories.prefer", text, &choices)?
             }
         };
-        Some(Block { written, from: &from.value, arches, index, packages, dependencies, exclude, prefer })
+        let keep_versions = match &written.keep_versions {
+            None => None,
+            Some(At { value, line }) => {
+                let count =
+                    usize::try_from(*value).ok().filter(|count| *count <= MOST_VERSIONS).and_then(NonZeroUsize::new);
+                if count.is_none() {
+                    let text = format!("repositories.keep_versions is {value}, not 1 to {MOST_VERSIONS}");
+                    self.problems.add(*line, text);
+                }
+                count
+            }
+        };
+        Some(Block {
+            written,
+            from: &from.value,
+            arches,
+            index,
+            packages,
+            dependencies,
+            exclude,
+            prefer,
+            keep_versions,
+        })
     }
 
     fn packages(
@@ -181,6 +208,7 @@ impl Resolver<'_> {
             ("packages", written.packages.as_ref().map(|value| value.line)),
             ("exclude", written.exclude.as_ref().map(|value| value.line)),
             ("prefer", written.prefer.as_ref().map(|value| value.line)),
+            ("keep_versions", written.keep_versions.as_ref().map(|value| value.line)),
         ] {
             if let Some(line) = line {
                 let text = format!("{label} keeps upstream's index (index = {word:?}) and so cannot have {key}");
@@ -292,6 +320,7 @@ impl Resolver<'_> {
             dependencies: block.dependencies,
             exclude: block.exclude.clone(),
             prefer: block.prefer,
+            keep_versions: block.keep_versions,
             beside,
         })
     }

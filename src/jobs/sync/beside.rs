@@ -5,7 +5,7 @@
 //! sees, and never beyond its sources: so this ends, with the smallest answer there is.
 
 use super::choose::{self, Choice};
-use super::indexes::Asked;
+use super::indexes::{Aside, Asked};
 use super::want::Draft;
 use super::{Error, Mirror};
 use crate::apk::Entry;
@@ -36,7 +36,11 @@ pub(super) fn load(mirror: &Mirror<'_>, everyone: &[&Repository], asked: &mut As
     for key in super::keys_of(everyone) {
         let is_known = asked.beside.contains_key(&key) || asked.indexes.iter().any(|index| index.key == key);
         if let Some(id) = snapshot.accepted(&key).filter(|_| !is_known) {
-            asked.beside.insert(key, mirror.ledger.accepted(id)?);
+            let kept = match snapshot.kept(&key) {
+                Some(id) => mirror.ledger.accepted(id)?.entries().to_vec(),
+                None => Vec::new(),
+            };
+            asked.beside.insert(key, Aside { accepted: mirror.ledger.accepted(id)?, kept });
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
 use crate::sign::index::{cosign, describe, sign_merged, signer_names};
 use crate::sign::{Digests, PrivateKey};
-use crate::snapshot::{IndexKey, Snapshot};
+use crate::snapshot::{IndexKey, Role, Snapshot};
 
 /// Our key, loaded when some repository needs it.
 pub(in crate::jobs) struct Seal {
@@ -98,11 +98,17 @@ fn rules(
         }
     };
     hash.update(format!("{packages}\n{}\n{:?}\n", words(&selection.exclude), repository.prefer));
+    hash.update(format!("{:?}\n", repository.keep_versions));
     Ok(())
 }
 
 pub(in crate::jobs) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
-    snapshot.indexes.iter().map(|index| (index.key.clone(), index.accepted.clone())).collect()
+    let listed = snapshot.indexes.iter().filter(|index| index.role == Role::Listed);
+    let ids = |key: &IndexKey, accepted: &str| match snapshot.kept(key) {
+        Some(kept) => format!("{accepted} {kept}"),
+        None => accepted.to_owned(),
+    };
+    listed.map(|index| (index.key.clone(), ids(&index.key, &index.accepted))).collect()
 }
 
 /// A repository's new state with what is needed to write its index.

@@ -35,7 +35,10 @@ pub(super) fn choose(choice: &Choice<'_>, beside: &[&[Entry]], place: &str) -> P
         lists: &lists.iter().map(|(_, list)| *list).collect::<Vec<_>>(),
         // The offer is without what is excluded; what is listed beside it is not this repository's to exclude.
         exclude: &[],
-        versions: Versions::Newest,
+        versions: match choice.repository.keep_versions {
+            None => Versions::Newest,
+            Some(_) => Versions::AllOfEachName,
+        },
         dependencies: match choice.repository.dependencies {
             config::Dependencies::Follow => Dependencies::Follow,
             config::Dependencies::Leave => Dependencies::Leave,

@@ -36,7 +36,14 @@ pub(in crate::jobs) struct Asked {
     pub(super) state: State,
     pub(super) snapshot: Option<Snapshot>,
     /// Accepted indexes of repositories that are beside those asked for, and not asked for themselves.
-    pub(super) beside: BTreeMap<IndexKey, Accepted>,
+    pub(super) beside: BTreeMap<IndexKey, Aside>,
+}
+
+/// An accepted index that a run looks at and does not ask for.
+pub(in crate::jobs) struct Aside {
+    pub(super) accepted: Accepted,
+    /// Older versions that are kept beside it.
+    pub(super) kept: Vec<Entry>,
 }
 
 /// One index of a source in this run.
@@ -54,6 +61,8 @@ pub(in crate::jobs) struct Index {
     /// A candidate of this run's all of which is in the pool, while a newer one is followed: what is gone back to when that
     /// one does not come whole.
     pub(super) complete: Option<Fetched>,
+    /// Older versions that are kept beside what it lists.
+    pub(super) kept: Vec<Entry>,
     /// Where the accepted state came from, if this run accepted it.
     pub(super) accepted_from: Option<Origin>,
     /// What went wrong with it in this run.
@@ -93,6 +102,7 @@ impl Index {
             in_force: None,
             candidate: None,
             complete: None,
+            kept: Vec::new(),
             accepted_from: None,
             setback: None,
             refused: Vec::new(),

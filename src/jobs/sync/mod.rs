@@ -17,6 +17,7 @@ mod choose;
 pub(in crate::jobs) mod finish;
 mod gather;
 pub(in crate::jobs) mod indexes;
+mod kept;
 mod offer;
 mod packages;
 mod rebuilt;
@@ -38,7 +39,7 @@ use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
 use crate::report::Reporter;
-use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Snapshot};
+use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Role, Snapshot};
 
 pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
@@ -256,7 +257,11 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
     for index in &mut settled.indexes {
         if let Some(accepted) = index.accept(|entry| mirror.pool.find(entry), request.now) {
             let id = mirror.ledger.save_accepted(accepted)?;
-            indexes.push(InForce { key: index.key.clone(), accepted: id });
+            indexes.push(InForce { key: index.key.clone(), role: Role::Listed, accepted: id });
+        }
+        if let Some(kept) = kept::accepted(mirror, index, &settled.wishes, request.now) {
+            let id = mirror.ledger.save_accepted(&kept)?;
+            indexes.push(InForce { key: index.key.clone(), role: Role::Kept, accepted: id });
         }
     }
     let asked: BTreeSet<&IndexKey> = settled.indexes.iter().map(|index| &index.key).collect();

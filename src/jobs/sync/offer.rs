@@ -50,7 +50,7 @@ pub(super) fn offer(
 fn prefer(repository: &Repository) -> Prefer {
     match repository.prefer {
         config::Prefer::Order => Prefer::Order,
-        config::Prefer::Newest => Prefer::Newest(NonZeroUsize::MIN),
+        config::Prefer::Newest => Prefer::Newest(repository.keep_versions.unwrap_or(NonZeroUsize::MIN)),
         config::Prefer::All => Prefer::All,
     }
 }

@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::indexes::Asked;
 use super::offer::Offer;
-use super::{Error, Mirror, Setback, beside, layers_of, offer};
+use super::{Error, Mirror, Setback, beside, kept, layers_of, offer};
 use crate::apk::names::{Arch, PackageName, RepositoryName, VersionText};
 use crate::apk::{Entry, Identity};
-use crate::config::{IndexMode, Repository};
+use crate::config::{Config, IndexMode, Repository};
 use crate::jobs::reserve::Reserve;
 use crate::jobs::selection::{self, Selection};
 use crate::ledger::Withdrawn;
@@ -51,11 +51,13 @@ pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut
             index.load(mirror)?;
         }
     }
+    kept::look(mirror, asked)?;
     let everyone = beside::reach(mirror.config, repositories);
     beside::load(mirror, &everyone, asked)?;
     let reserve = Reserve::of(mirror.config)?;
     let withdrawn = mirror.ledger.withdrawn()?;
-    let rules = Rules { reserve: &reserve, withdrawn: &withdrawn, entries: EntriesOf::new(asked) };
+    let rules =
+        Rules { config: mirror.config, reserve: &reserve, withdrawn: &withdrawn, entries: EntriesOf::new(asked) };
     let mut drafts = Vec::new();
     for repository in everyone {
         let selection = Rc::new(selection::selection(repository)?);
@@ -77,17 +79,32 @@ pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut
 /// What holds for every repository.
 struct Rules<'a> {
     reserve: &'a Reserve<'a>,
+    config: &'a Config,
     withdrawn: &'a [Withdrawn],
     entries: EntriesOf<'a>,
 }
 
 /// The entries of each index as this run sees them.
-struct EntriesOf<'a>(BTreeMap<&'a IndexKey, &'a [Entry]>);
+struct EntriesOf<'a>(BTreeMap<&'a IndexKey, Entries<'a>>);
+
+#[derive(Clone, Copy)]
+struct Entries<'a> {
+    listed: &'a [Entry],
+    /// Older versions that are kept beside them.
+    kept: &'a [Entry],
+}
 
 impl<'a> EntriesOf<'a> {
     fn new(asked: &'a Asked) -> Self {
-        let here = asked.indexes.iter().filter_map(|index| Some((&index.key, index.entries()?)));
-        EntriesOf(asked.beside.iter().map(|(key, accepted)| (key, accepted.entries())).chain(here).collect())
+        let here = asked.indexes.iter().filter_map(|index| {
+            let entries = Entries { listed: index.entries()?, kept: &index.kept };
+            Some((&index.key, entries))
+        });
+        let aside = asked.beside.iter().map(|(key, aside)| {
+            let entries = Entries { listed: aside.accepted.entries(), kept: &aside.kept };
+            (key, entries)
+        });
+        EntriesOf(aside.chain(here).collect())
     }
 }
 
@@ -126,7 +143,9 @@ fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rule
         let stays = |entry: &&Entry| {
             repository.index != IndexMode::Ours || !rules.withdrawn.iter().any(|rule| rule.names(entry.file()))
         };
-        layers.push(entries.iter().filter(stays).cloned().collect());
+        let listed: Vec<Entry> = entries.listed.iter().filter(stays).cloned().collect();
+        let kept: Vec<Entry> = entries.kept.iter().filter(stays).cloned().collect();
+        layers.push(kept::layer(repository, &rules.config.sources[&key.source].kind, listed, &kept));
     }
     let guard = rules.reserve.guard(keys.iter().map(|key| &key.source).zip(layers.iter().map(Vec::as_slice)));
     // Upstream's own index is shown as it is: all of it is wanted, also what a merge would drop.
