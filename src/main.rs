@@ -43,6 +43,8 @@ enum Command {
     Diff(cli::diff::Args),
     /// Compare pool and public tree with what was accepted
     Check(cli::check::Args),
+    /// Drop what no snapshot, generation or linger reaches
+    Prune(cli::prune::Args),
     /// Print what a client needs: repositories, key, checks
     Client(cli::client::Args),
     /// Serve the public tree over HTTP
@@ -86,6 +88,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Snapshots(args) => cli::snapshots::run(global, args),
         Command::Diff(args) => cli::diff::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
+        Command::Prune(args) => cli::prune::run(global, args),
         Command::Client(args) => cli::client::run(global, args),
         Command::Serve(args) => cli::serve::run(global, args),
         Command::Key(args) => cli::key::run(global, args),

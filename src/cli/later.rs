@@ -11,7 +11,6 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("why", "The chain by which a package is mirrored"),
     ("source", "Compare a source's URLs; accept a signer"),
     ("repair", "Refetch damaged objects by their digest"),
-    ("prune", "Drop what no snapshot, generation or linger reaches"),
     ("backup", "Back up incrementally, readable with plain tar"),
     ("restore", "Restore all of it, verified"),
     ("bundle", "Write a signed export for an air-gapped site"),

@@ -24,6 +24,7 @@ pub(crate) mod diff;
 pub(crate) mod status;
 pub(crate) mod history;
 pub(crate) mod check;
+pub(crate) mod prune;
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod key;

@@ -1,6 +1,7 @@
 //! `bivouac status`: what is in force.
 
 use bivouac::error::Class;
+use bivouac::jobs::prune::{self, DiskReport};
 use bivouac::jobs::status::{self as job, RepositoryStatus};
 
 use super::global::Output;
@@ -12,20 +13,22 @@ use super::{Failure, Global, Outcome, out, progress, sync};
     A repository is stale when one of its sources has not confirmed its index for 26 hours, or nothing of it is published. \
     Exit code 0 only when nothing is stale, else 4.")]
 pub(crate) struct Args {
-    #[arg(long, hide = true)]
+    /// Also where the bytes are: exclusive, shared, lingering, kept
+    #[arg(long)]
     disk: bool,
     #[arg(long, hide = true)]
     watch: bool,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    for (asked, flag) in [(args.disk, "`status --disk`"), (args.watch, "`status --watch`")] {
-        if asked {
-            return Err(Failure::not_supported_yet(flag));
-        }
+    if args.watch {
+        return Err(Failure::not_supported_yet("`status --watch`"));
     }
     let config = super::config::load(global)?;
-    let report = job::status(&config, sync::timestamp()?)?;
+    let mut report = job::status(&config, sync::timestamp()?)?;
+    if args.disk {
+        report.disk = Some(prune::disk(&config)?);
+    }
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
@@ -46,6 +49,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                     out::line(format_args!("  last error: {}", error.message))?;
                 }
             }
+            if let Some(disk) = &report.disk {
+                tell_disk(disk)?;
+            }
             if let Some(links) = &report.links {
                 out::line(format_args!(
                     "packages in the public tree: {} hard links, {} reflinks, {} copies",
@@ -55,6 +61,27 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
     }
     Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
+}
+
+fn tell_disk(disk: &DiskReport) -> Result<(), Failure> {
+    for one in &disk.repositories {
+        out::line(format_args!(
+            "{}: {} of its own, {} shared with others",
+            one.name,
+            progress::bytes(one.exclusive_bytes),
+            progress::bytes(one.shared_bytes)
+        ))?;
+    }
+    for (bytes, what) in [
+        (disk.lingering_bytes, "linger for clients with an older index"),
+        (disk.kept_bytes, "kept by snapshots, earlier generations and trees beside live"),
+        (disk.unreached_bytes, "reached by nothing: `bivouac prune` takes them"),
+        (disk.pool_bytes, "in the pool, each package once"),
+        (disk.free_bytes, "free on the store's disk"),
+    ] {
+        out::line(format_args!("{:>10}  {what}", progress::bytes(bytes)))?;
+    }
+    Ok(())
 }
 
 fn name(one: &RepositoryStatus) -> String {

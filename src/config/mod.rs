@@ -26,8 +26,8 @@ use crate::error::{Class, Trouble};
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 pub use resolved::{
-    Config, Dependencies, Digest, FromPath, IndexMode, KeyringChoice, Packages, Prefer, Publish, Rebuilt, Repository,
-    Signing, Source, SourceKind, Unsigned,
+    Config, Dependencies, Digest, FromPath, IndexMode, KeyringChoice, Packages, Prefer, Prune, Publish, Rebuilt,
+    Repository, Retain, RetainSnapshots, Signing, Source, SourceKind, Unsigned,
 };
 pub use template::small_partial_mirror;
 pub use units::{BadUnit, parse_duration, parse_size};

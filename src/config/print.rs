@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, Rebuilt, Repository, Source, SourceKind,
-    Unsigned,
+    Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, Prune, Rebuilt, Repository,
+    RetainSnapshots, Source, SourceKind, Unsigned,
 };
 
 impl Config {
@@ -44,6 +44,18 @@ impl Config {
             "\n[publish]\nlinger = \"{}s\"\nto = {}",
             self.publish.linger.as_secs(),
             quoted(&self.publish.to.to_string())
+        )?;
+        let prune = match self.retain.prune {
+            Prune::AfterSync => "after-sync",
+            Prune::Never => "never",
+        };
+        let RetainSnapshots { last, daily, monthly } = self.retain.snapshots;
+        writeln!(
+            out,
+            "\n[retain]\nsnapshots = {{ last = {last}, daily = {daily}, monthly = {monthly} }}\n\
+             generations = {{ last = {} }}\nprune = {}",
+            self.retain.generations,
+            quoted(prune)
         )
     }
 }

@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
-use super::{BadUnit, Config, Digest, IndexMode, Problems, Publish, Repository, Signing, parse_duration};
+use super::{
+    BadUnit, Config, Digest, IndexMode, Problems, Prune, Publish, Repository, Retain, RetainSnapshots, Signing,
+    parse_duration,
+};
 use crate::apk::Place;
 
 /// What `[publish] linger` is when the file does not say.
@@ -54,6 +57,7 @@ pub(super) fn resolve(
         Some(text) => resolver.place(text).unwrap_or_default(),
         None => Place::Live,
     };
+    let retain = resolver.retain(&written.retain);
     let config = Config {
         file: file.to_owned(),
         store: store_path,
@@ -63,6 +67,7 @@ pub(super) fn resolve(
         repositories: repositories.into_iter().map(|repository| repository.value).collect(),
         aliases,
         publish: Publish { linger, to },
+        retain,
     };
     resolver.problems.or(config)
 }
@@ -180,6 +185,43 @@ impl Resolver<'_> {
             let hint = "`bivouac key new` makes one; name it under [signing] as key".to_owned();
             self.problems.add_with_hint(*line, text, Some(hint));
         }
+    }
+
+    fn retain(&mut self, written: &written::Retain) -> Retain {
+        let mut retain = Retain::default();
+        if !written.snapshots.is_empty() {
+            // What is written replaces the three of them: a rule that is left out keeps nothing.
+            retain.snapshots = RetainSnapshots { last: 0, daily: 0, monthly: 0 };
+        }
+        for (rule, count) in &written.snapshots {
+            let count = self.not_negative(&format!("retain.snapshots.{rule}"), count);
+            match *rule {
+                "last" => retain.snapshots.last = count,
+                "daily" => retain.snapshots.daily = count,
+                _ => retain.snapshots.monthly = count,
+            }
+        }
+        if let Some(count) = &written.generations {
+            retain.generations = self.not_negative("retain.generations.last", count);
+        }
+        if let Some(prune) = &written.prune {
+            match &prune.value[..] {
+                "after-sync" => retain.prune = Prune::AfterSync,
+                "never" => retain.prune = Prune::Never,
+                other => {
+                    let bad = format!("retain.prune is {other:?}, not \"after-sync\" or \"never\"");
+                    self.problems.add_with_hint(prune.line, bad, did_you_mean(other, ["after-sync", "never"]));
+                }
+            }
+        }
+        retain
+    }
+
+    fn not_negative(&mut self, key: &str, count: &At<i64>) -> u64 {
+        u64::try_from(count.value).unwrap_or_else(|_| {
+            self.problems.add(count.line, format!("{key} is {}, less than 0", count.value));
+            0
+        })
     }
 
     /// A place to publish; the problem is noted where there is none.

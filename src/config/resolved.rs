@@ -29,6 +29,52 @@ pub struct Config {
     pub aliases: BTreeMap<RepositoryName, RepositoryName>,
     /// What holds for publishing.
     pub publish: Publish,
+    /// What stays, and when the rest goes.
+    pub retain: Retain,
+}
+
+/// What stays, and when the rest goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Retain {
+    /// How many snapshots.
+    pub snapshots: RetainSnapshots,
+    /// How many generations: the newest ones. What is live or beside live stays in any case.
+    pub generations: u64,
+    /// When the rest goes.
+    pub prune: Prune,
+}
+
+/// How many snapshots stay: the union of three rules. The newest, pinned ones and those that a kept generation shows stay in
+/// any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RetainSnapshots {
+    /// The newest ones.
+    pub last: u64,
+    /// The newest of each of so many days (UTC) that have one.
+    pub daily: u64,
+    /// The newest of each of so many months (UTC) that have one.
+    pub monthly: u64,
+}
+
+impl Default for Retain {
+    fn default() -> Self {
+        Retain {
+            snapshots: RetainSnapshots { last: 10, daily: 14, monthly: 12 },
+            generations: 5,
+            prune: Prune::AfterSync,
+        }
+    }
+}
+
+/// When what does not stay goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prune {
+    /// After each sync that changed something.
+    #[default]
+    AfterSync,
+    /// Only when asked for.
+    Never,
 }
 
 /// What holds for publishing.

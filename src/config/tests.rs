@@ -200,6 +200,18 @@ fn mistakes_at_the_top() {
             r#"4: publish.to is "@qa", not "live" or a name like "qa" (did you mean "qa"?)"#,
         ),
         (
+            "store = 's'\npublic = 'p'\n[retain]\nprune = 'after sync'",
+            r#"4: retain.prune is "after sync", not "after-sync" or "never" (did you mean "after-sync"?)"#,
+        ),
+        (
+            "store = 's'\npublic = 'p'\n[retain]\nsnapshots = { last = -1 }",
+            "4: retain.snapshots.last is -1, less than 0",
+        ),
+        (
+            "store = 's'\npublic = 'p'\n[retain]\ngenerations = { lats = 1 }",
+            r#"4: unknown key "lats" in [retain.generations] (did you mean "last"?)"#,
+        ),
+        (
             "store = 's'\npublic = 'p'\n[publish]\nlinger = '14 days'",
             r#"4: publish.linger is "14 days", not a span like "30s", "10m", "26h", "14d", "2w", "1y""#,
         ),
@@ -212,7 +224,8 @@ fn mistakes_at_the_top() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
-        ("[retain]\nsnapshots = { last = 10 }", "11: retain is not supported yet"),
+        ("[retain]
+min_free = \"5%\"", "12: retain.min_free is not supported yet"),
         ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
         (
             "[sources.b]\nurl = [\"http://h\"]\nkeyring = \"alpine\"\nmax_shrink = \"25%\"",
@@ -261,6 +274,7 @@ must_install = ["@w"]
 incomplete = "carry"
 together = true
 [retain]
+min_free = "5%"
 [backups.disk]
 [schedule]
 [serve]

@@ -30,8 +30,18 @@ pub(super) struct Written {
     pub(super) aliases: Vec<(At<String>, At<String>)>,
     pub(super) linger: Option<At<String>>,
     pub(super) publish_to: Option<At<String>>,
+    pub(super) retain: Retain,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
     pub(super) later: Vec<At<String>>,
+}
+
+/// `[retain]`.
+#[derive(Debug, Default)]
+pub(super) struct Retain {
+    /// Counts by the rule's name: `last`, `daily`, `monthly`.
+    pub(super) snapshots: Vec<(&'static str, At<i64>)>,
+    pub(super) generations: Option<At<i64>>,
+    pub(super) prune: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -93,8 +103,8 @@ pub(super) struct Repository {
 }
 
 const FILE: Keys = Keys {
-    now: &["store", "public", "signing", "sources", "repositories", "aliases", "publish"],
-    later: &["retain", "backups", "schedule", "serve", "policy", "metrics", "notify"],
+    now: &["store", "public", "signing", "sources", "repositories", "aliases", "publish", "retain"],
+    later: &["backups", "schedule", "serve", "policy", "metrics", "notify"],
 };
 const SIGNING: Keys =
     Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
@@ -131,6 +141,9 @@ const REPOSITORY: Keys = Keys {
     later: &["must_install", "incomplete", "together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
+const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune"], later: &["min_free"] };
+const RETAIN_SNAPSHOTS: Keys = Keys { now: &["last", "daily", "monthly"], later: &[] };
+const RETAIN_GENERATIONS: Keys = Keys { now: &["last"], later: &[] };
 
 impl Written {
     /// Reads the text of a configuration; `file` is what messages call it.
@@ -158,12 +171,31 @@ impl Written {
             written.linger = reader.text(&section, "linger");
             written.publish_to = reader.text(&section, "to");
         }
+        if let Some(section) = reader.table(&top, "retain") {
+            written.retain = reader.retain(&section);
+        }
         written.later = reader.take_later();
         reader.finish(written)
     }
 }
 
 impl Reader<'_> {
+    fn retain(&mut self, section: &Section<'_>) -> Retain {
+        self.check_keys(section, &RETAIN);
+        let mut retain = Retain { prune: self.text(section, "prune"), ..Retain::default() };
+        if let Some(snapshots) = self.table(section, "snapshots") {
+            self.check_keys(&snapshots, &RETAIN_SNAPSHOTS);
+            for rule in RETAIN_SNAPSHOTS.now {
+                retain.snapshots.extend(self.count(&snapshots, rule).map(|count| (*rule, count)));
+            }
+        }
+        if let Some(generations) = self.table(section, "generations") {
+            self.check_keys(&generations, &RETAIN_GENERATIONS);
+            retain.generations = self.count(&generations, "last");
+        }
+        retain
+    }
+
     fn source(&mut self, name: At<String>, section: &Section<'_>) -> Source {
         self.check_keys(section, &SOURCE);
         Source {

@@ -3,7 +3,8 @@
 //!
 //! - [`sync`]: fetch → verify → pool → snapshot → merge → sign → publish.
 //! - [`publish`]: a snapshot, a tree beside live or an earlier generation, by one switch each.
-//! - [`status`], [`history`]: what is in force and what was published.
+//! - [`prune`]: what nothing reaches goes.
+//! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
 //! - [`client`]: what a client needs.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
@@ -24,6 +25,7 @@ pub mod init;
 pub mod keyring;
 pub mod keys;
 mod mirror;
+pub mod prune;
 pub mod publish;
 mod reserve;
 mod selection;

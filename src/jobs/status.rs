@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::prune::DiskReport;
 use super::{Error, Mirror};
 use crate::apk::ContentId;
 use crate::apk::names::{Arch, RepositoryName, TreeName};
@@ -28,6 +29,9 @@ pub struct StatusReport {
     pub beside: BTreeMap<TreeName, u64>,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryStatus>,
+    /// Where the bytes are, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskReport>,
     /// How the packages of the live tree came into it, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub links: Option<Links>,
@@ -85,6 +89,7 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         live: live.map(|live| live.number),
         beside: mirror.tree.named()?,
         repositories,
+        disk: None,
         links,
     })
 }

@@ -1,6 +1,6 @@
 //! Published trees.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,24 @@ impl Ledger {
         durable::write(&self.files_of(generation.number), text.as_bytes(), 0o600)?;
         // The record itself comes last: with it the generation is complete.
         save_json(&self.store.generation_file(generation.number), generation)
+    }
+
+    /// Removes generations' records, and what is left of records that a stopped run removed in half; on the medium when this
+    /// returns.
+    pub fn drop_generations(&self, numbers: &BTreeSet<u64>) -> Result<(), Error> {
+        let folder = self.store.generations_folder();
+        for number in numbers {
+            durable::remove_file(&self.store.generation_file(*number))?;
+        }
+        // Without its record a list of files means nothing.
+        let recorded: BTreeSet<u64> = self.generation_numbers()?.into_iter().collect();
+        let lists = durable::list(&folder)?;
+        for number in lists.iter().filter_map(|name| name.strip_suffix(".files")?.parse().ok()) {
+            if !recorded.contains(&number) {
+                durable::remove_file(&self.files_of(number))?;
+            }
+        }
+        Ok(durable::flush_folder(&folder)?)
     }
 
     fn files_of(&self, number: u64) -> PathBuf {

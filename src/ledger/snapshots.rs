@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Error, Ledger};
+use crate::apk::ObjectId;
 use crate::disk::durable;
 use crate::disk::layout::{BadStateName, StateName};
 use crate::snapshot::accepted::Record;
@@ -46,6 +47,33 @@ impl Ledger {
         save_json(&self.store.snapshot_file(&id), snapshot)
     }
 
+    /// Ids of all accepted indexes that lie in the store, whether a snapshot names them or not.
+    pub fn accepted_ids(&self) -> Result<Vec<String>, Error> {
+        let names = durable::list(&self.store.accepted_folder())?;
+        Ok(names.into_iter().filter(|name| name.parse::<StateName>().is_ok()).collect())
+    }
+
+    /// Removes snapshots' records; on the medium when this returns.
+    pub fn drop_snapshots<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        let folder = self.store.snapshots_folder();
+        for id in ids.into_iter().filter_map(|id| id.parse::<StateName>().ok()) {
+            durable::remove_file(&self.store.snapshot_file(&id))?;
+        }
+        Ok(durable::flush_folder(&folder)?)
+    }
+
+    /// Removes accepted indexes; no snapshot names them any more. Each leaves its name before its files go, so that one under
+    /// its own name is whole at any time.
+    pub fn drop_accepted<'a>(&self, ids: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        for id in ids.into_iter().filter_map(|id| id.parse::<StateName>().ok()) {
+            let beside = self.store.half_made_accepted(&id);
+            durable::remove_tree(&beside)?;
+            durable::rename(&self.store.accepted(&id), &beside)?;
+            durable::remove_tree(&beside)?;
+        }
+        Ok(())
+    }
+
     fn accepted_at(&self, id: &str) -> Result<PathBuf, Error> {
         let named: Result<StateName, BadStateName> = id.parse();
         named
@@ -66,6 +94,19 @@ impl Ledger {
         let objects = load(&folder.join("objects"))?;
         AcceptedIndex::reload(record, bytes, &String::from_utf8_lossy(&objects))
             .map_err(|cause| Error::Accepted { path: folder, cause })
+    }
+
+    /// The objects that an accepted index names; its index file is not looked at.
+    pub fn accepted_objects(&self, id: &str) -> Result<Vec<ObjectId>, Error> {
+        let path = self.accepted_at(id)?.join("objects");
+        let bytes = load(&path)?;
+        let lines = String::from_utf8_lossy(&bytes);
+        let object = |line: &str| {
+            let unreadable =
+                || Error::Unreadable { path: path.clone(), cause: format!("line {line:?} is no object").into() };
+            line.parse().map_err(|_| unreadable())
+        };
+        lines.lines().filter(|line| *line != "-").map(object).collect()
     }
 
     /// Saves an accepted index and returns its id. One that is there already is left as it is.

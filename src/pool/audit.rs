@@ -88,7 +88,7 @@ impl Pool {
     }
 
     /// Every object by its name, and a finding for whatever else lies there.
-    fn listed(&self) -> Result<(BTreeSet<ObjectId>, Vec<Finding>), Error> {
+    pub(super) fn listed(&self) -> Result<(BTreeSet<ObjectId>, Vec<Finding>), Error> {
         let mut objects = BTreeSet::new();
         let mut findings = Vec::new();
         for shard in list(&self.objects_folder())? {

@@ -30,7 +30,7 @@ mod sweep;
 
 pub use audit::AuditReport;
 pub use objects::{Incoming, Pool};
-pub use sweep::STALE_PART;
+pub use sweep::{STALE_PART, Stored};
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Taking packages in, and finding them again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -233,6 +233,10 @@ impl Pool {
     pub(super) fn refs_unreadable(&self) -> (PathBuf, u64) {
         let state = self.inner.state();
         (state.refs.path().to_owned(), state.refs.unreadable())
+    }
+
+    pub(super) fn forget(&self, objects: &BTreeMap<ObjectId, u64>) -> Result<(), Error> {
+        Ok(self.inner.state().refs.forget(objects)?)
     }
 
     /// Whether this run still needs the part file of `identity`.

@@ -1,7 +1,6 @@
 //! Which object has which identity.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::apk::{Entry, Identity, ObjectId, PackageFile};
@@ -105,9 +104,7 @@ impl Refs {
         let mut text = String::new();
         for one in refs {
             if self.objects.get(&(one.identity, one.size)) != Some(one) {
-                let Ref { identity, size, object, file } = one;
-                writeln!(text, "{} {size} {object} {} {}", identity.hex(), file.name(), file.version())
-                    .expect("a String takes all that is written to it");
+                text.push_str(&print(one));
             }
         }
         if text.is_empty() {
@@ -126,6 +123,24 @@ impl Refs {
         for one in refs {
             self.objects.insert((one.identity, one.size), one.clone());
         }
+        Ok(())
+    }
+
+    /// Forgets these objects: the file is written anew without them.
+    pub(super) fn forget(&mut self, objects: &BTreeMap<ObjectId, u64>) -> Result<(), durable::Error> {
+        let before = self.objects.len();
+        self.objects.retain(|_, one| !objects.contains_key(&one.object));
+        self.present.retain(|object| !objects.contains_key(object));
+        if self.objects.len() == before {
+            return Ok(());
+        }
+        let mut lines: Vec<String> = self.objects.values().map(print).collect();
+        lines.sort();
+        let text = lines.concat();
+        durable::write(&self.path, text.as_bytes(), 0o600)?;
+        self.end = text.len() as u64;
+        self.torn = Torn::No;
+        self.unreadable = 0;
         Ok(())
     }
 
@@ -148,6 +163,11 @@ impl Refs {
 /// Whether an object of this size lies at `path`.
 pub(super) fn is_there(path: &Path, size: u64) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+}
+
+fn print(one: &Ref) -> String {
+    let Ref { identity, size, object, file } = one;
+    format!("{} {size} {object} {} {}\n", identity.hex(), file.name(), file.version())
 }
 
 fn parse(line: &[u8]) -> Option<Ref> {

@@ -1,15 +1,51 @@
 //! Removing what nobody will come back for.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::refs::parse_identity;
 use super::{Error, Pool};
+use crate::apk::ObjectId;
 use crate::disk::durable;
 
 /// A part this old belongs to a package that upstream has replaced since, most likely.
 pub const STALE_PART: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// An object as it lies in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When it arrived.
+    pub arrived: SystemTime,
+}
+
 impl Pool {
+    /// Every object with its size and age. Beside anything else: one that goes meanwhile is not in the answer.
+    pub fn stored(&self) -> Result<BTreeMap<ObjectId, Stored>, Error> {
+        let mut stored = BTreeMap::new();
+        for object in self.listed()?.0 {
+            match std::fs::symlink_metadata(self.path(&object)) {
+                Ok(metadata) => {
+                    let arrived = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                    stored.insert(object, Stored { size: metadata.len(), arrived });
+                }
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+                Err(cause) => return Err(durable::Error::new("look at", self.path(&object), cause).into()),
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Removes these objects, which no record names any more (the caller has flushed that), and forgets what they were. The
+    /// caller holds the store's lock.
+    pub fn drop_objects(&self, objects: &BTreeMap<ObjectId, u64>) -> Result<(), Error> {
+        for object in objects.keys() {
+            durable::remove_file(&self.path(object))?;
+        }
+        self.forget(objects)
+    }
+
     /// Removes parts of packages that nothing was added to for [`STALE_PART`] before `now`, except those this run works on.
     /// Returns how many there were and their bytes. The caller holds the store's lock.
     pub fn sweep_incoming(&self, now: SystemTime) -> Result<(u64, u64), Error> {

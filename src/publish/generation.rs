@@ -103,6 +103,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A tree is to be dropped that clients see. A bug.
+    #[error("generation {number} is shown to clients and cannot be dropped")]
+    Shown {
+        /// The generation.
+        number: u64,
+    },
     /// A tree is to be seen beside live, and nothing is live.
     #[error("nothing is live beside which a tree could be seen")]
     NothingLive,
@@ -115,6 +121,7 @@ impl Trouble for Error {
             Error::Layout(error) => error.class(),
             Error::Shared { .. } => Class::Usage,
             Error::NothingLive => Class::Usage,
+            Error::Shown { .. } => Class::Host,
             Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => Class::Damaged,
         }
     }
@@ -128,6 +135,7 @@ impl Trouble for Error {
             Error::IndexGone { .. } => "index-missing",
             Error::IndexDamaged { .. } => "index-damaged",
             Error::NothingLive => "nothing-live",
+            Error::Shown { .. } => "bug",
         }
     }
 
@@ -140,6 +148,7 @@ impl Trouble for Error {
                 Some("`bivouac check` lists all that is missing or damaged".into())
             }
             Error::NothingLive => Some("`bivouac publish` makes a snapshot live".into()),
+            Error::Shown { .. } => None,
         }
     }
 }

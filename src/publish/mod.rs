@@ -34,5 +34,7 @@
 //! rollback live begins the hold as well.
 
 mod generation;
+mod history;
 
 pub use generation::{Error, Publishable, publish};
+pub use history::drop_trees;

@@ -14,6 +14,7 @@ mod folders;
 mod incomplete;
 mod history;
 mod loose;
+mod prune;
 mod readme;
 mod rules;
 mod served;

@@ -1,6 +1,6 @@
 //! The public side: the live link, the generations beside it, and the trees that are seen beside live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,10 +50,15 @@ impl PublicTree {
         self.generations_folder().join(half_made_name(number))
     }
 
+    /// The numbers of all trees beside the link.
+    pub fn trees(&self) -> Result<BTreeSet<u64>, durable::Error> {
+        let names = durable::list(&self.generations_folder())?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// The highest number that any tree beside the link has; 0 where there is none.
     pub fn highest_generation(&self) -> Result<u64, durable::Error> {
-        let names = durable::list(&self.generations_folder())?;
-        Ok(names.iter().filter_map(|name| name.parse().ok()).max().unwrap_or(0))
+        Ok(self.trees()?.last().copied().unwrap_or(0))
     }
 
     /// Removes what killed runs left half made beside the link. The caller holds the [`super::Lock`].

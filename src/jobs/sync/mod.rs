@@ -7,6 +7,7 @@
 //! 3. The pool is flushed, the indexes become accepted, a snapshot names them.
 //! 4. Repositories whose inputs changed are merged and signed ([`build`]); a new generation is made and goes live, or is seen
 //!    beside live where the configuration says so ([`finish`]). While a rollback holds, none is made.
+//! 5. What no retained snapshot, generation or linger reaches goes ([`super::prune`]).
 //!
 //! Whatever fails leaves the former state in force, for that index alone, and the report says so. Only this host's trouble
 //! (disk full, no permission) ends the job; what arrived until then is kept.
@@ -32,7 +33,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror};
+use super::{Error, Mirror, prune};
 use crate::apk::names::{Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
@@ -173,7 +174,12 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     }
     let settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
     let (snapshot, settled) = accept(&mirror, settled, request)?;
-    finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)
+    let report = finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)?;
+    // What is published is published, whatever becomes of what is too old.
+    if let Err(error) = prune::after_sync(&mirror, &lock, request.now) {
+        reporter.warning(&format!("nothing was pruned: {}", gather::chain(&error)));
+    }
+    Ok(report)
 }
 
 /// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.
