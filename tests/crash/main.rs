@@ -12,6 +12,7 @@
 mod damage;
 mod instants;
 mod steps;
+mod switches;
 mod trouble;
 mod world;
 
