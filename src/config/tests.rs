@@ -224,8 +224,11 @@ fn mistakes_at_the_top() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
-        ("[retain]
-min_free = \"5%\"", "12: retain.min_free is not supported yet"),
+        (
+            "[retain]
+min_free = \"5%\"",
+            "12: retain.min_free is not supported yet",
+        ),
         ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
         (
             "[sources.b]\nurl = [\"http://h\"]\nkeyring = \"alpine\"\nmax_shrink = \"25%\"",

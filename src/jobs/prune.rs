@@ -1,8 +1,8 @@
 //! What no retained snapshot, generation or linger reaches goes: the rules say which records stay, everything else follows.
 //!
-//! The order is that of names before what they name, each flushed before the next: generations' records, their trees,
-//! snapshots, accepted indexes, objects. Whatever the moment of a power loss, no record names what is not there; what a
-//! stopped run left over, the next one finds unreached.
+//! The order is that of names before what they name, each flushed before the next: trees, generations' records, snapshots,
+//! accepted indexes, objects. Whatever the moment of a power loss, nothing that stays names what is not there (a record
+//! without its tree means nothing); what a stopped run left over, the next one finds unreached.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime};
@@ -48,7 +48,7 @@ impl From<&PrunePlan> for PruneReport {
     fn from(plan: &PrunePlan) -> Self {
         PruneReport {
             snapshots: plan.snapshots.iter().cloned().collect(),
-            generations: plan.generations.union(&plan.trees).copied().collect(),
+            generations: plan.generations.iter().copied().collect(),
             accepted: plan.accepted.len() as u64,
             objects: plan.objects.len() as u64,
             bytes: plan.bytes(),
@@ -97,7 +97,11 @@ fn records(mirror: &Mirror<'_>) -> Result<(PrunePlan, Holdings), Error> {
     let mut shown: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
     shown.extend(mirror.tree.live()?);
     let numbers = mirror.ledger.generation_numbers()?;
-    let kept_generations = retain::generations(&numbers, rules.generations, &shown);
+    let trees = mirror.tree.trees()?;
+    let whole: Vec<u64> = numbers.iter().copied().filter(|number| trees.contains(number)).collect();
+    let mut kept_generations = retain::generations(&whole, rules.generations, &shown);
+    // A run that was stopped before it had its tree left a record, and used its number up.
+    kept_generations.extend(numbers.iter().rev().take_while(|number| Some(*number) > whole.last()));
     let mut named = BTreeSet::new();
     for number in &kept_generations {
         named.insert(mirror.ledger.generation_summary(*number)?.snapshot);
@@ -131,7 +135,7 @@ fn records(mirror: &Mirror<'_>) -> Result<(PrunePlan, Holdings), Error> {
         generations: numbers.into_iter().collect(),
         kept_generations,
         accepted: mirror.ledger.accepted_ids()?.into_iter().collect(),
-        trees: mirror.tree.trees()?,
+        trees,
     };
     Ok((prune::records(&holdings), holdings))
 }
@@ -168,8 +172,8 @@ fn perform(mirror: &Mirror<'_>, plan: &PrunePlan) -> Result<(), Error> {
     if plan.is_empty() {
         return Ok(());
     }
-    mirror.ledger.drop_generations(&plan.generations)?;
     drop_trees(&mirror.tree, &plan.trees)?;
+    mirror.ledger.drop_generations(&plan.generations)?;
     mirror.ledger.drop_snapshots(plan.snapshots.iter().map(String::as_str))?;
     mirror.ledger.drop_accepted(plan.accepted.iter().map(String::as_str))?;
     Ok(mirror.pool.drop_objects(&plan.objects)?)

@@ -22,14 +22,14 @@ pub struct Holdings {
     pub trees: BTreeSet<u64>,
 }
 
-/// What will be removed, in the order in which it is: names first, then what they named.
+/// What will be removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrunePlan {
     /// Snapshots' ids.
     pub snapshots: BTreeSet<String>,
     /// Generations' numbers: their records.
     pub generations: BTreeSet<u64>,
-    /// Trees, with a record or without.
+    /// Trees of these generations.
     pub trees: BTreeSet<u64>,
     /// Accepted indexes' ids.
     pub accepted: BTreeSet<String>,
@@ -61,10 +61,12 @@ pub fn records(holdings: &Holdings) -> PrunePlan {
         .filter(|(id, _)| holdings.kept_snapshots.contains(*id))
         .flat_map(|(_, accepted)| accepted)
         .collect();
+    let generations: BTreeSet<u64> = holdings.generations.difference(&holdings.kept_generations).copied().collect();
     PrunePlan {
         snapshots: holdings.snapshots.keys().filter(|id| !holdings.kept_snapshots.contains(*id)).cloned().collect(),
-        generations: holdings.generations.difference(&holdings.kept_generations).copied().collect(),
-        trees: holdings.trees.difference(&holdings.kept_generations).copied().collect(),
+        // A tree without a record is of a store that was lost: it may be all that is left of it.
+        trees: generations.intersection(&holdings.trees).copied().collect(),
+        generations,
         accepted: holdings.accepted.iter().filter(|id| !reached.contains(id)).cloned().collect(),
         objects: BTreeMap::new(),
     }
@@ -91,7 +93,7 @@ mod tests {
             generations: BTreeSet::from([1, 2, 3]),
             kept_generations: BTreeSet::from([3]),
             accepted: set(&["a", "b", "c", "of a run that was stopped"]),
-            trees: BTreeSet::from([2, 3]),
+            trees: BTreeSet::from([2, 3, 9]),
         };
         let plan = records(&holdings);
         assert_eq!(plan.snapshots, set(&["old"]));
