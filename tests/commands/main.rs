@@ -19,6 +19,7 @@ mod readme;
 mod rules;
 mod served;
 mod site;
+mod sources_in_trouble;
 mod state;
 mod sync;
 mod tools;

@@ -67,15 +67,8 @@ fn a_run_says_what_it_did_as_json() {
         (&true.into(), &0.into(), &0.into())
     );
 
-    site.main(
-        2,
-        &[
-            &hello("1.1-r0").build(&UPSTREAM),
-            &Package::new("news", "1-r0").build(&UPSTREAM),
-            &libgreet().build(&UPSTREAM),
-        ],
-    );
-    site.community(2, &[]);
+    site.main(2, &[&hello("1.1-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)]);
+    site.community(2, &[&Package::new("news", "1-r0").build(&UPSTREAM)]);
     let third = site.env.bivouac(&["--json", "sync"]).exits_with(0).json();
     assert_eq!((&third["generation"], &third["published"]), (&2.into(), &true.into()), "{third}");
     let repository = &third["repositories"][0];
@@ -299,12 +292,14 @@ fn what_left_the_index_stays_downloadable() {
 #[test]
 fn a_private_package_that_is_taken_away_leaves_the_index() {
     let site = Site::standing();
+    let other = Package::new("corp-other", "1-r0").build(&CORP);
+    site.env.write(&format!("packages/{}", other.file), &other.bytes);
     std::fs::remove_file(site.env.path("packages/corp-tool-1.0-r0.apk")).unwrap();
     site.env.bivouac(&["sync"]).exits_with(0);
-    assert_eq!(site.live(), FIRST[1..]);
+    assert_eq!(site.live(), [&["corp-other-1-r0"], &FIRST[1..]].concat());
     let newer = Package::new("corp-tool", "1.1-r0").build(&CORP);
     site.env.write(&format!("packages/x86_64/{}", newer.file), &newer.bytes);
     site.env.bivouac(&["sync"]).exits_with(0);
-    assert_eq!(site.live()[0], "corp-tool-1.1-r0");
+    assert_eq!(site.live()[1], "corp-tool-1.1-r0");
     site.watch.stop();
 }

@@ -220,7 +220,8 @@ fn gather_one(
             seen_now.entry(path).or_insert_with(|| was.clone());
         }
     }
-    asked.state.directories.insert(source.clone(), seen_now);
+    // A folder that is empty now may be one that is not mounted.
+    asked.state.directories.insert(source.clone(), if seen_now.is_empty() { folder.known } else { seen_now });
     Ok(())
 }
 

@@ -15,6 +15,7 @@
 mod beside;
 pub(in crate::jobs) mod build;
 mod choose;
+mod emptied;
 pub(in crate::jobs) mod finish;
 mod gather;
 pub(in crate::jobs) mod indexes;
@@ -149,6 +150,7 @@ pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let mut asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
     let mut history = rebuilt::History::open(&mirror)?;
     let wishes = loop {
+        emptied::hold(&mirror, &mut asked, &reporter)?;
         let mut wishes = want::all(&mirror, &chosen, &mut asked)?;
         if rebuilt::refuse(&mirror, &mut asked, &mut wishes, &mut history, &*reporter)? == rebuilt::Outlook::Same {
             break wishes;

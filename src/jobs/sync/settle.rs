@@ -9,7 +9,7 @@ use super::packages::{self, Outcome};
 use super::rebuilt::{self, Outlook};
 use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
-use super::{Error, Mirror, Refused, Setback};
+use super::{Error, Mirror, Refused, Setback, emptied};
 use crate::apk::names::Arch;
 use crate::config::Repository;
 use crate::error::Class;
@@ -78,6 +78,7 @@ pub(super) async fn settle(
     let mut history = rebuilt::History::open(mirror)?;
     let mut rounds = Rounds::default();
     loop {
+        emptied::hold(mirror, &mut asked, reporter)?;
         let mut wishes = want::all(mirror, repositories, &mut asked)?;
         rounds.fetched.resize(wishes.len(), (0, 0));
         if rebuilt::refuse(mirror, &mut asked, &mut wishes, &mut history, &**reporter)? == Outlook::Changed {
