@@ -9,7 +9,7 @@ use super::{Failure, Global, Outcome, out, progress};
 /// Arguments of `check`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    Hashes every object of the pool again and compares records and the live tree with it. All findings are told at once; \
+    Hashes every object of the pool again and compares records and the trees that clients see with it. All findings are told at once; \
     exit code 5 when there are any. Runs beside anything.")]
 pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "SHARE")]
@@ -45,7 +45,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                     count => format!("{count} findings"),
                 };
                 out::line(format_args!(
-                    "{} objects ({}) and {} files of the live tree: {verdict}",
+                    "{} objects ({}) and {} files that clients see: {verdict}",
                     checked.objects,
                     progress::bytes(checked.bytes),
                     checked.files

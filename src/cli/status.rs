@@ -42,6 +42,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             for (name, number) in &report.beside {
                 out::line(format_args!("generation {number} is at @{name}"))?;
             }
+            for what in &report.withdrawn {
+                out::line(format_args!("{what} is withdrawn"))?;
+            }
             let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
             for one in &report.repositories {
                 out::line(line(one, width))?;

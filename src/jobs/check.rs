@@ -1,5 +1,5 @@
-//! Is everything what we left there? Every object is hashed again, every record in force read, and the live tree compared
-//! with its record. All findings are told at once; only being unable to look is an error.
+//! Is everything what we left there? Every object is hashed again, every record in force read, and the trees that clients see
+//! compared with their records. All findings are told at once; only being unable to look is an error.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -34,7 +34,7 @@ pub struct Checked {
     pub objects: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Files of the live tree compared.
+    /// Files of the trees that clients see, compared.
     pub files: u64,
 }
 
@@ -51,9 +51,11 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
         }
     }
     let mut checked = Checked::default();
-    if let Some(number) = mirror.tree.live()?
-        && let Some(generation) = tolerate(mirror.ledger.generation(number), &mut findings)?
-    {
+    // Live, and every tree beside it; several may show one generation.
+    let mut shown: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
+    shown.extend(mirror.tree.live()?);
+    for number in shown {
+        let Some(generation) = tolerate(mirror.ledger.generation(number), &mut findings)? else { continue };
         let tree = mirror.tree.generation(number);
         for state in &generation.repositories {
             required.extend(state.files.iter().map(|placed| placed.object));

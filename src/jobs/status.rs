@@ -27,6 +27,8 @@ pub struct StatusReport {
     pub held: bool,
     /// Which generations are seen beside live, by the name of their tree.
     pub beside: BTreeMap<TreeName, u64>,
+    /// What is withdrawn, `NAME` or `NAME=VERSION`, until it is taken back.
+    pub withdrawn: Vec<String>,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryStatus>,
     /// Where the bytes are, if that was asked for.
@@ -88,6 +90,7 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         held: live.as_ref().is_some_and(Generation::is_hold),
         live: live.map(|live| live.number),
         beside: mirror.tree.named()?,
+        withdrawn: mirror.ledger.withdrawn()?.iter().map(ToString::to_string).collect(),
         repositories,
         disk: None,
         links,

@@ -1,5 +1,7 @@
 //! What the operator has taken out of our indexes.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,16 @@ impl Withdrawn {
     /// Whether both mean the same packages.
     pub fn is_same(&self, other: &Withdrawn) -> bool {
         (&self.name, &self.version) == (&other.name, &other.version)
+    }
+}
+
+impl fmt::Display for Withdrawn {
+    /// `NAME` or `NAME=VERSION`, as the command takes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{}={version}", self.name),
+            None => write!(f, "{}", self.name),
+        }
     }
 }
 
