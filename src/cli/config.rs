@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bivouac::config::{self, Config};
+use bivouac::jobs::ProxyVariables;
 use serde::Serialize;
 
 use super::global::Output;
@@ -34,6 +35,20 @@ pub(crate) fn find(global: &Global) -> Result<PathBuf, Failure> {
 pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
     let credentials = environment("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Ok(Config::load(&find(global)?, credentials.as_deref())?)
+}
+
+/// The environment's proxies. Of two spellings the lower one goes first, as in most programs that know them.
+pub(crate) fn proxies() -> ProxyVariables {
+    let either = |lower: &str, upper: &str| {
+        let value = environment(lower).or_else(|| environment(upper));
+        value.map(|value| value.to_string_lossy().into_owned())
+    };
+    ProxyVariables {
+        http: either("http_proxy", "HTTP_PROXY"),
+        https: either("https_proxy", "HTTPS_PROXY"),
+        all: either("all_proxy", "ALL_PROXY"),
+        no: either("no_proxy", "NO_PROXY"),
+    }
 }
 
 #[derive(Serialize)]

@@ -48,6 +48,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         publish: if args.no_publish { Publishing::None } else { Publishing::New },
         patience: patience(global),
         now: timestamp()?,
+        proxies: super::config::proxies(),
     };
     let reporter = progress::reporter(global);
     if args.dry_run {

@@ -26,11 +26,12 @@ use crate::error::{Class, Trouble};
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 pub use resolved::{
-    Config, Dependencies, Digest, FromPath, IndexMode, KeyringChoice, Packages, Prefer, Prune, Publish, Rebuilt,
-    Repository, Retain, RetainSnapshots, Signing, Source, SourceKind, Unsigned,
+    Access, Auth, ClientFiles, Config, Dependencies, Digest, FromPath, IndexMode, KeyringChoice, Packages, Prefer,
+    ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Signing, Source, SourceKind,
+    Unsigned,
 };
 pub use template::small_partial_mirror;
-pub use units::{BadUnit, parse_duration, parse_size};
+pub use units::{BadUnit, parse_duration, parse_rate, parse_size, parse_time_of_day};
 
 /// Where a configuration is looked for when none is named, relative to the working directory.
 const IN_WORKING_DIRECTORY: &str = "bivouac.toml";

@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, Prune, Rebuilt, Repository,
-    RetainSnapshots, Source, SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, ProxyChoice, Prune,
+    RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
 };
 
 impl Config {
@@ -20,6 +20,7 @@ impl Config {
     fn print(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "store = {}", path(&self.store))?;
         writeln!(out, "public = {}", path(&self.public))?;
+        print_rate_limit(out, &self.rate_limit)?;
         if let Some(signing) = &self.signing {
             let digest = match signing.digest {
                 Digest::Sha256 => "sha256",
@@ -63,12 +64,13 @@ impl Config {
 fn print_source(out: &mut String, source: &Source) -> fmt::Result {
     writeln!(out, "\n[sources.{}]", quoted(source.name.as_str()))?;
     match &source.kind {
-        SourceKind::Url { urls, connections, timeout, seed } => {
+        SourceKind::Url { urls, connections, timeout, seed, access } => {
             writeln!(out, "url = {}", list(urls.iter().map(|url| url.to_string())))?;
             writeln!(out, "connections = {connections}\ntimeout = \"{}s\"", timeout.as_secs())?;
             if !seed.is_empty() {
                 writeln!(out, "seed = {}", paths(seed))?;
             }
+            print_access(out, access)?;
         }
         SourceKind::Directory { path: folder, unsigned } => {
             let unsigned = match unsigned {
@@ -92,6 +94,39 @@ fn print_source(out: &mut String, source: &Source) -> fmt::Result {
             let by_arch: Vec<_> = by_arch.iter().map(|(arch, files)| format!("{arch} = {}", paths(files))).collect();
             writeln!(out, "keyring = {{ {} }}", by_arch.join(", "))
         }
+    }
+}
+
+fn print_access(out: &mut String, access: &Access) -> fmt::Result {
+    match &access.auth {
+        None => {}
+        Some(Auth::BasicFile(file)) => writeln!(out, "auth = {{ basic_file = {} }}", path(file))?,
+        Some(Auth::HeaderFile(file)) => writeln!(out, "auth = {{ header_file = {} }}", path(file))?,
+    }
+    match &access.proxy {
+        ProxyChoice::Environment => {}
+        ProxyChoice::None => writeln!(out, "proxy = \"none\"")?,
+        ProxyChoice::Url(url) => writeln!(out, "proxy = {}", quoted(&url.to_string()))?,
+    }
+    if let Some(ca) = &access.ca {
+        writeln!(out, "ca = {}", path(ca))?;
+    }
+    if let Some(client) = &access.client {
+        writeln!(out, "client_cert = {}\nclient_key = {}", path(&client.certificate), path(&client.key))?;
+    }
+    print_rate_limit(out, &access.rate_limit)
+}
+
+fn print_rate_limit(out: &mut String, windows: &[RateWindow]) -> fmt::Result {
+    let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let window = |window: &RateWindow| {
+        let (from, to) = (time(window.from), time(window.to));
+        format!("{{ limit = \"{}B/s\", from = \"{from}\", to = \"{to}\" }}", window.limit)
+    };
+    match windows {
+        [] => Ok(()),
+        [RateWindow { limit, from: 0, to: 1440 }] => writeln!(out, "rate_limit = \"{limit}B/s\""),
+        windows => writeln!(out, "rate_limit = [{}]", windows.iter().map(window).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-/// A source's URL. `Debug`, `Display` and the serialised form hide its password (and a user name that stands alone, which
+/// A source's or a proxy's URL. `Debug`, `Display` and the serialised form hide its password (and a user name that stands alone, which
 /// is how tokens are passed); only [`SourceUrl::reveal`] gives all of it, for the request itself.
 ///
 /// Always http or https, with a host, without query or fragment, and with a path that ends in `/`, so that
@@ -29,6 +29,11 @@ impl SourceUrl {
             url.set_path(&format!("{}/", url.path()));
         }
         Ok(SourceUrl(url))
+    }
+
+    /// Whether a user or password stands in it.
+    pub fn has_secret(&self) -> bool {
+        !self.0.username().is_empty() || self.0.password().is_some()
     }
 
     /// The whole URL, with its password.

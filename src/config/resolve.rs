@@ -1,6 +1,7 @@
 //! As written → resolved: references found, units parsed, paths made absolute, contradictions refused. All that is wrong
 //! is found in one pass.
 
+mod access;
 mod aliases;
 mod layout;
 mod matrix;
@@ -21,7 +22,7 @@ use crate::apk::Place;
 /// What `[publish] linger` is when the file does not say.
 const DEFAULT_LINGER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// The variable that systemd's credentials are named by in `signing.key`.
+/// The variable that systemd's credentials are named by in the paths of secrets.
 const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY";
 
 /// Resolves what was written. `folder` (absolute) is what relative paths start from, `credentials` what
@@ -43,6 +44,8 @@ pub(super) fn resolve(
         resolver.check_apart(store.line, &store_path, public.line, &public_path);
     }
     let signing = written.signing.as_ref().and_then(|signing| resolver.signing(signing));
+    let rate_limit =
+        written.rate_limit.as_ref().map(|limit| resolver.rate_limit("rate_limit", limit)).unwrap_or_default();
     let sources = resolver.sources(&written.sources);
     let repositories = resolver.repositories(&written.repositories, &written.sources);
     if written.signing.is_none() {
@@ -62,6 +65,7 @@ pub(super) fn resolve(
         file: file.to_owned(),
         store: store_path,
         public: public_path,
+        rate_limit,
         signing,
         sources,
         repositories: repositories.into_iter().map(|repository| repository.value).collect(),
@@ -147,25 +151,25 @@ impl Resolver<'_> {
             self.problems.add(signing.line, "[signing] names no key");
             return None;
         };
-        Some(Signing { key: self.key_path(key)?, digest })
+        Some(Signing { key: self.secret_path("signing.key", key)?, digest })
     }
 
-    /// A key's path, in which systemd's credentials folder may be named.
-    fn key_path(&mut self, key: &At<String>) -> Option<PathBuf> {
-        let Some(below) = key.value.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('/')) else {
-            if key.value.starts_with('$') {
-                self.problems.add(key.line, format!("of variables, signing.key may begin with {CREDENTIALS}/ alone"));
+    /// The path of a file that holds a secret, in which systemd's credentials folder may be named.
+    fn secret_path(&mut self, name: &str, path: &At<String>) -> Option<PathBuf> {
+        let Some(below) = path.value.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('/')) else {
+            if path.value.starts_with('$') {
+                self.problems.add(path.line, format!("of variables, {name} may begin with {CREDENTIALS}/ alone"));
                 return None;
             }
-            return self.checked_path("signing.key", key);
+            return self.checked_path(name, path);
         };
         match self.credentials {
             Some(folder) => Some(folder.join(below)),
             None => {
                 let hint = "in a systemd unit, LoadCredential= sets it".to_owned();
                 self.problems.add_with_hint(
-                    key.line,
-                    format!("signing.key needs {CREDENTIALS}, which is not set"),
+                    path.line,
+                    format!("{name} needs {CREDENTIALS}, which is not set"),
                     Some(hint),
                 );
                 None

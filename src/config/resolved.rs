@@ -19,6 +19,9 @@ pub struct Config {
     pub store: PathBuf,
     /// The link that becomes the public tree; its folder is what servers see.
     pub public: PathBuf,
+    /// How fast all sources with a URL together may be fetched from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit: Vec<RateWindow>,
     /// Our key. Present whenever some repository's index is signed by us.
     pub signing: Option<Signing>,
     /// Whatever supplies packages, by name.
@@ -149,6 +152,9 @@ pub enum SourceKind {
         timeout: Duration,
         /// Folders in which packages are looked for before the wire.
         seed: Vec<PathBuf>,
+        /// What the way there asks for.
+        #[serde(flatten)]
+        access: Access,
     },
     /// A folder of packages; needs no index.
     Directory {
@@ -157,6 +163,73 @@ pub enum SourceKind {
         /// Whether packages without a trusted signature are taken.
         unsigned: Unsigned,
     },
+}
+
+/// What the way to a source asks for. Files are named here and read at use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// What lets us in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Through whom it is asked.
+    pub proxy: ProxyChoice,
+    /// Certificates of authorities that are believed beside the system's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Who we are, for servers that ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientFiles>,
+    /// How fast it may be fetched from, all connections together; empty: as fast as it comes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rate_limit: Vec<RateWindow>,
+}
+
+/// The file with what lets us in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// `user:password`.
+    BasicFile(PathBuf),
+    /// `Name: value`.
+    HeaderFile(PathBuf),
+}
+
+/// Through whom a source is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProxyChoice {
+    /// Whom the environment names, if anybody.
+    #[default]
+    Environment,
+    /// Nobody, whatever the environment says.
+    None,
+    /// This one.
+    Url(SourceUrl),
+}
+
+/// A client certificate's files; they may be one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClientFiles {
+    /// The certificate, those that lead to its authority after it.
+    #[serde(rename = "client_cert")]
+    pub certificate: PathBuf,
+    /// Its private key.
+    #[serde(rename = "client_key")]
+    pub key: PathBuf,
+}
+
+/// A limit for a part of each day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RateWindow {
+    /// Bytes a second, at least 1000.
+    #[serde(rename = "bytes_per_second")]
+    pub limit: u64,
+    /// Where it begins: minutes after midnight UTC, 0 to 1439.
+    #[serde(rename = "from_minute")]
+    pub from: u16,
+    /// Where it ends, 1 to 1440; before `from`: on the next day.
+    #[serde(rename = "to_minute")]
+    pub to: u16,
 }
 
 /// Whether packages without a trusted signature are taken from a directory.

@@ -107,9 +107,11 @@ fn absent_keys_have_the_contracts_values() {
     assert_eq!(config.publish.linger, Duration::from_secs(14 * 86_400));
     let alpine = &config.sources[&"alpine".parse::<SourceName>().unwrap()];
     assert_eq!(alpine.keyring, KeyringChoice::Official);
-    let SourceKind::Url { urls, connections, timeout, seed } = &alpine.kind else { panic!("{alpine:?}") };
+    let SourceKind::Url { urls, connections, timeout, seed, access } = &alpine.kind else { panic!("{alpine:?}") };
     assert_eq!(urls[0].reveal().as_str(), "https://dl-cdn.alpinelinux.org/alpine/");
     assert_eq!((*connections, *timeout, seed.len()), (8, Duration::from_secs(30), 0));
+    assert_eq!(*access, Access::default());
+    assert_eq!(config.rate_limit, []);
     let repository = &config.repositories[0];
     assert_eq!(repository.packages, None);
     assert_eq!(repository.dependencies, Dependencies::Follow);
@@ -257,12 +259,6 @@ keyring_package = "corp-keys"
 [sources.a]
 url = ["http://h"]
 keyring = "alpine"
-auth = { basic_file = "s3cret" }
-proxy = "http://u:s3cret@p"
-ca = "x"
-client_cert = "x"
-client_key = "x"
-rate_limit = "20MB/s"
 stale_after = "26h"
 frozen_after = "off"
 max_shrink = "25%"
@@ -286,10 +282,10 @@ min_free = "5%"
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 26 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 20 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 26, "{error}");
+    assert_eq!(error.lines().count(), 20, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -740,9 +736,109 @@ arches = ["x86_64"]
 a = "some"
 "b.c/d" = "x86_64/x"
 "#;
-    for text in [&format!("{RIGHT}{BRANCHES}"), odd] {
+    let access = format!("{RIGHT}{ACCESS}{BRANCHES}");
+    for text in [&format!("{RIGHT}{BRANCHES}"), odd, &access] {
         let config = parse(text).unwrap();
         let shown = config.to_toml();
         assert_eq!(parse(&shown).unwrap_or_else(|error| panic!("{error}\n{shown}")), config, "{shown}");
     }
+}
+
+const ACCESS: &str = r#"[sources.b]
+url = ["https://h"]
+keyring = "alpine"
+auth = { basic_file = "secrets/b" }
+proxy = "http://proxy:3128"
+ca = "ca.pem"
+client_cert = "client.pem"
+client_key = "client.key"
+rate_limit = [{ limit = "2MB/s", from = "08:00", to = "18:00" }, { limit = "20MB/s", from = "18:00", to = "24:00" }]
+"#;
+
+#[test]
+fn the_way_to_a_source_resolves() {
+    let config = parse(&format!("rate_limit = '50MB/s'\n{RIGHT}{ACCESS}{BRANCHES}")).unwrap();
+    let window = |limit, from, to| RateWindow { limit, from, to };
+    assert_eq!(config.rate_limit, [window(50_000_000, 0, 1440)]);
+    let SourceKind::Url { access, .. } = &config.sources[&"b".parse::<SourceName>().unwrap()].kind else { panic!() };
+    let file = |name: &str| Path::new("/srv/site").join(name);
+    assert_eq!(access.auth, Some(Auth::BasicFile(file("secrets/b"))));
+    assert_eq!(access.proxy, ProxyChoice::Url(SourceUrl::parse("http://proxy:3128").unwrap()));
+    assert_eq!(access.ca, Some(file("ca.pem")));
+    assert_eq!(access.client, Some(ClientFiles { certificate: file("client.pem"), key: file("client.key") }));
+    assert_eq!(access.rate_limit, [window(2_000_000, 480, 1080), window(20_000_000, 1080, 1440)]);
+    let none = parse(&format!("{RIGHT}{}{BRANCHES}", ACCESS.replace("http://proxy:3128", "none"))).unwrap();
+    let SourceKind::Url { access, .. } = &none.sources[&"b".parse::<SourceName>().unwrap()].kind else { panic!() };
+    assert_eq!(access.proxy, ProxyChoice::None);
+}
+
+#[test]
+fn a_secret_may_be_a_credential_of_the_service_manager() {
+    let text = format!("{RIGHT}{}{BRANCHES}", ACCESS.replace("secrets/b", "$CREDENTIALS_DIRECTORY/b"));
+    let folder = Path::new("/run/credentials/unit");
+    let config = Config::parse(&text, Path::new("bivouac.toml"), Path::new("/srv/site"), Some(folder)).unwrap();
+    let SourceKind::Url { access, .. } = &config.sources[&"b".parse::<SourceName>().unwrap()].kind else { panic!() };
+    assert_eq!(access.auth, Some(Auth::BasicFile(folder.join("b"))));
+}
+
+#[test]
+fn mistakes_in_the_way_to_a_source() {
+    let url = "url = ['http://h']\nkeyring = 'alpine'";
+    for (keys, expected) in [
+        ("auth = 'u:s3cret'", "14: sources.b.auth must be a table ([sources.b.auth]), not text"),
+        (
+            "auth = {}",
+            "14: sources.b.auth has neither a basic_file nor a header_file (auth = { basic_file = \"FILE\" }: the file holds user:password)",
+        ),
+        (
+            "auth = { basic_file = 'a', header_file = 'b' }",
+            "14: sources.b.auth has both a basic_file and a header_file",
+        ),
+        (
+            "auth = { basic_fil = 's3cret', header_file = 'b' }",
+            "14: unknown key \"basic_fil\" in [sources.b.auth] (did you mean \"basic_file\"?)",
+        ),
+        (
+            "auth = { basic_file = '$HOME/x' }",
+            "14: of variables, sources.b.auth.basic_file may begin with $CREDENTIALS_DIRECTORY/ alone",
+        ),
+        (
+            "proxy = 'socks5://u:s3cret@p'",
+            "14: sources.b.proxy has the scheme \"socks5\"; only http and https are fetched (a proxy is http://[USER:PASSWORD@]HOST:PORT, or \"none\")",
+        ),
+        (
+            "client_key = 'k'",
+            "14: sources.b.client_cert and sources.b.client_key go together (one file may hold both; then both name it)",
+        ),
+        ("rate_limit = '20MB'", "14: sources.b.rate_limit is \"20MB\", not a rate like \"512kB/s\", \"20MB/s\""),
+        ("rate_limit = '999B/s'", "14: sources.b.rate_limit is \"999B/s\"; the least is \"1kB/s\""),
+        ("rate_limit = []", "14: sources.b.rate_limit is empty"),
+        (
+            "rate_limit = [{ limit = '1MB/s', from = '08:00' }]",
+            "14: sources.b.rate_limit: a window has limit, from and to",
+        ),
+        (
+            "rate_limit = [{ limit = '1MB/s', from = '08:00', to = '08:00' }]",
+            "14: sources.b.rate_limit: a window from \"08:00\" to \"08:00\" has no length (all day is \"00:00\" to \"24:00\")",
+        ),
+        (
+            "rate_limit = [{ limit = '1MB/s', from = '8', to = '09:00' }]",
+            "14: sources.b.rate_limit.from is \"8\", not a time of day like \"08:00\", \"18:30\", \"24:00\"",
+        ),
+        (
+            "rate_limit = [{ limit = '1MB/s', from = '22:00', to = '06:00' }, { limit = '2MB/s', from = '05:59', to = '07:00' }]",
+            "14: sources.b.rate_limit: this window overlaps one before it",
+        ),
+    ] {
+        let said = said_of(&format!("[sources.b]\n{url}\n{keys}\n{BRANCHES}"));
+        assert_eq!(said, expected, "{keys}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let both = "[sources.b]\nurl = ['http://u:s3cret@h']\nkeyring = 'alpine'\nauth = { basic_file = 'a' }\n";
+    assert_eq!(
+        said_of(&format!("{both}{BRANCHES}")),
+        "14: sources.b.auth and a password in sources.b.url exclude each other"
+    );
+    let directory = "[sources.b]\ndirectory = 'd'\nunsigned = 'accept'\nproxy = 'none'\n";
+    assert_eq!(said_of(&format!("{directory}{BRANCHES}")), "14: sources.b.proxy has no meaning for a directory");
 }

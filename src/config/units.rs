@@ -44,6 +44,25 @@ pub fn parse_size(text: &str) -> Result<u64, BadUnit> {
         .ok_or_else(|| BadUnit { text: text.into(), expected: "a size like \"512kB\", \"20MB\", \"4GiB\"" })
 }
 
+/// Parses a rate in bytes a second: a size as in [`parse_size`] and `/s`.
+pub fn parse_rate(text: &str) -> Result<u64, BadUnit> {
+    let rate = text.strip_suffix("/s").and_then(|size| parse_size(size).ok());
+    rate.ok_or_else(|| BadUnit { text: text.into(), expected: "a rate like \"512kB/s\", \"20MB/s\"" })
+}
+
+/// Parses a time of day, `00:00` to `24:00`: minutes after midnight.
+pub fn parse_time_of_day(text: &str) -> Result<u16, BadUnit> {
+    let two = |digits: &str| -> Option<u16> {
+        (digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
+    };
+    let minutes = text.split_once(':').and_then(|(hours, minutes)| Some((two(hours)?, two(minutes)?)));
+    match minutes {
+        Some((hours @ 0..=23, minutes @ 0..=59)) => Ok(hours * 60 + minutes),
+        Some((24, 0)) => Ok(24 * 60),
+        _ => Err(BadUnit { text: text.into(), expected: "a time of day like \"08:00\", \"18:30\", \"24:00\"" }),
+    }
+}
+
 /// The number times its unit; `None` for any other shape and for what does not fit 64 bits.
 fn number_and_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -92,6 +111,20 @@ mod tests {
         }
         for bad in ["", "20", "MB", "20M", "20mb", "-1B", "1.5MB", "20 MB", "18446744073709551616B", "99999999TiB"] {
             assert!(parse_size(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn rates_and_times_of_day() {
+        assert_eq!(parse_rate("20MB/s"), Ok(20_000_000));
+        for bad in ["20MB", "20MB/m", "/s", "20MB /s", "20Mbit/s"] {
+            assert!(parse_rate(bad).is_err(), "{bad:?}");
+        }
+        for (text, minutes) in [("00:00", 0), ("08:05", 485), ("23:59", 1439), ("24:00", 1440)] {
+            assert_eq!(parse_time_of_day(text), Ok(minutes), "{text}");
+        }
+        for bad in ["8:00", "08:0", "24:01", "08:60", "08", "08:00:00", "+8:00", "٠٨:٠٠", ""] {
+            assert!(parse_time_of_day(bad).is_err(), "{bad:?}");
         }
     }
 

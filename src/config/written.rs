@@ -24,6 +24,7 @@ pub(super) struct Written {
     pub(super) store: Option<At<String>>,
     pub(super) public: Option<At<String>>,
     pub(super) signing: Option<Signing>,
+    pub(super) rate_limit: Option<At<RateLimit>>,
     pub(super) sources: Vec<Source>,
     pub(super) repositories: Vec<Repository>,
     /// Links in the public tree: what they are called, and what they lead to.
@@ -58,12 +59,41 @@ pub(super) struct Source {
     pub(super) connections: Option<At<i64>>,
     pub(super) timeout: Option<At<String>>,
     pub(super) seed: Option<At<Vec<At<String>>>>,
+    pub(super) auth: Option<Auth>,
+    pub(super) proxy: Option<At<String>>,
+    pub(super) ca: Option<At<String>>,
+    pub(super) client_cert: Option<At<String>>,
+    pub(super) client_key: Option<At<String>>,
+    pub(super) rate_limit: Option<At<RateLimit>>,
     pub(super) directory: Option<At<String>>,
     pub(super) unsigned: Option<At<String>>,
     pub(super) bundles: Option<At<()>>,
     pub(super) keyring: Option<At<Keyring>>,
     pub(super) reserve: Option<At<Vec<At<String>>>>,
     pub(super) rebuilt: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Auth {
+    pub(super) line: usize,
+    pub(super) basic_file: Option<At<String>>,
+    pub(super) header_file: Option<At<String>>,
+}
+
+#[derive(Debug)]
+pub(super) enum RateLimit {
+    /// All day.
+    Always(String),
+    /// By time of day.
+    Windows(Vec<RateWindow>),
+}
+
+#[derive(Debug)]
+pub(super) struct RateWindow {
+    pub(super) line: usize,
+    pub(super) limit: Option<At<String>>,
+    pub(super) from: Option<At<String>>,
+    pub(super) to: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -103,27 +133,33 @@ pub(super) struct Repository {
 }
 
 const FILE: Keys = Keys {
-    now: &["store", "public", "signing", "sources", "repositories", "aliases", "publish", "retain"],
+    now: &["store", "public", "rate_limit", "signing", "sources", "repositories", "aliases", "publish", "retain"],
     later: &["backups", "schedule", "serve", "policy", "metrics", "notify"],
 };
 const SIGNING: Keys =
     Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
 const SOURCE: Keys = Keys {
-    now: &["url", "keyring", "connections", "timeout", "seed", "directory", "unsigned", "reserve", "rebuilt"],
-    later: &[
+    now: &[
+        "url",
+        "keyring",
+        "connections",
+        "timeout",
+        "seed",
         "auth",
         "proxy",
         "ca",
         "client_cert",
         "client_key",
         "rate_limit",
-        "stale_after",
-        "frozen_after",
-        "max_shrink",
-        "bundles",
-        "origin",
+        "directory",
+        "unsigned",
+        "reserve",
+        "rebuilt",
     ],
+    later: &["stale_after", "frozen_after", "max_shrink", "bundles", "origin"],
 };
+const AUTH: Keys = Keys { now: &["basic_file", "header_file"], later: &[] };
+const RATE_WINDOW: Keys = Keys { now: &["limit", "from", "to"], later: &[] };
 const REPOSITORY: Keys = Keys {
     now: &[
         "name",
@@ -155,6 +191,7 @@ impl Written {
         reader.check_keys(&top, &FILE);
         written.store = reader.text(&top, "store");
         written.public = reader.text(&top, "public");
+        written.rate_limit = reader.rate_limit(&top);
         written.signing = reader.table(&top, "signing").map(|section| {
             reader.check_keys(&section, &SIGNING);
             Signing { line: section.line, key: reader.text(&section, "key"), digest: reader.text(&section, "digest") }
@@ -204,6 +241,12 @@ impl Reader<'_> {
             connections: self.count(section, "connections"),
             timeout: self.text(section, "timeout"),
             seed: self.texts(section, "seed"),
+            auth: self.auth(section),
+            proxy: self.text(section, "proxy"),
+            ca: self.text(section, "ca"),
+            client_cert: self.text(section, "client_cert"),
+            client_key: self.text(section, "client_key"),
+            rate_limit: self.rate_limit(section),
             directory: self.text(section, "directory"),
             unsigned: self.text(section, "unsigned"),
             bundles: self.presence(section, "bundles"),
@@ -211,6 +254,30 @@ impl Reader<'_> {
             reserve: self.texts(section, "reserve"),
             rebuilt: self.text(section, "rebuilt"),
         }
+    }
+
+    fn auth(&mut self, section: &Section<'_>) -> Option<Auth> {
+        let auth = self.table(section, "auth")?;
+        self.check_keys(&auth, &AUTH);
+        let (basic_file, header_file) = (self.text(&auth, "basic_file"), self.text(&auth, "header_file"));
+        Some(Auth { line: auth.line, basic_file, header_file })
+    }
+
+    fn rate_limit(&mut self, section: &Section<'_>) -> Option<At<RateLimit>> {
+        const EXPECTED: &str =
+            "text (\"20MB/s\"), or a list of tables ([{ limit = \"…\", from = \"08:00\", to = \"18:00\" }])";
+        if self.is_text(section, "rate_limit") {
+            let always = self.text(section, "rate_limit")?;
+            return Some(At { value: RateLimit::Always(always.value), line: always.line });
+        }
+        let line = self.presence(section, "rate_limit")?.line;
+        let windows = self.array_of_tables_or(section, "rate_limit", EXPECTED);
+        let window = |window: &Section<'_>| {
+            self.check_keys(window, &RATE_WINDOW);
+            let (limit, from) = (self.text(window, "limit"), self.text(window, "from"));
+            RateWindow { line: window.line, limit, from, to: self.text(window, "to") }
+        };
+        Some(At { value: RateLimit::Windows(windows.iter().map(window).collect()), line })
     }
 
     fn keyring(&mut self, section: &Section<'_>) -> Option<At<Keyring>> {

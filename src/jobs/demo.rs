@@ -22,6 +22,7 @@ use std::time::SystemTime;
 
 use rsa::rand_core::TryCryptoRng;
 
+use super::ProxyVariables;
 use super::index::{self, Detached, IndexRequest};
 use super::serve::{self, Server, Unlogged};
 use super::sign::SigningKey;
@@ -188,7 +189,8 @@ pub async fn demo(
     durable::write(&file, configuration(upstream, &upstream_key, &builder_key, &our_key).as_bytes(), 0o644)?;
     let config = Config::load(&file, None)?;
     let now = jiff::Timestamp::try_from(clock()).unwrap_or_default();
-    let request = SyncRequest { only: Vec::new(), publish: Publishing::New, patience, now };
+    let request =
+        SyncRequest { only: Vec::new(), publish: Publishing::New, patience, now, proxies: ProxyVariables::default() };
     let sync = sync::sync(&config, &request, reporter).await?;
     Ok(Demo { folder, config, sync, upstream, key: our_key.key.key_name().clone() })
 }

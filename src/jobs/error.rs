@@ -52,6 +52,15 @@ pub enum Error {
         #[source]
         cause: keyring::Error,
     },
+    /// A source's password, certificate or proxy cannot be used.
+    #[error("source \"{of}\" cannot be asked")]
+    Access {
+        /// The source.
+        of: SourceName,
+        /// Why.
+        #[source]
+        cause: Box<sources::Error>,
+    },
     /// A list of packages that the configuration names.
     #[error("repository \"{of}\": its list {} of packages cannot be used", path.display())]
     List {
@@ -108,6 +117,7 @@ impl Trouble for Error {
             Error::NoState(error) => error.class(),
             Error::CannotShow(error) => error.class(),
             Error::Keyring { cause, .. } => cause.class(),
+            Error::Access { cause, .. } => cause.class(),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::NoSuchRepository { .. } => {
                 Class::Usage
             }
@@ -128,6 +138,7 @@ impl Trouble for Error {
             Error::NoState(error) => error.code(),
             Error::CannotShow(error) => error.code(),
             Error::Keyring { cause, .. } => cause.code(),
+            Error::Access { cause, .. } => cause.code(),
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
             Error::NoSuchRepository { .. } => "no-such-repository",
@@ -151,6 +162,7 @@ impl Trouble for Error {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
             Error::Keyring { cause, .. } => cause.hint(),
+            Error::Access { cause, .. } => cause.hint(),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,
         }
     }

@@ -35,11 +35,13 @@ pub mod snapshots;
 mod states;
 pub mod status;
 pub mod sync;
+mod upstream;
 pub mod verify;
 
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.
 #[cfg(debug_assertions)]
 pub use crate::disk::durable::Rehearsal;
+pub use crate::sources::http::ProxyVariables;
 pub use error::Error;
 pub use mirror::Mirror;
 pub use states::NoState;

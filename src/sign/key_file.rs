@@ -9,9 +9,7 @@
 //! The public half's file name is part of every signature: clients look the key up by it.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ring::signature::{self as second_opinion, UnparsedPublicKey};
@@ -24,6 +22,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 use crate::apk::KeyName;
 use crate::apk::v2::signature::{Algorithm, Signature};
 use crate::disk::durable;
+use crate::disk::private_file::{self, Unread};
 use crate::error::{Class, Trouble};
 
 /// Largest key file that is read; a 4096-bit key takes 3.3 kB.
@@ -191,19 +190,13 @@ impl fmt::Debug for PrivateKey {
 impl PrivateKey {
     /// Reads a key's file: PEM, PKCS#8 or PKCS#1, unencrypted, RSA of 2048 to 4096 bits.
     ///
-    /// A file that others may read is refused. Its group may read it if the file is another user's: that is how a service
-    /// manager hands out credentials, and OpenSSH's rule for private keys.
+    /// A file that others may read is refused, by the rule of [`private_file::read`].
     pub fn load(path: &Path) -> Result<PrivateKey, Error> {
         let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
-        let forbidden = if is_ours { 0o077 } else { 0o007 };
-        if metadata.mode() & forbidden != 0 {
-            return Err(Error::Exposed { path: path.to_owned(), mode: metadata.mode() & 0o7777 });
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(unreadable)?;
+        let bytes = private_file::read(path, MAX_FILE).map_err(|unread| match unread {
+            Unread::Io(source) => unreadable(source),
+            Unread::Exposed { mode } => Error::Exposed { path: path.to_owned(), mode },
+        })?;
         let name = public_name(path)?;
         let unusable = |flaw| Error::Unusable { path: path.to_owned(), flaw };
         let text = std::str::from_utf8(&bytes).map_err(|_| unusable(Flaw::NoKey))?;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::StatusCode;
 
 /// What went wrong with one request. The texts are complete: the library's own chain of causes says the same thing four
@@ -14,9 +15,29 @@ pub enum Fault {
     /// No connection: name unknown, refused, unreachable, or not made in time.
     #[error("cannot connect: {0}")]
     Connect(String),
-    /// The server's certificate or its TLS is not accepted.
+    /// The proxy could not be reached, or did not lead further.
+    #[error("cannot connect through the proxy {proxy}: {reason}")]
+    Proxy {
+        /// The proxy, without user and password.
+        proxy: String,
+        /// Why.
+        reason: String,
+    },
+    /// The proxy asks for a user and password, or does not take ours.
+    #[error("the proxy {0} does not let us through: it asks for a user and password")]
+    ProxyDenied(String),
+    /// The server's certificate is not believed.
+    #[error("{0}")]
+    Certificate(BadCertificate),
+    /// The server's TLS is not accepted, for another reason.
     #[error("no trusted TLS connection: {0}")]
     Tls(String),
+    /// The credentials that we have are not accepted: 401 or 403.
+    #[error("answered {}: it does not accept our credentials", Status(*.0))]
+    Denied(u16),
+    /// 401, and there are no credentials.
+    #[error("answered {}: it asks for credentials, and there are none", Status(401))]
+    AsksForPassword,
     /// Connected, but nothing was received for so long.
     #[error("nothing received for {} s, after {}", .waited.as_secs_f32(), Received(*.got, *.of))]
     Silent {
@@ -37,6 +58,19 @@ pub enum Fault {
         /// Bytes it should have, where known.
         of: Option<u64>,
     },
+    /// It did not come whole in the time that it was given.
+    #[error("not whole within {} s: {}", .within.as_secs(), Received(*.got, *.of))]
+    Late {
+        /// The time given.
+        within: Duration,
+        /// Bytes of the file held by then.
+        got: u64,
+        /// Bytes it should have, where known.
+        of: Option<u64>,
+    },
+    /// The URL was not asked: nothing came from it for so long that this run leaves it alone.
+    #[error("left alone for this run: nothing came from there for 10 minutes")]
+    LeftAlone,
     /// The connection ended before the file did.
     #[error("connection closed after {}", Received(*.got, *.of))]
     Cut {
@@ -70,6 +104,59 @@ pub enum Fault {
     Wrong(String),
 }
 
+/// Why a server's certificate is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCertificate {
+    /// No authority that we believe vouches for it.
+    #[error("its certificate is from an authority that is not trusted here")]
+    Untrusted,
+    /// Its time is over.
+    #[error("its certificate has expired{}", since(.0))]
+    Expired(Option<Timestamp>),
+    /// Its time has not come.
+    #[error("its certificate is not valid yet{}", since(.0))]
+    NotYet(Option<Timestamp>),
+    /// It belongs to others.
+    #[error("its certificate is for {}, not for this host", others(.0))]
+    OtherHost(Vec<String>),
+}
+
+fn since(time: &Option<Timestamp>) -> String {
+    time.map(|time| format!(" ({time})")).unwrap_or_default()
+}
+
+fn others(names: &[String]) -> String {
+    match names {
+        [] => "other names".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+impl BadCertificate {
+    fn of(error: &rustls::CertificateError) -> Option<Self> {
+        use rustls::CertificateError as Error;
+        let time = |time: &rustls::pki_types::UnixTime| Timestamp::from_second(time.as_secs().try_into().ok()?).ok();
+        Some(match error {
+            Error::UnknownIssuer => BadCertificate::Untrusted,
+            Error::Expired => BadCertificate::Expired(None),
+            Error::ExpiredContext { not_after, .. } => BadCertificate::Expired(time(not_after)),
+            Error::NotValidYet => BadCertificate::NotYet(None),
+            Error::NotValidYetContext { not_before, .. } => BadCertificate::NotYet(time(not_before)),
+            Error::NotValidForName => BadCertificate::OtherHost(Vec::new()),
+            Error::NotValidForNameContext { presented, .. } => {
+                BadCertificate::OtherHost(presented.iter().take(4).map(|name| plain(presented_name(name))).collect())
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// The TLS library writes a presented name as `DnsName("a.example")` or `IpAddress(127.0.0.1)`.
+fn presented_name(name: &str) -> &str {
+    let inside = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(name).trim_matches('"')
+}
+
 /// What a fault means for trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -88,6 +175,7 @@ impl Fault {
     pub fn kind(&self) -> Kind {
         match self {
             Fault::Connect(_)
+            | Fault::Proxy { .. }
             | Fault::Silent { .. }
             | Fault::Slow { .. }
             | Fault::Cut { .. }
@@ -95,22 +183,100 @@ impl Fault {
             | Fault::Protocol(_) => Kind::Passing,
             Fault::Status(403 | 404 | 410) => Kind::Absent,
             Fault::Status(408 | 425 | 429 | 500..=599) => Kind::Passing,
-            Fault::Status(_) | Fault::Tls(_) | Fault::RedirectLoop(_) | Fault::Downgrade(_) => Kind::Lasting,
+            Fault::Status(_)
+            | Fault::Tls(_)
+            | Fault::Certificate(_)
+            | Fault::Denied(_)
+            | Fault::AsksForPassword
+            | Fault::ProxyDenied(_)
+            | Fault::Late { .. }
+            | Fault::LeftAlone
+            | Fault::RedirectLoop(_)
+            | Fault::Downgrade(_) => Kind::Lasting,
             Fault::Wrong(_) => Kind::Wrong,
+        }
+    }
+
+    /// A stable word for it, where there is a more exact one than that the source is unavailable.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::Proxy { .. } => "proxy-unreachable",
+            Fault::ProxyDenied(_) => "proxy-denied",
+            Fault::Certificate(BadCertificate::Untrusted) => "certificate-untrusted",
+            Fault::Certificate(BadCertificate::Expired(_)) => "certificate-expired",
+            Fault::Certificate(BadCertificate::NotYet(_)) => "certificate-not-yet",
+            Fault::Certificate(BadCertificate::OtherHost(_)) => "certificate-other-host",
+            Fault::Tls(_) => "tls",
+            Fault::Denied(_) => "login-refused",
+            Fault::AsksForPassword => "login-needed",
+            Fault::Late { .. } | Fault::Slow { .. } => "too-slow",
+            Fault::Status(404 | 410) => "not-found",
+            Fault::Wrong(_) => "wrong-bytes",
+            Fault::Connect(_)
+            | Fault::Silent { .. }
+            | Fault::LeftAlone
+            | Fault::Cut { .. }
+            | Fault::Status(_)
+            | Fault::Busy { .. }
+            | Fault::RedirectLoop(_)
+            | Fault::Downgrade(_)
+            | Fault::Protocol(_) => "unavailable",
+        }
+    }
+
+    /// An action that mends it, if there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Fault::Denied(_) => Some("look at the file that the source's auth names: basic_file holds user:password"),
+            Fault::AsksForPassword => Some("name a file with user:password: auth = { basic_file = \"…\" }"),
+            Fault::Proxy { .. } => {
+                Some("look at the source's proxy, or the environment's; no_proxy names who needs none")
+            }
+            Fault::ProxyDenied(_) => Some("put the user and password into the proxy's URL: http://user:password@proxy"),
+            Fault::Certificate(BadCertificate::Untrusted) => Some(
+                "for an authority of your own, name its certificate: ca = \"…\"; for public ones, look at this machine's \
+                 CA certificates (package ca-certificates)",
+            ),
+            Fault::Certificate(BadCertificate::Expired(_) | BadCertificate::NotYet(_)) => {
+                Some("look at this machine's clock; if it is right, the server's certificate must be renewed")
+            }
+            Fault::Certificate(BadCertificate::OtherHost(_)) => {
+                Some("name the host in the URL as its certificate does")
+            }
+            Fault::Tls(_) => Some("look at the server's TLS, and at client_cert and client_key if it asks for them"),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing at all came, or too little to wait for.
+    pub(super) fn is_no_answer(&self) -> bool {
+        matches!(
+            self,
+            Fault::Connect(_) | Fault::Proxy { .. } | Fault::Silent { .. } | Fault::Slow { .. } | Fault::Late { .. }
+        )
+    }
+
+    /// The same for a request that went through a proxy: what could not be connected to is then the proxy, or what lies behind
+    /// it.
+    pub(super) fn through(self, proxy: Option<String>) -> Fault {
+        match (self, proxy) {
+            (Fault::Connect(reason), Some(proxy)) if reason.contains("proxy authorization required") => {
+                Fault::ProxyDenied(proxy)
+            }
+            (Fault::Connect(reason), Some(proxy)) => Fault::Proxy { proxy, reason },
+            (fault, _) => fault,
         }
     }
 
     /// Sorts what the HTTP library reports. `got` and `of` are the file's bytes held and promised; `timeout` is the limit
     /// that was set on connecting and on silence.
     pub(super) fn of(error: &reqwest::Error, got: u64, of: Option<u64>, timeout: Duration) -> Fault {
-        if let Some(refused) = find::<RedirectRefused>(error) {
-            return match refused {
-                RedirectRefused::TooMany(limit) => Fault::RedirectLoop(*limit),
-                RedirectRefused::Downgrade(to) => Fault::Downgrade(to.clone()),
-            };
-        }
         if let Some(tls) = find::<rustls::Error>(error) {
-            return Fault::Tls(tls.to_string());
+            let certificate = match tls {
+                rustls::Error::InvalidCertificate(certificate) => BadCertificate::of(certificate),
+                _ => None,
+            };
+            return certificate.map_or_else(|| Fault::Tls(plain(&tls.to_string())), Fault::Certificate);
         }
         if error.is_connect() {
             return Fault::Connect(match error.is_timeout() {
@@ -127,15 +293,6 @@ impl Fault {
         }
         Fault::Cut { got, of }
     }
-}
-
-/// Why a redirect is not followed; travels through the HTTP library as an error.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RedirectRefused {
-    #[error("redirected more than {0} times")]
-    TooMany(usize),
-    #[error("redirected from https to {0}")]
-    Downgrade(String),
 }
 
 /// The causes of `error`, itself first. An `io::Error` that wraps another error names that one's cause as its own and would
@@ -156,8 +313,11 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 fn innermost(error: &(dyn StdError + 'static)) -> String {
-    // Servers have a say in some of these texts; nothing of theirs may steer a terminal.
-    let text = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    plain(&causes(error).last().map(ToString::to_string).unwrap_or_default())
+}
+
+/// Servers have a say in some of these texts; nothing of theirs may steer a terminal.
+fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 

@@ -119,6 +119,12 @@ pub enum Error {
     /// A URL that cannot be the base of others, or none at all.
     #[error("\"{0}\" is not an http or https URL")]
     BadUrl(String),
+    /// A proxy variable of the environment that names none.
+    #[error("the environment's {0} is not the URL of an http or https proxy")]
+    BadProxy(&'static str),
+    /// A file that the source's access needs cannot be used.
+    #[error(transparent)]
+    Access(#[from] http::access::Error),
     /// A source's folder could not be read.
     #[error("cannot read folder {}", .path.display())]
     Folder {
@@ -149,6 +155,13 @@ impl Error {
     }
 }
 
+/// The word that all URLs share, else the general one.
+fn common_code(tried: &[Tried]) -> &'static str {
+    let mut codes = tried.iter().map(|one| one.fault.code());
+    let first = codes.next().unwrap_or("unavailable");
+    if codes.all(|code| code == first) { first } else { "unavailable" }
+}
+
 fn is_full(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -159,7 +172,8 @@ impl Trouble for Error {
             Error::NotFound(_) | Error::Unavailable(_) | Error::NoFurtherUrl(_) => Class::Upstream,
             Error::Wrong(_) => Class::Refused,
             Error::Sink { .. } | Error::Client(_) => Class::Host,
-            Error::BadUrl(_) => Class::Usage,
+            Error::BadUrl(_) | Error::BadProxy(_) => Class::Usage,
+            Error::Access(error) => error.class(),
             // A folder that is not there is a medium that is not mounted.
             Error::Folder { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Class::Upstream,
             Error::Folder { .. } => Class::Host,
@@ -170,33 +184,31 @@ impl Trouble for Error {
         match self {
             Error::NotFound(_) => "not-found",
             Error::Wrong(_) => "wrong-bytes",
-            Error::Unavailable(_) => "unavailable",
+            Error::Unavailable(tried) => common_code(tried),
             Error::NoFurtherUrl(_) => "no-further-url",
             // The same word wherever it is seen: writing a package, a record or a tree.
             Error::Sink { cause, .. } if is_full(cause) => "disk-full",
             Error::Sink { .. } => "not-kept",
             Error::Client(_) => "http-client",
             Error::BadUrl(_) => "bad-url",
+            Error::BadProxy(_) => "bad-proxy",
+            Error::Access(error) => error.code(),
             Error::Folder { .. } => "folder-unreadable",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Unavailable(tried) if tried.iter().any(|one| matches!(one.fault, Fault::Tls(_))) => Some(
-                "look at this machine's clock and CA certificates (package ca-certificates), and at the server's certificate"
-                    .to_owned(),
-            ),
+            Error::Unavailable(tried) => tried.iter().find_map(|one| one.fault.hint()).map(str::to_owned),
+            Error::Access(error) => error.hint(),
             Error::Client(_) => Some("install the system's CA certificates (package ca-certificates)".to_owned()),
-            Error::Sink { cause, .. } if is_full(cause) => {
-                Some("free space on the store's file system".to_owned())
-            }
+            Error::Sink { cause, .. } if is_full(cause) => Some("free space on the store's file system".to_owned()),
             Error::NotFound(_)
             | Error::Wrong(_)
-            | Error::Unavailable(_)
             | Error::NoFurtherUrl(_)
             | Error::Sink { .. }
             | Error::BadUrl(_)
+            | Error::BadProxy(_)
             | Error::Folder { .. } => None,
         }
     }

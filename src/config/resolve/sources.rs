@@ -118,7 +118,8 @@ impl Resolver<'_> {
             self.problems.add(text.line, format!("{} is {:?}; nothing arrives in no time", key("timeout"), text.value));
         }
         let seed = written.seed.as_ref().map(|seed| self.paths(&key("seed"), &seed.value)).unwrap_or_default();
-        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed })
+        let access = self.access(key, &urls, written)?;
+        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed, access })
     }
 
     fn directory_source(
@@ -131,6 +132,12 @@ impl Resolver<'_> {
             ("connections", written.connections.as_ref().map(|value| value.line)),
             ("timeout", written.timeout.as_ref().map(|value| value.line)),
             ("seed", written.seed.as_ref().map(|value| value.line)),
+            ("auth", written.auth.as_ref().map(|value| value.line)),
+            ("proxy", written.proxy.as_ref().map(|value| value.line)),
+            ("ca", written.ca.as_ref().map(|value| value.line)),
+            ("client_cert", written.client_cert.as_ref().map(|value| value.line)),
+            ("client_key", written.client_key.as_ref().map(|value| value.line)),
+            ("rate_limit", written.rate_limit.as_ref().map(|value| value.line)),
         ] {
             if let Some(line) = line {
                 self.problems.add(line, format!("{} has no meaning for a directory", key(name)));

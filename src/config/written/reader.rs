@@ -241,10 +241,19 @@ impl<'a> Reader<'a> {
 
     /// The tables of `[[key]]`, in the order of the file.
     pub(super) fn array_of_tables<'t>(&mut self, section: &Section<'t>, key: &str) -> Vec<Section<'t>> {
+        self.array_of_tables_or(section, key, &format!("a list of tables ([[{key}]])"))
+    }
+
+    /// The tables of a list, where other forms are `expected` too.
+    pub(super) fn array_of_tables_or<'t>(
+        &mut self,
+        section: &Section<'t>,
+        key: &str,
+        expected: &str,
+    ) -> Vec<Section<'t>> {
         let Some(value) = section.value(key) else { return Vec::new() };
-        let expected = format!("a list of tables ([[{key}]])");
         let Some(elements) = value.get_ref().as_array() else {
-            self.wrong_type(&section.key(key), &expected, value);
+            self.wrong_type(&section.key(key), expected, value);
             return Vec::new();
         };
         let mut tables = Vec::new();
@@ -253,7 +262,7 @@ impl<'a> Reader<'a> {
                 Some(table) => {
                     tables.push(Section { name: section.key(key), table, line: self.line(element.span().start) })
                 }
-                None => self.wrong_type(&section.key(key), &expected, element),
+                None => self.wrong_type(&section.key(key), expected, element),
             }
         }
         tables

@@ -8,15 +8,16 @@ use futures_util::stream;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::{Accepted, Error, Mirror, Setback, gather, keys_of};
+use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, keys_of};
 use crate::apk::v2::sections::Limits;
 use crate::apk::{Arch, Entry, ObjectId};
 use crate::config::{Repository, Source, SourceKind};
 use crate::jobs::keyring;
+use crate::jobs::upstream::Surroundings;
 use crate::ledger::State;
 use crate::report::Reporter;
 use crate::snapshot::{IndexKey, Kind, SignedBy, Snapshot};
-use crate::sources::http::{Http, HttpSettings, IndexReply, IndexRequest, Validators};
+use crate::sources::http::{Http, IndexReply, IndexRequest, Validators};
 use crate::sources::seed::Seed;
 use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
 
@@ -202,9 +203,11 @@ pub(in crate::jobs) fn of_snapshot(
 pub(super) async fn ask(
     mirror: &Mirror<'_>,
     repositories: &[&Repository],
-    now: Timestamp,
+    request: &SyncRequest,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Asked, Error> {
+    let now = request.now;
+    let surroundings = Surroundings::new(mirror.config, &request.proxies, now);
     let mut asked = Asked {
         indexes: Vec::new(),
         upstreams: BTreeMap::new(),
@@ -218,15 +221,14 @@ pub(super) async fn ask(
         let source = &mirror.config.sources[&key.source];
         if !asked.keyrings.contains_key(&key.source) {
             asked.keyrings.insert(key.source.clone(), Arc::new(load_keyring(source)?));
-            if let SourceKind::Url { urls, connections, timeout, seed } = &source.kind {
-                let mut settings = HttpSettings::new(urls.iter().map(|url| url.reveal().clone()).collect());
-                settings.connections = *connections;
-                settings.timeout = *timeout;
+            if let SourceKind::Url { connections, seed, .. } = &source.kind
+                && let Some(http) = surroundings.connect(source)?
+            {
                 let (seed, missing) = Seed::open(seed.iter().cloned());
                 for finding in missing {
                     reporter.warning(&format!("{}: {}", finding.subject, finding.message));
                 }
-                let upstream = Upstream { http: Http::new(settings)?, seed, connections: *connections };
+                let upstream = Upstream { http, seed, connections: *connections };
                 asked.upstreams.insert(key.source.clone(), Arc::new(upstream));
             }
         }

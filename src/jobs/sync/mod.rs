@@ -34,7 +34,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, prune};
+use super::{Error, Mirror, ProxyVariables, prune};
 use crate::apk::names::{Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
@@ -58,6 +58,8 @@ pub struct SyncRequest {
     pub patience: Patience,
     /// The time of the call.
     pub now: Timestamp,
+    /// The environment's proxies, for sources that name none of their own.
+    pub proxies: ProxyVariables,
 }
 
 /// Whether a sync publishes.
@@ -147,7 +149,7 @@ impl Setback {
 pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncPlan, Error> {
     let mirror = Mirror::open_or_create(config)?;
     let chosen = chosen(config, &request.only)?;
-    let mut asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
+    let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     let mut history = rebuilt::History::open(&mirror)?;
     let wishes = loop {
         emptied::hold(&mirror, &mut asked, &reporter)?;
@@ -170,7 +172,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     sweep(&mirror, &lock, request.now)?;
     require_live(&mirror)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
-    let asked = indexes::ask(&mirror, &chosen, request.now, &reporter).await?;
+    let asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     if let Some(report) = finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         return Ok(report);
     }

@@ -34,6 +34,39 @@ pub(super) enum Outcome {
     Failed { class: Class, code: String, reason: String },
 }
 
+/// What is still to be fetched from one source. Each source has its own, so that a slow one keeps no other waiting.
+struct Queue {
+    groups: std::vec::IntoIter<Vec<(usize, Lacking)>>,
+    under_way: usize,
+    limit: usize,
+}
+
+impl Queue {
+    fn next(&mut self) -> Option<Vec<(usize, Lacking)>> {
+        let group = (self.under_way < self.limit).then(|| self.groups.next()).flatten()?;
+        self.under_way += 1;
+        Some(group)
+    }
+}
+
+/// A queue for each source, of the packages that come from it; a group goes with its first package's.
+fn queues(
+    lacking: &[(usize, Lacking)],
+    upstreams: &BTreeMap<SourceName, Arc<Upstream>>,
+) -> BTreeMap<SourceName, Queue> {
+    let mut groups: BTreeMap<SourceName, Vec<Vec<(usize, Lacking)>>> = BTreeMap::new();
+    for group in by_identity(lacking) {
+        let source = group[0].1.key.source.clone();
+        groups.entry(source).or_default().push(group.into_iter().cloned().collect());
+    }
+    let queue = |(source, groups): (SourceName, Vec<_>)| {
+        // One more task than connections keeps every connection busy while a package is put into its place.
+        let limit = upstreams[&source].connections + 1;
+        (source, Queue { groups: groups.into_iter(), under_way: 0, limit })
+    };
+    groups.into_iter().map(queue).collect()
+}
+
 /// Fetches all of `lacking` from their sources. Ends early only for this host's trouble.
 pub(super) async fn fetch(
     pool: &Pool,
@@ -41,35 +74,40 @@ pub(super) async fn fetch(
     lacking: &[(usize, Lacking)],
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<Fetched>, Error> {
-    let mut queue = by_identity(lacking).into_iter();
-    let mut under_way: JoinSet<Result<Vec<Fetched>, Error>> = JoinSet::new();
+    let mut queues = queues(lacking, upstreams);
+    let mut under_way: JoinSet<Result<(SourceName, Vec<Fetched>), Error>> = JoinSet::new();
     let mut done = Vec::with_capacity(lacking.len());
-    // One more task than connections keeps every connection busy while a package is put into its place.
-    let limit = upstreams.values().map(|upstream| upstream.connections + 1).sum::<usize>().max(1);
     loop {
-        while under_way.len() < limit {
-            let Some(group) = queue.next() else { break };
-            let group: Vec<_> = group
-                .into_iter()
-                .map(|(at, lacking)| (*at, lacking.clone(), Arc::clone(&upstreams[&lacking.key.source])))
-                .collect();
-            let (pool, reporter) = (pool.clone(), Arc::clone(reporter));
-            under_way.spawn(async move {
-                let mut done = Vec::with_capacity(group.len());
-                for (at, lacking, upstream) in group {
-                    let outcome = fetch_one(&pool, &upstream, &lacking, &reporter).await?;
-                    match &outcome {
-                        Outcome::Stored { .. } => reporter.package_stored(lacking.entry.file()),
-                        Outcome::Failed { reason, .. } => reporter.package_failed(lacking.entry.file(), reason),
+        for (source, queue) in &mut queues {
+            while let Some(group) = queue.next() {
+                let group: Vec<_> = group
+                    .into_iter()
+                    .map(|(at, lacking)| (at, Arc::clone(&upstreams[&lacking.key.source]), lacking))
+                    .collect();
+                let (source, pool, reporter) = (source.clone(), pool.clone(), Arc::clone(reporter));
+                under_way.spawn(async move {
+                    let mut done = Vec::with_capacity(group.len());
+                    for (at, upstream, lacking) in group {
+                        let outcome = fetch_one(&pool, &upstream, &lacking, &reporter).await?;
+                        match &outcome {
+                            Outcome::Stored { .. } => reporter.package_stored(lacking.entry.file()),
+                            Outcome::Failed { reason, .. } => reporter.package_failed(lacking.entry.file(), reason),
+                        }
+                        done.push(Fetched { at, outcome });
                     }
-                    done.push(Fetched { at, outcome });
-                }
-                Ok(done)
-            });
+                    Ok((source, done))
+                });
+            }
         }
         match under_way.join_next().await {
             None => return Ok(done),
-            Some(Ok(result)) => done.extend(result?),
+            Some(Ok(result)) => {
+                let (source, fetched) = result?;
+                if let Some(queue) = queues.get_mut(&source) {
+                    queue.under_way -= 1;
+                }
+                done.extend(fetched);
+            }
             Some(Err(crash)) => return Err(Error::Crashed(crash)),
         }
     }

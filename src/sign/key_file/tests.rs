@@ -1,4 +1,5 @@
 use std::fs::Permissions;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Indexes: asked for conditionally, read whole.
 
-use reqwest::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -80,16 +80,25 @@ impl Http {
         for (number, base) in self.settings.urls.iter().enumerate().skip(request.first_url) {
             let address = address_of(base, request.path, request.arch, FILE)?;
             let known = request.known.get(number).and_then(Option::as_ref);
+            if let Some(given_up) = self.given_up(number, &address) {
+                tried.push(given_up);
+                continue;
+            }
             let mut attempts = Attempts::new(self.settings.backoff, 0);
             loop {
-                let fault = match self.index_once(&address, known).await {
+                let answer = self.index_once(&address, known).await;
+                if answer.is_ok() {
+                    self.standing[number].answered();
+                }
+                let fault = match answer {
                     Ok(None) => return Ok(IndexReply::Unchanged { url: number }),
                     Ok(Some((bytes, validators))) => {
                         return Ok(IndexReply::Fetched { url: number, bytes, validators });
                     }
                     Err(fault) => fault,
                 };
-                if let Some(failed) = self.pause_or_give_up(&mut attempts, &address, fault, 0, reporter).await {
+                let at = (number, &address);
+                if let Some(failed) = self.pause_or_give_up(at, &mut attempts, fault, 0, reporter).await {
                     tried.push(failed);
                     break;
                 }
@@ -108,17 +117,17 @@ impl Http {
         known: Option<&Validators>,
     ) -> Result<Option<(Vec<u8>, Validators)>, Fault> {
         let known = known.filter(|known| !known.is_empty());
-        let mut request = self.client.get(address.clone());
-        if let Some(known) = known {
-            if let Some(etag) = &known.etag {
-                request = request.header(IF_NONE_MATCH, etag);
+        let mut headers = HeaderMap::new();
+        let mut add = |name: HeaderName, text: Option<&String>| {
+            // They came out of a header, or out of a record of ours that holds what did.
+            if let Some(value) = text.and_then(|text| HeaderValue::from_str(text).ok()) {
+                headers.insert(name, value);
             }
-            if let Some(time) = &known.last_modified {
-                request = request.header(IF_MODIFIED_SINCE, time);
-            }
-        }
+        };
+        add(IF_NONE_MATCH, known.and_then(|known| known.etag.as_ref()));
+        add(IF_MODIFIED_SINCE, known.and_then(|known| known.last_modified.as_ref()));
         let _slot = self.slot().await;
-        let mut response = self.send(request, 0, None).await?;
+        let mut response = self.send(address, &headers, 0, None).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED if known.is_some() => return Ok(None),
@@ -133,7 +142,7 @@ impl Http {
         let validators = Validators::of(&response);
         // A declared length is a promise of the server's only: room is made as bytes come.
         let mut bytes = Vec::new();
-        let mut pace = self.pace();
+        let mut pace = self.pace().within(self.settings.index_within);
         while let Some(chunk) = self.chunk(&mut response, &mut pace, bytes.len() as u64, length).await? {
             if (bytes.len() + chunk.len()) as u64 > limit {
                 return Err(too_large());

@@ -8,24 +8,39 @@ pub(super) struct Pace {
     span: Duration,
     bytes: u64,
     waited: Duration,
+    left: Option<Duration>,
+    within: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     FastEnough,
     TooSlow,
+    /// All of it should have come within this time.
+    TooLate(Duration),
 }
 
 impl Pace {
     /// `slowest` is in bytes a second, measured over each `span`.
     pub(super) fn new(slowest: u64, span: Duration) -> Self {
-        Pace { slowest, span, bytes: 0, waited: Duration::ZERO }
+        Pace { slowest, span, bytes: 0, waited: Duration::ZERO, left: None, within: Duration::ZERO }
+    }
+
+    /// All of it must come within `within`.
+    pub(super) fn within(self, within: Duration) -> Self {
+        Pace { left: Some(within), within, ..self }
     }
 
     /// `bytes` came after `waited`.
     pub(super) fn add(&mut self, bytes: u64, waited: Duration) -> Verdict {
         self.bytes += bytes;
         self.waited += waited;
+        if let Some(left) = &mut self.left {
+            match left.checked_sub(waited) {
+                Some(rest) => *left = rest,
+                None => return Verdict::TooLate(self.within),
+            }
+        }
         if self.waited < self.span {
             return Verdict::FastEnough;
         }
@@ -55,6 +70,15 @@ mod tests {
         assert_eq!(pace.add(100 << 20, Duration::from_secs(30)), Verdict::FastEnough);
         assert_eq!(pace.add(512 * 30, Duration::from_secs(30)), Verdict::FastEnough);
         assert_eq!(pace.add(512 * 30 - 1, Duration::from_secs(30)), Verdict::TooSlow);
+    }
+
+    #[test]
+    fn what_must_come_within_a_time_is_late_after_it_however_steadily_it_comes() {
+        let mut pace = Pace::new(512, Duration::from_secs(30)).within(Duration::from_secs(900));
+        for _ in 0..90 {
+            assert_eq!(pace.add(600 * 10, Duration::from_secs(10)), Verdict::FastEnough);
+        }
+        assert_eq!(pace.add(600, Duration::from_secs(1)), Verdict::TooLate(Duration::from_secs(900)));
     }
 
     #[test]

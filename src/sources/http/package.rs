@@ -3,7 +3,7 @@
 use std::io;
 
 use reqwest::StatusCode;
-use reqwest::header::{IF_RANGE, RANGE};
+use reqwest::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
 use url::Url;
 
 use super::answer::{self, ContentRange};
@@ -76,10 +76,17 @@ impl Http {
         reporter: &dyn Reporter,
     ) -> Result<(), Error> {
         let mut tried = Vec::new();
-        for base in &self.settings.urls {
+        for (number, base) in self.settings.urls.iter().enumerate() {
             let address = address_of(base, request.path, request.arch, request.file.as_str())?;
-            match self.package_at(address, request.size, sink, reporter).await? {
-                None => return Ok(()),
+            if let Some(given_up) = self.given_up(number, &address) {
+                tried.push(given_up);
+                continue;
+            }
+            match self.package_at((number, address), request.size, sink, reporter).await? {
+                None => {
+                    self.standing[number].answered();
+                    return Ok(());
+                }
                 Some(failed) => tried.push(failed),
             }
         }
@@ -89,7 +96,7 @@ impl Http {
     /// All attempts at one URL; `None` when the sink is content.
     async fn package_at(
         &self,
-        address: Url,
+        (number, address): (usize, Url),
         size: u64,
         sink: &mut dyn PackageSink,
         reporter: &dyn Reporter,
@@ -117,7 +124,8 @@ impl Http {
                 Err(Stop::Fault(fault)) => fault,
             };
             let held = sink.offset();
-            if let Some(failed) = self.pause_or_give_up(&mut attempts, &copy.address, fault, held, reporter).await {
+            let at = (number, &copy.address);
+            if let Some(failed) = self.pause_or_give_up(at, &mut attempts, fault, held, reporter).await {
                 return Ok(Some(failed));
             }
         }
@@ -138,16 +146,10 @@ impl Http {
         if at == size && size > 0 {
             return sink.finish().map_err(|error| Stop::of(error, Origin::Mixed));
         }
-        let mut request = self.client.get(copy.address.clone());
         let ranged = at > 0 && copy.ranges == Ranges::Asked;
-        if ranged {
-            request = request.header(RANGE, format!("bytes={at}-"));
-            if let Some(etag) = &copy.etag {
-                request = request.header(IF_RANGE, etag);
-            }
-        }
+        let headers = if ranged { rest_from(at, copy.etag.as_deref()) } else { HeaderMap::new() };
         let _slot = self.slot().await;
-        let mut response = self.send(request, at, Some(size)).await?;
+        let mut response = self.send(&copy.address, &headers, at, Some(size)).await?;
         match response.status() {
             StatusCode::PARTIAL_CONTENT if ranged => match answer::content_range(&response) {
                 Some(ContentRange { total: Some(total), .. }) if total != size => {
@@ -205,6 +207,16 @@ fn restart(copy: &Copy, sink: &mut dyn PackageSink) -> Result<(), Error> {
             SinkError::Wrong(reason) => io::Error::other(reason),
         },
     })
+}
+
+/// Asks for the bytes from `at` on, of the file that `etag` belongs to.
+fn rest_from(at: u64, etag: Option<&str>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(RANGE, format!("bytes={at}-").parse().expect("digits may stand in a header"));
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(etag).ok()) {
+        headers.insert(IF_RANGE, etag);
+    }
+    headers
 }
 
 fn wrong_length(length: u64, size: u64) -> Stop {

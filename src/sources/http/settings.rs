@@ -1,17 +1,16 @@
 //! How a source is asked, and the client that asks so.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::ClientBuilder;
-use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::redirect::Policy;
 use url::Url;
 
-use crate::sources::address;
-use crate::sources::fault::RedirectRefused;
+use super::access::{Authorities, ClientCertificate, Credentials};
+use super::proxy::Proxies;
+use super::rate::Limiter;
 use crate::sources::retry::Backoff;
-
-/// As many redirects as apk itself follows (apk-tools' libfetch).
-const MAX_REDIRECTS: usize = 5;
 
 /// How a source is asked.
 #[derive(Clone)]
@@ -28,13 +27,26 @@ pub struct HttpSettings {
     pub backoff: Backoff,
     /// Largest index that is read, bytes as sent.
     pub index_limit: u64,
+    /// Longest that one answer with an index is waited for, redirects and headers not counted.
+    pub index_within: Duration,
     /// A connection slower than this (bytes a second, measured over spans of `timeout`) is given up like a silent one;
     /// 0: none is.
     pub slowest: u64,
+    /// What lets us in, at every URL; goes before what stands in a URL.
+    pub credentials: Option<Credentials>,
+    /// Through whom.
+    pub proxies: Proxies,
+    /// Who vouches for servers, beside the system's authorities.
+    pub authorities: Authorities,
+    /// Who we are, for servers that ask.
+    pub client_certificate: Option<ClientCertificate>,
+    /// How fast; each may be shared with other sources, and all hold.
+    pub limiters: Vec<Arc<Limiter>>,
 }
 
 impl HttpSettings {
-    /// The defaults: 8 connections, 30 s, 4 attempts, indexes up to 64 MiB, at least 512 bytes a second.
+    /// The defaults: 8 connections, 30 s, 4 attempts, indexes up to 64 MiB and within 15 minutes, at least 512 bytes a second,
+    /// no proxy.
     pub fn new(urls: Vec<Url>) -> Self {
         HttpSettings {
             urls,
@@ -43,13 +55,20 @@ impl HttpSettings {
             user_agent: concat!("bivouac/", env!("CARGO_PKG_VERSION")).to_owned(),
             backoff: Backoff::default(),
             index_limit: 64 << 20,
+            index_within: Duration::from_secs(15 * 60),
             slowest: 512,
+            credentials: None,
+            proxies: Proxies::none(),
+            authorities: Authorities::default(),
+            client_certificate: None,
+            limiters: Vec::new(),
         }
     }
 
-    /// A client as set here; nothing is sent yet.
-    pub(super) fn client(&self) -> ClientBuilder {
-        let builder = reqwest::Client::builder()
+    /// A client as set here; nothing is sent yet. It reads no proxy from the environment and follows no redirect: both are
+    /// decided here.
+    pub(super) fn client(&self) -> reqwest::Result<ClientBuilder> {
+        let mut builder = reqwest::Client::builder()
             .user_agent(&self.user_agent)
             .http1_only()
             .connect_timeout(self.timeout)
@@ -57,72 +76,15 @@ impl HttpSettings {
             .pool_max_idle_per_host(self.connections.max(1))
             .tcp_nodelay(true)
             .referer(false)
-            .redirect(Policy::custom(follow));
-        match self.urls.iter().all(is_local) {
-            true => builder.no_proxy(),
-            false => builder,
+            .redirect(Policy::none())
+            .no_proxy()
+            .tls_certs_merge(self.authorities.certificates());
+        for rule in self.proxies.rules()? {
+            builder = builder.proxy(rule);
         }
-    }
-}
-
-fn is_local(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn follow(attempt: Attempt<'_>) -> Action {
-    match refusal(attempt.previous(), attempt.url()) {
-        Some(refused) => attempt.error(refused),
-        None => attempt.follow(),
-    }
-}
-
-/// Why the redirect to `next` is not followed; `previous` are the addresses asked so far, the first one included.
-fn refusal(previous: &[Url], next: &Url) -> Option<RedirectRefused> {
-    let leaves_tls = next.scheme() == "http" && previous.last().is_some_and(|last| last.scheme() == "https");
-    if previous.len() > MAX_REDIRECTS {
-        Some(RedirectRefused::TooMany(MAX_REDIRECTS))
-    } else if leaves_tls {
-        Some(RedirectRefused::Downgrade(address::shown(next)))
-    } else {
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_are_followed_five_times_and_never_out_of_tls() {
-        let url = |text: &str| text.parse::<Url>().unwrap();
-        let (plain, tls) = (url("http://m/a"), url("https://m/a"));
-        let refused = |previous: &[&Url], next: &Url| {
-            refusal(&previous.iter().map(|url| (*url).clone()).collect::<Vec<_>>(), next).map(|why| why.to_string())
-        };
-        assert_eq!(refused(&[&plain], &plain), None);
-        assert_eq!(refused(&[&plain], &tls), None);
-        assert_eq!(refused(&[&tls], &tls), None);
-        assert_eq!(refused(&[&tls], &plain).unwrap(), "redirected from https to http://m/a");
-        assert_eq!(refused(&[&plain, &tls], &plain).unwrap(), "redirected from https to http://m/a");
-        assert_eq!(refused(&[&plain; 5], &plain), None);
-        assert_eq!(refused(&[&plain; 6], &plain).unwrap(), "redirected more than 5 times");
-    }
-
-    #[test]
-    fn only_addresses_of_this_machine_are_local() {
-        for (text, local) in [
-            ("http://127.0.0.1:8080/a", true),
-            ("http://[::1]/a", true),
-            ("http://localhost/a", true),
-            ("http://10.0.0.1/a", false),
-            ("http://localhost.example.org/a", false),
-        ] {
-            assert_eq!(is_local(&text.parse().unwrap()), local, "{text}");
+        match &self.client_certificate {
+            Some(certificate) => Ok(builder.identity(certificate.identity()?)),
+            None => Ok(builder),
         }
     }
 }

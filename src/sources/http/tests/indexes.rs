@@ -178,12 +178,12 @@ async fn a_tls_failure_is_told_from_a_cut_and_not_tried_again() {
     });
     let mut client = Client::asking([format!("http://{address}/").parse().unwrap()]);
     // The system's certificates have no part in this, and this machine may have none.
-    client.http.client = client.http.settings.client().tls_certs_only([]).build().unwrap();
+    client.http.client = client.http.settings.client().unwrap().tls_certs_only([]).build().unwrap();
     client.http.settings.urls[0].set_scheme("https").unwrap();
     let error = client.index(&[]).await.unwrap_err();
     server.abort();
     assert!(error.to_string().contains("no trusted TLS connection: "), "{error}");
-    assert_eq!((error.class(), error.code()), (Class::Upstream, "unavailable"));
+    assert_eq!((error.class(), error.code()), (Class::Upstream, "tls"));
     assert!(error.hint().unwrap().contains("certificate"));
     assert_eq!(*connections.lock().unwrap(), 1);
 }
