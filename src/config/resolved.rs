@@ -154,7 +154,7 @@ pub enum SourceKind {
         seed: Vec<PathBuf>,
         /// What the way there asks for.
         #[serde(flatten)]
-        access: Access,
+        access: Box<Access>,
     },
     /// A folder of packages; needs no index.
     Directory {

@@ -110,7 +110,7 @@ fn absent_keys_have_the_contracts_values() {
     let SourceKind::Url { urls, connections, timeout, seed, access } = &alpine.kind else { panic!("{alpine:?}") };
     assert_eq!(urls[0].reveal().as_str(), "https://dl-cdn.alpinelinux.org/alpine/");
     assert_eq!((*connections, *timeout, seed.len()), (8, Duration::from_secs(30), 0));
-    assert_eq!(*access, Access::default());
+    assert_eq!(**access, Access::default());
     assert_eq!(config.rate_limit, []);
     let repository = &config.repositories[0];
     assert_eq!(repository.packages, None);

@@ -119,7 +119,7 @@ impl Resolver<'_> {
         }
         let seed = written.seed.as_ref().map(|seed| self.paths(&key("seed"), &seed.value)).unwrap_or_default();
         let access = self.access(key, &urls, written)?;
-        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed, access })
+        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed, access: Box::new(access) })
     }
 
     fn directory_source(
