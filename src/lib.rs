@@ -5,6 +5,7 @@
 pub mod apk;
 pub mod verify;
 pub mod select;
+pub mod solve;
 pub mod snapshot;
 pub mod merge;
 pub mod plan;

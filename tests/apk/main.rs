@@ -12,6 +12,9 @@ mod client;
 mod folders;
 mod history;
 mod main_job;
+mod simulate;
+mod solve;
+mod tangles;
 mod update_step;
 
 // Shared with the command tests, each using what it needs.
