@@ -1,7 +1,7 @@
 //! One world's way to its answer: what is asked for, what is in, what is ruled out. Nothing is ever taken back.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::catalogue::{Catalogue, NameId, Offered, Package, PackageId, Term};
 use super::obstacle::{self, Obstacle};
@@ -63,16 +63,15 @@ pub(super) struct Course<'r> {
     open: Vec<NameId>,
     /// Names whose candidates may have become others.
     queue: VecDeque<NameId>,
+    /// Names that lost a supplier: whoever needs one of them may give way now. Each is looked at once, however many it lost.
+    lessened: BTreeSet<NameId>,
     /// Whose `install_if` calls them, by their own name.
     called: HashMap<NameId, Vec<PackageId>>,
     in_force: HashSet<(NameId, &'r str)>,
 }
 
 /// The set of packages in the order of the catalogue, or all that stopped it.
-pub(super) fn run<'r>(
-    catalogue: &'r Catalogue<'r>,
-    world: &[Dependency<'r>],
-) -> Result<Vec<PackageId>, Vec<Obstacle>> {
+pub(super) fn run<'r>(catalogue: &'r Catalogue<'r>, world: &[Dependency<'r>]) -> Result<Vec<PackageId>, Vec<Obstacle>> {
     let (world, names) = catalogue.world(world);
     let ranks = ranks(catalogue, &world, names);
     let name = || Name { asked: Asked::No, settled: false, queued: false, present: Vec::new() };
@@ -84,6 +83,7 @@ pub(super) fn run<'r>(
         entered: Vec::new(),
         open: Vec::new(),
         queue: VecDeque::new(),
+        lessened: BTreeSet::new(),
         called: HashMap::new(),
         in_force: HashSet::new(),
     };
@@ -91,8 +91,7 @@ pub(super) fn run<'r>(
         course.enforce(Need { by: None, at });
     }
     loop {
-        while let Some(name) = course.queue.pop_front() {
-            course.names[name.at()].queued = false;
+        while let Some(name) = course.next_woken() {
             course.consider(name);
         }
         let Some(name) = course.next_open(&ranks) else { break };
@@ -179,14 +178,23 @@ impl<'r> Course<'r> {
             return;
         }
         self.standings[package.at()] = Standing::Out(bar);
+        for &name in self.catalogue.names(package) {
+            self.wake(name);
+            self.lessened.insert(name);
+        }
+    }
+
+    /// The next name to be considered.
+    fn next_woken(&mut self) -> Option<NameId> {
         let catalogue = self.catalogue;
-        for name in catalogue.names(package) {
-            self.wake(*name);
-            // Those that needed it may give way now.
-            for needer in catalogue.needers(*name) {
+        while let Some(name) = self.lessened.pop_first() {
+            for needer in catalogue.needers(name) {
                 catalogue.names(*needer).iter().for_each(|name| self.wake(*name));
             }
         }
+        let name = self.queue.pop_front()?;
+        self.names[name.at()].queued = false;
+        Some(name)
     }
 
     /// Settles a name that leaves no choice; asks for what all its candidates need.

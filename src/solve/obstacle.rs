@@ -1,6 +1,7 @@
 //! Why a world cannot be installed, told as an operator would look for it: from the world, need by need, to what is in the
 //! way.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
@@ -97,9 +98,10 @@ pub enum Cause {
 /// All that is wrong with where a course ended: terms that do not hold, packages that install nowhere.
 pub(super) fn all(course: &Course<'_>) -> Vec<Obstacle> {
     let world = (0..course.world.len()).map(|at| Need { by: None, at });
-    let theirs = course.entered().iter().flat_map(|&package| {
-        (0..course.catalogue.needs(package).len()).map(move |at| Need { by: Some(package), at })
-    });
+    let theirs = course
+        .entered()
+        .iter()
+        .flat_map(|&package| (0..course.catalogue.needs(package).len()).map(move |at| Need { by: Some(package), at }));
     let unmet: Vec<Need> = world.chain(theirs).filter(|need| !holds(course, &course.term(*need))).collect();
     let twice: Vec<(PackageId, NameId)> = course
         .entered()
@@ -177,8 +179,8 @@ impl<'c, 'r> Ways<'c, 'r> {
     fn follow(&mut self, need: Need, queue: &mut VecDeque<PackageId>) {
         let term = self.course.term(need);
         let Some(present) = self.course.present(&term).filter(|_| term.requires()) else { return };
-        if !self.ways.contains_key(&present.package) {
-            self.ways.insert(present.package, Way::Needed(need));
+        if let Entry::Vacant(place) = self.ways.entry(present.package) {
+            place.insert(Way::Needed(need));
             queue.push_back(present.package);
         }
     }
@@ -197,15 +199,30 @@ impl<'c, 'r> Ways<'c, 'r> {
 
     /// Ends: a way leads over packages that were reached before.
     fn to_package(&self, package: PackageId) -> Vec<Link> {
-        let called = match self.ways.get(&package) {
-            Some(Way::Needed(need)) => return self.to_term(*need),
-            Some(Way::Called(caller)) => *caller,
-            None => None,
-        };
-        let mut chain = called.map(|caller| self.to_package(caller)).unwrap_or_default();
-        let rule = self.course.catalogue.package(package).entry.field(b'i').unwrap_or_default().to_owned();
-        chain.push(Link::InstallIf { package: self.file(package), rule });
+        let mut chain = Vec::new();
+        let mut next = Some(package);
+        while let Some(package) = next {
+            let (link, before) = match self.ways.get(&package) {
+                Some(Way::Needed(need)) => {
+                    let term = self.course.term(*need).dependency.as_str().to_owned();
+                    match need.by {
+                        Some(by) => (Link::Needs { by: self.file(by), term }, Some(by)),
+                        None => (Link::World { term }, None),
+                    }
+                }
+                Some(Way::Called(caller)) => (self.install_if(package), *caller),
+                None => (self.install_if(package), None),
+            };
+            chain.push(link);
+            next = before;
+        }
+        chain.reverse();
         chain
+    }
+
+    fn install_if(&self, package: PackageId) -> Link {
+        let rule = self.course.catalogue.package(package).entry.field(b'i').unwrap_or_default().to_owned();
+        Link::InstallIf { package: self.file(package), rule }
     }
 
     fn cause(&self, term: &Term<'_>) -> Cause {
