@@ -63,7 +63,7 @@ fn measured() -> Outcome<()> {
         );
         std::fs::write(scratch.join("bivouac.toml"), config)
     };
-    rules(0)?;
+    rules(PACKAGES)?;
     let first = bivouac(&["sync"])?;
     let (mut published, mut back) = (Series::default(), Series::default());
     for round in 1..=ROUNDS {
