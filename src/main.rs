@@ -41,6 +41,8 @@ enum Command {
     Snapshots(cli::snapshots::Args),
     /// What changed between two snapshots or generations
     Diff(cli::diff::Args),
+    /// The chain by which a package is mirrored, or why it is not
+    Why(cli::why::Args),
     /// Compare pool and public tree with what was accepted
     Check(cli::check::Args),
     /// Drop what no snapshot, generation or linger reaches
@@ -87,6 +89,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::History(args) => cli::history::run(global, args),
         Command::Snapshots(args) => cli::snapshots::run(global, args),
         Command::Diff(args) => cli::diff::run(global, args),
+        Command::Why(args) => cli::why::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
         Command::Client(args) => cli::client::run(global, args),

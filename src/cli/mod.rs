@@ -21,6 +21,7 @@ pub(crate) mod rollback;
 pub(crate) mod withdraw;
 pub(crate) mod snapshots;
 pub(crate) mod diff;
+pub(crate) mod why;
 pub(crate) mod status;
 pub(crate) mod history;
 pub(crate) mod check;

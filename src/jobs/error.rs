@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::keyring;
 use super::publish::CannotShow;
 use super::states::NoState;
-use crate::apk::names::{RepositoryName, SourceName};
+use crate::apk::names::{PackageName, RepositoryName, SourceName};
 use crate::disk::{durable, layout, lock};
 use crate::error::{Class, Trouble};
 use crate::{ledger, pool, publish, sign, sources};
@@ -81,6 +81,14 @@ pub enum Error {
         #[source]
         cause: crate::select::BadSelector,
     },
+    /// No source lists a package of this name.
+    #[error("no source lists a package {name}")]
+    NoSuchPackage {
+        /// The name.
+        name: PackageName,
+        /// One that provides it, or one that is spelled much like it.
+        nearest: Option<String>,
+    },
     /// A selector that is none.
     #[error("repository \"{of}\": a selector of packages cannot be used")]
     Selector {
@@ -118,9 +126,11 @@ impl Trouble for Error {
             Error::CannotShow(error) => error.class(),
             Error::Keyring { cause, .. } => cause.class(),
             Error::Access { cause, .. } => cause.class(),
-            Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::NoSuchRepository { .. } => {
-                Class::Usage
-            }
+            Error::List { .. }
+            | Error::Selector { .. }
+            | Error::Reserve { .. }
+            | Error::NoSuchRepository { .. }
+            | Error::NoSuchPackage { .. } => Class::Usage,
             Error::Crashed(_) => Class::Host,
         }
     }
@@ -142,6 +152,7 @@ impl Trouble for Error {
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
             Error::NoSuchRepository { .. } => "no-such-repository",
+            Error::NoSuchPackage { .. } => "no-such-package",
             Error::Crashed(_) => "bug",
         }
     }
@@ -158,7 +169,7 @@ impl Trouble for Error {
             Error::Disk(error) => error.hint(),
             Error::NoState(error) => error.hint(),
             Error::CannotShow(error) => error.hint(),
-            Error::NoSuchRepository { nearest, .. } => {
+            Error::NoSuchRepository { nearest, .. } | Error::NoSuchPackage { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
             Error::Keyring { cause, .. } => cause.hint(),

@@ -6,6 +6,7 @@
 //! - [`prune`]: what nothing reaches goes.
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
+//! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`client`]: what a client needs.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
@@ -37,6 +38,7 @@ pub mod status;
 pub mod sync;
 mod upstream;
 pub mod verify;
+pub mod why;
 
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.
 #[cfg(debug_assertions)]

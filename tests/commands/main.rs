@@ -23,6 +23,7 @@ mod sources_in_trouble;
 mod state;
 mod sync;
 mod tools;
+mod why;
 
 // Shared with the tests of the real clients, each using what it needs.
 #[allow(dead_code, reason = "shared")]

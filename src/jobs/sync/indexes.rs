@@ -31,7 +31,7 @@ pub(in crate::jobs) struct Upstream {
 
 /// What was found out about the indexes.
 pub(in crate::jobs) struct Asked {
-    pub(super) indexes: Vec<Index>,
+    pub(in crate::jobs) indexes: Vec<Index>,
     pub(super) upstreams: BTreeMap<crate::apk::SourceName, Arc<Upstream>>,
     pub(super) keyrings: BTreeMap<crate::apk::SourceName, Arc<Keyring>>,
     pub(super) state: State,
@@ -49,7 +49,7 @@ pub(in crate::jobs) struct Aside {
 
 /// One index of a source in this run.
 pub(in crate::jobs) struct Index {
-    pub(super) key: IndexKey,
+    pub(in crate::jobs) key: IndexKey,
     /// The id of its accepted state, if there is one.
     pub(super) accepted_id: Option<String>,
     /// Digest of its accepted file, if all keys that signed it are trusted today: only then is it enough to ask whether it
@@ -118,6 +118,11 @@ impl Index {
             (None, Some(accepted)) => Some(accepted.entries()),
             (None, None) => None,
         }
+    }
+
+    /// All that this run knows of it: what it lists, and what is kept beside that.
+    pub(in crate::jobs) fn all_entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries().into_iter().flatten().chain(&self.kept)
     }
 
     /// Makes the candidate, or else the accepted state with the objects that are there now, the state in force.

@@ -14,13 +14,13 @@
 
 mod beside;
 pub(in crate::jobs) mod build;
-mod choose;
+pub(in crate::jobs) mod choose;
 mod emptied;
 pub(in crate::jobs) mod finish;
 mod gather;
 pub(in crate::jobs) mod indexes;
 mod kept;
-mod offer;
+pub(in crate::jobs) mod offer;
 mod packages;
 mod rebuilt;
 pub(in crate::jobs) mod report;
@@ -247,7 +247,7 @@ fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
 }
 
 /// The indexes that one repository takes from for `arch`, by priority.
-fn layers_of(repository: &Repository, arch: &crate::apk::Arch) -> Vec<IndexKey> {
+pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &crate::apk::Arch) -> Vec<IndexKey> {
     let key = |from: &crate::config::FromPath| IndexKey {
         source: from.source.clone(),
         path: from.path.clone(),

@@ -15,13 +15,13 @@ use crate::snapshot::IndexKey;
 const NAMED: usize = 5;
 
 /// What a repository could list for one arch.
-pub(super) struct Offer {
+pub(in crate::jobs) struct Offer {
     /// By layer: the index.
-    pub(super) keys: Vec<IndexKey>,
+    pub(in crate::jobs) keys: Vec<IndexKey>,
     /// By layer: the entries that are supplied.
-    pub(super) layers: Vec<Vec<Entry>>,
+    pub(in crate::jobs) layers: Vec<Vec<Entry>>,
     /// What lost.
-    pub(super) shadowed: Vec<Shadowed>,
+    pub(in crate::jobs) shadowed: Vec<Shadowed>,
 }
 
 /// Leaves out what is excluded, then what is reserved, then what another layer's entries shadow.
@@ -81,7 +81,7 @@ pub(super) fn shows_reserved(keys: &[IndexKey], layers: &[Vec<Entry>], guard: &G
 }
 
 /// Why an entry is not its source's to supply; `None` where it lost to another entry.
-fn reserved_for(cause: &Cause) -> Option<String> {
+pub(in crate::jobs) fn reserved_for(cause: &Cause) -> Option<String> {
     Some(match cause {
         Cause::Reserved { owner } => format!("its name is reserved for source \"{owner}\""),
         Cause::Provides { name, owner } => {

@@ -18,22 +18,22 @@ use crate::snapshot::IndexKey;
 
 /// What one repository wants for one arch.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
-    pub(super) name: RepositoryName,
-    pub(super) arch: Arch,
+pub(in crate::jobs) struct Wish {
+    pub(in crate::jobs) name: RepositoryName,
+    pub(in crate::jobs) arch: Arch,
     /// By layer: the index, and the entries wanted of it.
-    pub(super) layers: Vec<(IndexKey, Vec<Entry>)>,
+    pub(in crate::jobs) layers: Vec<(IndexKey, Vec<Entry>)>,
     /// What the repositories beside it list for the same arch, by repository: packages that the same clients can install. Of
     /// one that a failure keeps as it was, what it would have listed.
-    pub(super) beside: Vec<(RepositoryName, Vec<Entry>)>,
+    pub(in crate::jobs) beside: Vec<(RepositoryName, Vec<Entry>)>,
     /// An index that is needed and that is not there.
-    pub(super) missing: Option<IndexKey>,
+    pub(in crate::jobs) missing: Option<IndexKey>,
     /// Why its own rules keep it as it is.
-    pub(super) forbidden: Option<Setback>,
+    pub(in crate::jobs) forbidden: Option<Setback>,
     /// What lost in the merge: decided here, because what is shadowed is never fetched.
-    pub(super) shadowed: Vec<Shadowed>,
+    pub(in crate::jobs) shadowed: Vec<Shadowed>,
     /// What is worth a line: selectors that name nothing, needs that nothing provides, shadowed entries that are newer.
-    pub(super) warnings: Vec<String>,
+    pub(in crate::jobs) warnings: Vec<String>,
 }
 
 impl Wish {
@@ -46,6 +46,19 @@ impl Wish {
 
 /// The wishes of `repositories`, in their order. Indexes in force are loaded where no candidate takes their place.
 pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut Asked) -> Result<Vec<Wish>, Error> {
+    let wish = |mut draft: Draft<'_>| {
+        draft.wish.warnings.append(&mut draft.told);
+        draft.wish
+    };
+    Ok(drafts(mirror, repositories, asked)?.into_iter().map(wish).collect())
+}
+
+/// The same with what they were chosen from.
+pub(in crate::jobs) fn drafts<'c>(
+    mirror: &Mirror<'c>,
+    repositories: &[&'c Repository],
+    asked: &mut Asked,
+) -> Result<Vec<Draft<'c>>, Error> {
     for index in &mut asked.indexes {
         if index.candidate.is_none() {
             index.load(mirror)?;
@@ -69,11 +82,7 @@ pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut
     // Those that are only beside a chosen one come last.
     let chosen = repositories.iter().map(|repository| repository.arches.len()).sum();
     drafts.truncate(chosen);
-    let wish = |mut draft: Draft<'_>| {
-        draft.wish.warnings.append(&mut draft.told);
-        draft.wish
-    };
-    Ok(drafts.into_iter().map(wish).collect())
+    Ok(drafts)
 }
 
 /// What holds for every repository.
@@ -108,13 +117,13 @@ impl<'a> EntriesOf<'a> {
     }
 }
 
-/// A wish whose closure is still to be found.
-pub(super) struct Draft<'c> {
-    pub(super) repository: &'c Repository,
-    pub(super) selection: Rc<Selection>,
+/// A wish with what it is chosen from.
+pub(in crate::jobs) struct Draft<'c> {
+    pub(in crate::jobs) repository: &'c Repository,
+    pub(in crate::jobs) selection: Rc<Selection>,
     /// What there is to choose from, where something has to be chosen.
-    pub(super) offer: Option<Offer>,
-    pub(super) wish: Wish,
+    pub(in crate::jobs) offer: Option<Offer>,
+    pub(in crate::jobs) wish: Wish,
     /// What the choice has to tell.
     pub(super) told: Vec<String>,
 }
@@ -179,7 +188,8 @@ pub(super) struct Lacking {
     pub(super) wish: usize,
 }
 
-/// What the pool lacks of all wishes, each package once; `hopeful` says from which index it is to be had. Two indexes may list one package, and where the first does not have it, the second may.
+/// What the pool lacks of all wishes, each package once; `hopeful` says from which index it is to be had. Two indexes may list
+/// one package, and where the first does not have it, the second may.
 pub(super) fn lacking(mirror: &Mirror<'_>, wishes: &[Wish], hopeful: impl Fn(&IndexKey) -> bool) -> Vec<Lacking> {
     let mut seen: HashSet<(Identity, u64, &PackageName, &VersionText)> = HashSet::new();
     let mut all = Vec::new();
