@@ -94,6 +94,7 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
     } else if !global.quiet {
         for repository in &report.repositories {
             out::line(changes(repository))?;
+            tell_carried(repository)?;
             for lost in repository.shadowed_entries.iter().flatten().filter(|_| global.verbose) {
                 out::line(shadowed(lost))?;
             }
@@ -118,6 +119,20 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
     Ok(Outcome::of(report.troubles()))
 }
 
+/// How many carried packages are named; `--json` has them all.
+const CARRIED: usize = 20;
+
+fn tell_carried(repository: &RepositoryReport) -> Result<(), Failure> {
+    for carried in repository.carried.iter().take(CARRIED) {
+        let kept = carried.kept.as_deref().unwrap_or("nothing yet");
+        out::line(format_args!("  carried: {kept} in place of {}: {}", carried.file, carried.reason))?;
+    }
+    if repository.carried.len() > CARRIED {
+        out::line(format_args!("  and {} more", repository.carried.len() - CARRIED))?;
+    }
+    Ok(())
+}
+
 fn changes(repository: &RepositoryReport) -> String {
     let mut line = format!("{}/{}: {} packages", repository.name, repository.arch, repository.packages);
     if repository.unchanged {
@@ -134,6 +149,9 @@ fn changes(repository: &RepositoryReport) -> String {
     if repository.fetched_files > 0 {
         let bytes = progress::bytes(repository.fetched_bytes);
         line.push_str(&format!(", fetched {} ({bytes})", repository.fetched_files));
+    }
+    if !repository.carried.is_empty() {
+        line.push_str(&format!(", {} carried", repository.carried.len()));
     }
     if repository.shadowed > 0 {
         line.push_str(&format!(", {} shadowed", repository.shadowed));

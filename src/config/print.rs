@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, IndexMode, KeyringChoice, Packages, Prefer, ProxyChoice, Prune,
-    RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, Incomplete, IndexMode, KeyringChoice, Packages, Prefer, ProxyChoice,
+    Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
 };
 
 impl Config {
@@ -168,9 +168,13 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     }
     match repository.prefer {
         // Not said of an index that stays upstream's.
-        Prefer::Order => Ok(()),
-        Prefer::Newest => writeln!(out, "prefer = \"newest\""),
-        Prefer::All => writeln!(out, "prefer = \"all\""),
+        Prefer::Order => {}
+        Prefer::Newest => writeln!(out, "prefer = \"newest\"")?,
+        Prefer::All => writeln!(out, "prefer = \"all\"")?,
+    }
+    match repository.incomplete {
+        Incomplete::Refuse => Ok(()),
+        Incomplete::Carry => writeln!(out, "incomplete = \"carry\""),
     }
 }
 

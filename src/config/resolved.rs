@@ -281,6 +281,8 @@ pub struct Repository {
     /// Repositories that the same clients have, each another one and defined: what they list meets needs here, and is not
     /// listed here for that. Two may be beside each other.
     pub beside: Vec<RepositoryName>,
+    /// What becomes of an index of which packages cannot be had.
+    pub incomplete: Incomplete,
 }
 
 /// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world
@@ -329,6 +331,17 @@ pub enum Prefer {
     Newest,
     /// Every version of every source.
     All,
+}
+
+/// What becomes of an index of which packages cannot be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Incomplete {
+    /// Its former state stays.
+    #[default]
+    Refuse,
+    /// What every URL lacks or has wrong keeps its former version, with its whole origin; the rest moves on.
+    Carry,
 }
 
 /// Whether what the chosen packages need is taken too.

@@ -270,7 +270,6 @@ origin = "a"
 from = ["a:x"]
 arches = ["x86_64"]
 must_install = ["@w"]
-incomplete = "carry"
 together = true
 [retain]
 min_free = "5%"
@@ -282,10 +281,10 @@ min_free = "5%"
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 20 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 19 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 20, "{error}");
+    assert_eq!(error.lines().count(), 19, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -442,6 +441,14 @@ fn mistakes_in_a_repository() {
         (
             &format!("{main}index = 'upstream'\nprefer = 'all'"),
             "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"upstream\") and so cannot have prefer (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
+        ),
+        (
+            &format!("{main}incomplete = 'cary'"),
+            "14: repositories.incomplete is \"cary\", not \"refuse\" or \"carry\" (did you mean \"carry\"?)".to_owned(),
+        ),
+        (
+            &format!("{main}index = 'cosigned'\nincomplete = 'carry'"),
+            "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"cosigned\") and so cannot have incomplete = \"carry\" (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
         ),
         (
             &format!("{main}keep_versions = 0"),
@@ -728,6 +735,7 @@ arches = ["x86_64"]
 packages = { by-arch = ["nginx", "origin:b"] }
 beside = ["all", "{arch}/x"]
 keep_versions = 3
+incomplete = "carry"
 [[repositories]]
 name = "{arch}/x"
 from = ["d.ot"]

@@ -130,6 +130,7 @@ pub(super) struct Repository {
     pub(super) prefer: Option<At<String>>,
     pub(super) beside: Option<At<Vec<At<String>>>>,
     pub(super) keep_versions: Option<At<i64>>,
+    pub(super) incomplete: Option<At<String>>,
 }
 
 const FILE: Keys = Keys {
@@ -173,8 +174,9 @@ const REPOSITORY: Keys = Keys {
         "prefer",
         "beside",
         "keep_versions",
+        "incomplete",
     ],
-    later: &["must_install", "incomplete", "together"],
+    later: &["must_install", "together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune"], later: &["min_free"] };
@@ -320,6 +322,7 @@ impl Reader<'_> {
             prefer: self.text(section, "prefer"),
             beside: self.texts(section, "beside"),
             keep_versions: self.count(section, "keep_versions"),
+            incomplete: self.text(section, "incomplete"),
         }
     }
 }

@@ -45,8 +45,10 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
     let mut required: BTreeSet<ObjectId> = BTreeSet::new();
     if let Some(snapshot) = tolerate(mirror.ledger.latest_snapshot(), &mut findings)?.flatten() {
         for index in &snapshot.indexes {
-            if let Some(accepted) = tolerate(mirror.ledger.accepted(&index.accepted), &mut findings)? {
-                required.extend((0..accepted.entries().len()).filter_map(|at| accepted.object(at)));
+            for state in index.states() {
+                if let Some(accepted) = tolerate(mirror.ledger.accepted(state), &mut findings)? {
+                    required.extend((0..accepted.entries().len()).filter_map(|at| accepted.object(at)));
+                }
             }
         }
     }

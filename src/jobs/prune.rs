@@ -128,7 +128,7 @@ fn records(mirror: &Mirror<'_>) -> Result<(PrunePlan, Holdings), Error> {
         snapshots: snapshots
             .iter()
             .map(|snapshot| {
-                let names = snapshot.indexes.iter().map(|index| index.accepted.clone());
+                let names = snapshot.indexes.iter().flat_map(|index| index.states().map(str::to_owned));
                 (snapshot.id.clone(), names.collect())
             })
             .collect(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::publish::{Call, CannotShow};
 use super::states::{self, NoState};
+use super::sync::carry;
 use super::{Error, Mirror};
 use crate::apk::Entry;
 use crate::apk::v2::index;
@@ -160,8 +161,8 @@ type Lists = BTreeMap<String, Vec<Entry>>;
 fn accepted_entries(mirror: &Mirror<'_>, snapshot: &Snapshot, other: &Snapshot) -> Result<Lists, Error> {
     let mut lists = BTreeMap::new();
     let listed = snapshot.indexes.iter().filter(|index| index.role == Role::Listed);
-    for index in listed.filter(|index| other.accepted(&index.key) != Some(index.accepted.as_str())) {
-        lists.insert(index.key.to_string(), mirror.ledger.accepted(&index.accepted)?.entries().to_vec());
+    for index in listed.filter(|index| other.in_force(&index.key) != Some(index)) {
+        lists.insert(index.key.to_string(), carry::listed(mirror, index)?);
     }
     Ok(lists)
 }

@@ -97,6 +97,7 @@ pub(crate) struct Package {
     pub(crate) arch: String,
     depends: Vec<String>,
     provides: Vec<String>,
+    origin: Option<String>,
     files: Vec<(String, Vec<u8>)>,
     build_time: u64,
     lie: Lie,
@@ -133,6 +134,7 @@ impl Package {
             arch: "x86_64".to_owned(),
             depends: Vec::new(),
             provides: Vec::new(),
+            origin: None,
             files: vec![(format!("usr/share/{name}/version"), content)],
             build_time: 1_772_000_000,
             lie: Lie::None,
@@ -151,6 +153,12 @@ impl Package {
 
     pub(crate) fn provides(mut self, provided: &str) -> Package {
         self.provides.push(provided.to_owned());
+        self
+    }
+
+    /// Built from this aport; else from one of its own name.
+    pub(crate) fn of_origin(mut self, origin: &str) -> Package {
+        self.origin = Some(origin.to_owned());
         self
     }
 
@@ -226,7 +234,7 @@ impl Package {
             self.build_time,
             self.installed_size(),
             self.arch,
-            self.name
+            self.origin.as_ref().unwrap_or(&self.name)
         );
         for dependency in &self.depends {
             writeln!(text, "depend = {dependency}").unwrap();
@@ -268,9 +276,10 @@ impl Package {
         let arch = if self.arch == "noarch" { "x86_64" } else { &self.arch };
         let mut text = format!(
             "C:Q1{identity}\nP:{name}\nV:{}\nA:{arch}\nS:{size}\nI:{}\nT:{name} of a test\nU:https://upstream.example\n\
-             L:MIT\no:{name}\nt:{}\n",
+             L:MIT\no:{}\nt:{}\n",
             self.version,
             self.installed_size(),
+            self.origin.as_ref().unwrap_or(&self.name),
             self.build_time,
             name = self.name
         );

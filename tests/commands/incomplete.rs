@@ -3,6 +3,7 @@
 
 use super::fixture::{Built, Package, UPSTREAM};
 use super::site::{MAIN, Site, hello, index_of, libgreet};
+use super::upstream::Fault;
 
 fn index_path() -> String {
     format!("{MAIN}/APKINDEX.tar.gz")
@@ -126,4 +127,282 @@ fn a_package_that_a_swap_made_worthless_is_not_missed() {
     run.exits_with(0);
     assert_eq!(site.live(), ["corp-tool-1.0-r0", "extra-1.0-r0", "hello-1.1-r0", "libgreet-1.0-r0"], "{run}");
     site.watch.stop();
+}
+
+// --- carry ------------------------------------------------------------------------------------------------------------
+
+/// A site whose repository carries what is incomplete, synced once. Of main's second state, which stands at upstream:
+/// `libssl` and its sibling, which needs it by exact version, are one origin; `hello` and `libgreet` are others.
+struct Carrying {
+    site: Site,
+}
+
+fn ssl(version: &str) -> [Package; 2] {
+    let lib = Package::new("libssl", version).of_origin("openssl").provides(&format!("so:libssl.so.1={version}"));
+    [lib, Package::new("openssl", version).of_origin("openssl").depends(&format!("libssl={version}"))]
+}
+
+fn built(packages: &[Package]) -> Vec<Built> {
+    packages.iter().map(|package| package.build(&UPSTREAM)).collect()
+}
+
+/// Main with these versions.
+fn state(ssl_version: &str, hello_version: &str) -> Vec<Built> {
+    built(&[&ssl(ssl_version)[..], &[hello(hello_version), libgreet()]].concat())
+}
+
+const STARTED: [&str; 6] =
+    ["corp-tool-1.0-r0", "extra-1.0-r0", "hello-1.0-r0", "libgreet-1.0-r0", "libssl-1-r0", "openssl-1-r0"];
+const CARRIED: [&str; 6] =
+    ["corp-tool-1.0-r0", "extra-1.0-r0", "hello-1.1-r0", "libgreet-1.0-r0", "libssl-1-r0", "openssl-1-r0"];
+const MOVED: [&str; 6] =
+    ["corp-tool-1.0-r0", "extra-1.0-r0", "hello-1.1-r0", "libgreet-1.0-r0", "libssl-2-r0", "openssl-2-r0"];
+
+impl Carrying {
+    fn standing() -> Carrying {
+        let carrying = Carrying { site: Site::before_the_first_sync() };
+        carrying.says("incomplete = \"carry\"\n");
+        carrying.main(1, &state("1-r0", "1.0-r0"));
+        carrying.site.env.bivouac(&["sync"]).exits_with(0);
+        assert_eq!(carrying.site.live(), STARTED);
+        carrying.site.env.upstream.take_log();
+        carrying
+    }
+
+    /// The repository's block ends with `rule`.
+    fn says(&self, rule: &str) {
+        let file = self.site.env.path("bivouac.toml");
+        let text = std::fs::read_to_string(&file).unwrap().replace("incomplete = \"carry\"\n", "");
+        std::fs::write(&file, text + rule).unwrap();
+    }
+
+    fn main(&self, count: u32, packages: &[Built]) {
+        self.site.main(count, &packages.iter().collect::<Vec<_>>());
+    }
+
+    /// Main's second state, without these files.
+    fn moves_without(&self, missing: &[&str]) {
+        let next = state("2-r0", "1.1-r0");
+        self.main(2, &next);
+        self.lacks(missing);
+    }
+
+    fn lacks(&self, missing: &[&str]) {
+        for file in missing {
+            self.site.env.upstream.files().remove(&format!("{MAIN}/{file}"));
+        }
+    }
+}
+
+#[test]
+fn three_that_are_404_for_ever_keep_the_whole_index_where_the_rule_is_refuse() {
+    let carrying = Carrying::standing();
+    carrying.says("");
+    carrying.moves_without(&["libssl-2-r0.apk", "openssl-2-r0.apk", "hello-1.1-r0.apk"]);
+    for _ in 0..2 {
+        let run = carrying.site.env.bivouac(&["--json", "sync"]);
+        let value = run.exits_with(4).json();
+        run.tells(&["index v3.23/main/x86_64 from source \"up\" is incomplete: 3 of its packages", "404"]);
+        assert_eq!(carrying.site.live(), STARTED, "{run}");
+        let repository = &value["repositories"][0];
+        assert_eq!(repository["refused"].as_array().unwrap().len(), 3, "{value}");
+        assert_eq!(repository["error"]["code"], "incomplete");
+        assert_eq!(repository["carried"], serde_json::json!([]));
+    }
+    carrying.main(2, &state("2-r0", "1.1-r0"));
+    carrying.site.env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(carrying.site.live(), MOVED);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn what_no_url_has_keeps_its_former_version_with_its_whole_origin() {
+    let carrying = Carrying::standing();
+    carrying.moves_without(&["libssl-2-r0.apk"]);
+    let run = carrying.site.env.bivouac(&["--json", "sync"]);
+    let value = run.exits_with(4).json();
+    run.tells(&["lacks 1 of its packages", "openssl keeps former versions", "libssl-2-r0", "404"]);
+    assert_eq!(carrying.site.live(), CARRIED, "{run}");
+    let repository = &value["repositories"][0];
+    assert_eq!(repository["error"]["code"], "carried", "{value}");
+    let carried = repository["carried"].as_array().unwrap();
+    let pairs: Vec<_> =
+        carried.iter().map(|one| (one["file"].as_str().unwrap(), one["kept"].as_str().unwrap())).collect();
+    assert_eq!(pairs, [("libssl-2-r0.apk", "libssl-1-r0.apk"), ("openssl-2-r0.apk", "openssl-1-r0.apk")]);
+    assert!(carried[0]["reason"].as_str().unwrap().contains("404"), "{value}");
+    assert!(carried[1]["reason"].as_str().unwrap().contains("openssl"), "{value}");
+    // All that is in force has its objects, and what came is not thrown away.
+    carrying.site.env.bivouac(&["check"]).exits_with(0);
+
+    // Upstream says that nothing changed; what is missing is asked for all the same, and nothing else moves.
+    carrying.site.env.upstream.take_log();
+    let generation = carrying.site.env.generation();
+    let again = carrying.site.env.bivouac(&["--json", "sync"]).exits_with(4).json();
+    assert_eq!(again["snapshot"], value["snapshot"]);
+    assert_eq!(again["repositories"][0]["carried"], value["repositories"][0]["carried"]);
+    assert_eq!(carrying.site.env.generation(), generation);
+    let log = carrying.site.env.upstream.take_log();
+    let packages: Vec<_> = log.iter().map(|one| &*one.path).filter(|path| path.ends_with(".apk")).collect();
+    assert_eq!(packages, [format!("{MAIN}/libssl-2-r0.apk")], "openssl-2-r0 is in the pool already");
+
+    // Any snapshot can be published from what it names, and shows the same.
+    carrying.site.env.bivouac(&["publish"]).exits_with(0);
+    assert_eq!(carrying.site.live(), CARRIED);
+
+    // Once it is there, without any news of the index, the origin moves.
+    carrying.main(2, &state("2-r0", "1.1-r0"));
+    carrying.site.env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(carrying.site.live(), MOVED);
+    let log = carrying.site.env.upstream.take_log();
+    let asked: Vec<_> = log.iter().filter(|one| one.path == index_path()).map(|one| one.status).collect();
+    assert_eq!(asked, [304, 304], "and read again at the end");
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn without_the_key_what_was_carried_stays_and_nothing_more_is() {
+    let carrying = Carrying::standing();
+    carrying.moves_without(&["libssl-2-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4);
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.says("");
+    carrying.site.env.bivouac(&["sync"]).exits_with(4).tells(&["is incomplete: 1 of its packages"]);
+    assert_eq!(carrying.site.live(), CARRIED);
+    // A third state, and its hello does not come either: all of it is refused.
+    let next = state("2-r0", "1.2-r0");
+    carrying.main(3, &next);
+    carrying.lacks(&["libssl-2-r0.apk", "hello-1.2-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4);
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.says("incomplete = \"carry\"\n");
+    carrying.main(4, &state("2-r0", "1.3-r0"));
+    carrying.lacks(&["libssl-2-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4);
+    assert_eq!(carrying.site.live()[2..], ["hello-1.3-r0", "libgreet-1.0-r0", "libssl-1-r0", "openssl-1-r0"]);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn each_origin_keeps_the_state_that_it_was_last_whole_in() {
+    let carrying = Carrying::standing();
+    carrying.moves_without(&["libssl-2-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4);
+    carrying.main(3, &state("3-r0", "1.2-r0"));
+    carrying.lacks(&["openssl-3-r0.apk", "hello-1.2-r0.apk"]);
+    let run = carrying.site.env.bivouac(&["sync"]);
+    run.exits_with(4).tells(&["lacks 2 of its packages", "hello, openssl keep former versions"]);
+    // openssl from the first state, hello from the second.
+    assert_eq!(carrying.site.live(), CARRIED, "{run}");
+    carrying.site.env.bivouac(&["publish"]).exits_with(0);
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.site.env.bivouac(&["prune"]).exits_with(0);
+    carrying.site.env.bivouac(&["check"]).exits_with(0);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn wrong_bytes_are_carried_too_and_exit_with_3() {
+    let carrying = Carrying::standing();
+    let wrong = vec![7; 400];
+    carrying.site.watch.poison(&wrong);
+    carrying.moves_without(&[]);
+    carrying.site.env.upstream.put(&format!("{MAIN}/openssl-2-r0.apk"), wrong);
+    carrying.site.env.bivouac(&["sync"]).exits_with(3).tells(&["openssl keeps former versions", "wrong bytes"]);
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn a_cut_connection_is_never_carried() {
+    let carrying = Carrying::standing();
+    carrying.moves_without(&["libssl-2-r0.apk"]);
+    carrying.site.env.upstream.fail_always(&format!("{MAIN}/hello-1.1-r0.apk"), Fault::CutAfter(20));
+    let run = carrying.site.env.bivouac(&["sync"]);
+    run.exits_with(4).tells(&["is incomplete: 2 of its packages", "connection closed"]);
+    assert_eq!(carrying.site.live(), STARTED);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn what_would_lose_a_provider_is_refused_with_its_chain() {
+    let carrying = Carrying::standing();
+    // The new hello needs what only the new libssl provides.
+    let mut next = built(&ssl("2-r0").map(|package| package.provides("so:libssl.so.2=2")));
+    next.extend(built(&[hello("1.1-r0").depends("so:libssl.so.2"), libgreet()]));
+    carrying.main(2, &next);
+    carrying.lacks(&["libssl-2-r0.apk"]);
+    // The sibling provides it as well, and is of the same origin.
+    let run = carrying.site.env.bivouac(&["--json", "sync"]);
+    let value = run.exits_with(4).json();
+    run.tells(&[
+        "is incomplete: 1 of its packages",
+        "hello-1.1-r0 needs so:libssl.so.2, which only libssl-2-r0 provides",
+    ]);
+    assert_eq!(carrying.site.live(), STARTED, "{run}");
+    assert_eq!(value["repositories"][0]["carried"], serde_json::json!([]));
+    assert_eq!(value["repositories"][0]["error"]["code"], "incomplete");
+    carrying.main(2, &next);
+    carrying.site.env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(carrying.site.live(), MOVED);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn a_new_package_of_a_carried_origin_waits_and_one_that_left_it_stays() {
+    let carrying = Carrying::standing();
+    let [lib, tool] = ssl("2-r0");
+    let doc = Package::new("openssl-doc", "2-r0").of_origin("openssl");
+    carrying.main(2, &built(&[lib, tool, doc, hello("1.1-r0"), libgreet()]));
+    carrying.lacks(&["libssl-2-r0.apk"]);
+    let value = carrying.site.env.bivouac(&["--json", "sync"]).exits_with(4).json();
+    assert_eq!(carrying.site.live(), CARRIED);
+    let carried = value["repositories"][0]["carried"].as_array().unwrap();
+    let doc = carried.iter().find(|one| one["file"] == "openssl-doc-2-r0.apk").unwrap();
+    assert!(doc["kept"].is_null(), "{doc}");
+    // openssl itself left upstream; the origin is kept whole.
+    carrying.main(3, &built(&[ssl("3-r0")[0].clone(), hello("1.1-r0"), libgreet()]));
+    carrying.lacks(&["libssl-3-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4);
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn a_first_sync_has_nothing_to_carry_from() {
+    let site = Site::before_the_first_sync();
+    let carrying = Carrying { site };
+    carrying.says("incomplete = \"carry\"\n");
+    carrying.main(1, &state("1-r0", "1.0-r0"));
+    carrying.lacks(&["libssl-1-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4).tells(&["is incomplete: 1 of its packages"]);
+    assert!(!carrying.site.env.public().exists());
+    carrying.site.watch.stop();
+}
+
+#[test]
+fn an_index_is_carried_only_if_all_who_take_from_it_say_so_and_never_shown_as_it_is_then() {
+    let carrying = Carrying::standing();
+    let file = carrying.site.env.path("bivouac.toml");
+    let ours = std::fs::read_to_string(&file).unwrap();
+    let with_mirror = |rule: &str| {
+        let mirror = "[[repositories]]\nname = \"mirror\"\nfrom = [\"up:v3.23/main\"]\narches = [\"x86_64\"]\n";
+        std::fs::write(&file, format!("{ours}{mirror}{rule}")).unwrap();
+    };
+    with_mirror("");
+    carrying.site.env.bivouac(&["sync"]).exits_with(0);
+    carrying.moves_without(&["libssl-2-r0.apk"]);
+    carrying.site.env.bivouac(&["sync"]).exits_with(4).tells(&["is incomplete: 1 of its packages"]);
+    assert_eq!(carrying.site.live(), STARTED);
+
+    with_mirror("incomplete = \"carry\"\n");
+    carrying.site.env.bivouac(&["sync"]).exits_with(4).tells(&["openssl keeps former versions"]);
+    assert_eq!(carrying.site.live(), CARRIED);
+
+    // What is in force is not upstream's index any more, and is not passed off as it.
+    with_mirror("index = \"upstream\"\n");
+    let value = carrying.site.env.bivouac(&["--json", "sync"]).exits_with(4).json();
+    let mirror = &value["repositories"][1];
+    assert_eq!((&mirror["name"], &mirror["error"]["code"]), (&"mirror".into(), &"incomplete".into()), "{value}");
+    assert_eq!(carrying.site.live(), CARRIED);
+    carrying.site.watch.stop();
 }

@@ -9,7 +9,7 @@ use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
 use super::{Resolver, did_you_mean};
 use crate::apk::{Arch, PackageName, RepositoryName};
 use crate::config::written::{self, At};
-use crate::config::{Dependencies, FromPath, IndexMode, Packages, Prefer, Repository};
+use crate::config::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository};
 
 /// Most versions of a name that may be kept; a larger number is a slip.
 const MOST_VERSIONS: usize = 100;
@@ -25,6 +25,7 @@ struct Block<'a> {
     exclude: Vec<String>,
     prefer: Prefer,
     keep_versions: Option<NonZeroUsize>,
+    incomplete: Incomplete,
 }
 
 impl Resolver<'_> {
@@ -114,6 +115,13 @@ impl Resolver<'_> {
                 count
             }
         };
+        let incomplete = match &written.incomplete {
+            None => Incomplete::default(),
+            Some(text) => {
+                let choices = [("refuse", Incomplete::Refuse), ("carry", Incomplete::Carry)];
+                self.choice("repositories.incomplete", text, &choices)?
+            }
+        };
         Some(Block {
             written,
             from: &from.value,
@@ -124,6 +132,7 @@ impl Resolver<'_> {
             exclude,
             prefer,
             keep_versions,
+            incomplete,
         })
     }
 
@@ -204,11 +213,13 @@ impl Resolver<'_> {
             IndexMode::Upstream => "upstream",
             IndexMode::Cosigned => "cosigned",
         };
+        let carry = written.incomplete.as_ref().filter(|text| text.value == "carry");
         for (key, line) in [
             ("packages", written.packages.as_ref().map(|value| value.line)),
             ("exclude", written.exclude.as_ref().map(|value| value.line)),
             ("prefer", written.prefer.as_ref().map(|value| value.line)),
             ("keep_versions", written.keep_versions.as_ref().map(|value| value.line)),
+            ("incomplete = \"carry\"", carry.map(|value| value.line)),
         ] {
             if let Some(line) = line {
                 let text = format!("{label} keeps upstream's index (index = {word:?}) and so cannot have {key}");
@@ -321,6 +332,7 @@ impl Resolver<'_> {
             exclude: block.exclude.clone(),
             prefer: block.prefer,
             keep_versions: block.keep_versions,
+            incomplete: block.incomplete,
             beside,
         })
     }

@@ -7,7 +7,7 @@
 use super::choose::{self, Choice};
 use super::indexes::{Aside, Asked};
 use super::want::Draft;
-use super::{Error, Mirror};
+use super::{Error, Mirror, carry};
 use crate::apk::Entry;
 use crate::apk::names::RepositoryName;
 use crate::config::{Config, Repository};
@@ -35,12 +35,12 @@ pub(super) fn load(mirror: &Mirror<'_>, everyone: &[&Repository], asked: &mut As
     let Some(snapshot) = &asked.snapshot else { return Ok(()) };
     for key in super::keys_of(everyone) {
         let is_known = asked.beside.contains_key(&key) || asked.indexes.iter().any(|index| index.key == key);
-        if let Some(id) = snapshot.accepted(&key).filter(|_| !is_known) {
+        if let Some(in_force) = snapshot.in_force(&key).filter(|_| !is_known) {
             let kept = match snapshot.kept(&key) {
                 Some(id) => mirror.ledger.accepted(id)?.entries().to_vec(),
                 None => Vec::new(),
             };
-            asked.beside.insert(key, Aside { accepted: mirror.ledger.accepted(id)?, kept });
+            asked.beside.insert(key, Aside { listed: carry::listed(mirror, in_force)?, kept });
         }
     }
     Ok(())

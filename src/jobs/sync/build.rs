@@ -26,7 +26,7 @@ use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
 use crate::sign::index::{cosign, describe, sign_merged, signer_names};
 use crate::sign::{Digests, PrivateKey};
-use crate::snapshot::{IndexKey, Role, Snapshot};
+use crate::snapshot::{InForce, IndexKey, Role, Snapshot};
 
 /// Our key, loaded when some repository needs it.
 pub(in crate::jobs) struct Seal {
@@ -104,11 +104,11 @@ fn rules(
 
 pub(in crate::jobs) fn accepted_ids(snapshot: &Snapshot) -> BTreeMap<IndexKey, String> {
     let listed = snapshot.indexes.iter().filter(|index| index.role == Role::Listed);
-    let ids = |key: &IndexKey, accepted: &str| match snapshot.kept(key) {
-        Some(kept) => format!("{accepted} {kept}"),
-        None => accepted.to_owned(),
+    let ids = |index: &InForce| match snapshot.kept(&index.key) {
+        Some(kept) => format!("{} {kept}", index.word()),
+        None => index.word(),
     };
-    listed.map(|index| (index.key.clone(), ids(&index.key, &index.accepted))).collect()
+    listed.map(|index| (index.key.clone(), ids(index))).collect()
 }
 
 /// A repository's new state with what is needed to write its index.

@@ -175,7 +175,7 @@ fn one_report(repository: &Repository, arch: &Arch, settled: &Settled, assembly:
         fetched_files,
         fetched_bytes,
         refused: mine().flat_map(|index| index.refused.clone()).collect(),
-        carried: Vec::new(),
+        carried: settled.carried[number].clone(),
         shadowed: shown.map_or(0, |state| state.shadowed),
         shadowed_newer: shown.map_or(0, |state| state.shadowed_newer),
         shadowed_entries: Some(report::shadowed_entries(wish)),

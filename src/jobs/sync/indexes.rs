@@ -8,6 +8,7 @@ use futures_util::stream;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use super::carry::{self, Carry};
 use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, keys_of};
 use crate::apk::v2::sections::Limits;
 use crate::apk::{Arch, Entry, ObjectId};
@@ -16,7 +17,7 @@ use crate::jobs::keyring;
 use crate::jobs::upstream::Surroundings;
 use crate::ledger::State;
 use crate::report::Reporter;
-use crate::snapshot::{IndexKey, Kind, SignedBy, Snapshot};
+use crate::snapshot::{CarriedFrom, InForce, IndexKey, Kind, SignedBy, Snapshot};
 use crate::sources::http::{Http, IndexReply, IndexRequest, Validators};
 use crate::sources::seed::Seed;
 use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
@@ -42,7 +43,8 @@ pub(in crate::jobs) struct Asked {
 
 /// An accepted index that a run looks at and does not ask for.
 pub(in crate::jobs) struct Aside {
-    pub(super) accepted: Accepted,
+    /// What it lists.
+    pub(super) listed: Vec<Entry>,
     /// Older versions that are kept beside it.
     pub(super) kept: Vec<Entry>,
 }
@@ -52,13 +54,19 @@ pub(in crate::jobs) struct Index {
     pub(in crate::jobs) key: IndexKey,
     /// The id of its accepted state, if there is one.
     pub(super) accepted_id: Option<String>,
+    /// Origins of it that keep an earlier state's entries, as the snapshot says.
+    carried: Vec<CarriedFrom>,
     /// Digest of its accepted file, if all keys that signed it are trusted today: only then is it enough to ask whether it
     /// changed.
     pub(super) known: Option<ObjectId>,
     /// Its accepted state, once loaded.
     pub(super) in_force: Option<Accepted>,
+    /// What its accepted state lists in place of packages that could not be had, once loaded.
+    pub(super) carry_in_force: Option<Carry>,
     /// What may take its place.
     pub(super) candidate: Option<Candidate>,
+    /// What the candidate lists in place of packages that cannot be had.
+    pub(super) carry: Option<Carry>,
     /// A candidate of this run's all of which is in the pool, while a newer one is followed: what is gone back to when that
     /// one does not come whole.
     pub(super) complete: Option<Fetched>,
@@ -76,6 +84,8 @@ pub(in crate::jobs) struct Index {
 pub(in crate::jobs) enum Candidate {
     Signed(Fetched),
     Gathered(gather::Gathered),
+    /// The accepted state itself, of which packages were missing until now.
+    Whole(Box<Accepted>),
 }
 
 /// Which URL gave an index, and with which words it is asked for again.
@@ -95,13 +105,17 @@ pub(in crate::jobs) struct Fetched {
 
 impl Index {
     /// An index of which nothing is known but its accepted state.
-    fn accepted(key: IndexKey, accepted_id: Option<String>) -> Self {
+    fn accepted(key: IndexKey, in_force: Option<InForce>) -> Self {
+        let (accepted_id, carried) = in_force.map(|one| (Some(one.accepted), one.carried)).unwrap_or_default();
         Index {
             key,
             accepted_id,
+            carried,
             known: None,
             in_force: None,
+            carry_in_force: None,
             candidate: None,
+            carry: None,
             complete: None,
             kept: Vec::new(),
             accepted_from: None,
@@ -110,13 +124,40 @@ impl Index {
         }
     }
 
-    /// The entries that this run works with: the candidate's, else the accepted ones.
+    /// The entries that this run works with: the candidate's with what is carried, else those in force.
     pub(super) fn entries(&self) -> Option<&[Entry]> {
-        match (&self.candidate, &self.in_force) {
-            (Some(Candidate::Signed(fetched)), _) => Some(fetched.index.entries()),
-            (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index.entries()),
-            (None, Some(accepted)) => Some(accepted.entries()),
-            (None, None) => None,
+        self.carry.as_ref().map(Carry::entries).or_else(|| self.whole_entries())
+    }
+
+    /// The same with nothing carried for the candidate's sake.
+    pub(super) fn whole_entries(&self) -> Option<&[Entry]> {
+        self.candidate_entries().or_else(|| self.former_entries())
+    }
+
+    /// All that the candidate lists.
+    pub(super) fn candidate_entries(&self) -> Option<&[Entry]> {
+        Some(match self.candidate.as_ref()? {
+            Candidate::Signed(fetched) => fetched.index.entries(),
+            Candidate::Gathered(gathered) => gathered.index.entries(),
+            Candidate::Whole(accepted) => accepted.entries(),
+        })
+    }
+
+    /// The entries in force, as far as they are loaded.
+    pub(super) fn former_entries(&self) -> Option<&[Entry]> {
+        self.carry_in_force.as_ref().map(Carry::entries).or_else(|| self.in_force.as_ref().map(Accepted::entries))
+    }
+
+    /// Whether what is listed is not the index itself.
+    pub(super) fn is_carried(&self) -> bool {
+        self.carry.is_some() || (self.candidate.is_none() && self.is_carried_in_force())
+    }
+
+    /// Whether what is in force is not the accepted index itself.
+    pub(super) fn is_carried_in_force(&self) -> bool {
+        match self.in_force {
+            Some(_) => self.carry_in_force.is_some(),
+            None => !self.carried.is_empty(),
         }
     }
 
@@ -131,6 +172,9 @@ impl Index {
         object_of: impl Fn(&Entry) -> Option<ObjectId>,
         now: Timestamp,
     ) -> Option<&Accepted> {
+        if self.candidate.is_some() {
+            self.carry_in_force = self.carry.take();
+        }
         self.in_force = match (self.candidate.take(), self.in_force.take()) {
             (Some(Candidate::Signed(fetched)), _) => {
                 let Fetched { index, digest, url, validators } = fetched;
@@ -138,6 +182,7 @@ impl Index {
                 Some(Accepted::signed(self.key.clone(), index, object_of, now))
             }
             (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index),
+            (Some(Candidate::Whole(accepted)), _) => Some(accepted.with_objects(object_of)),
             (None, Some(accepted)) => Some(accepted.with_objects(object_of)),
             (None, None) => None,
         };
@@ -146,6 +191,7 @@ impl Index {
 
     /// Gives the candidate up for the last one that was complete, else for the state in force; says whether there was one.
     pub(super) fn set_aside(&mut self) -> Fallback {
+        self.carry = None;
         match (self.candidate.take(), self.complete.take()) {
             (_, Some(complete)) => {
                 self.candidate = Some(Candidate::Signed(complete));
@@ -156,12 +202,22 @@ impl Index {
         }
     }
 
+    /// Goes on with a newer index than the one at hand; what went wrong with that one is past.
+    pub(super) fn follow(&mut self, newer: Fetched) -> Option<Candidate> {
+        self.carry = None;
+        self.setback = None;
+        self.refused.clear();
+        self.candidate.replace(Candidate::Signed(newer))
+    }
+
     /// Loads the accepted state, where there is one and it is not loaded yet.
     pub(super) fn load(&mut self, mirror: &Mirror<'_>) -> Result<(), Error> {
         if self.in_force.is_none()
             && let Some(id) = &self.accepted_id
         {
-            self.in_force = Some(mirror.ledger.accepted(id)?);
+            let accepted = mirror.ledger.accepted(id)?;
+            self.carry_in_force = Carry::load(mirror, &accepted, &self.carried)?;
+            self.in_force = Some(accepted);
         }
         Ok(())
     }
@@ -191,8 +247,8 @@ pub(in crate::jobs) fn of_snapshot(
     snapshot: Snapshot,
 ) -> Result<Asked, Error> {
     let index = |key: IndexKey| {
-        let accepted = snapshot.accepted(&key).map(str::to_owned);
-        Index::accepted(key, accepted)
+        let in_force = snapshot.in_force(&key).cloned();
+        Index::accepted(key, in_force)
     };
     Ok(Asked {
         indexes: keys_of(repositories).into_iter().map(index).collect(),
@@ -237,10 +293,10 @@ pub(super) async fn ask(
                 asked.upstreams.insert(key.source.clone(), Arc::new(upstream));
             }
         }
-        let mut accepted_id = asked.snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key)).map(str::to_owned);
+        let mut in_force = asked.snapshot.as_ref().and_then(|snapshot| snapshot.in_force(key)).cloned();
         let mut known = None;
-        if let Some(id) = &accepted_id {
-            let record = mirror.ledger.accepted_record(id)?;
+        if let Some(one) = &in_force {
+            let record = mirror.ledger.accepted_record(&one.accepted)?;
             let kind = match source.kind {
                 SourceKind::Url { .. } => Kind::Signed,
                 SourceKind::Directory { .. } => Kind::Gathered,
@@ -251,13 +307,14 @@ pub(super) async fn ask(
                 known = trusted.then_some(record.index);
             } else {
                 // The source was of another kind then: what was accepted under its name is not its own.
-                accepted_id = None;
+                in_force = None;
             }
         }
-        asked.indexes.push(Index { known, ..Index::accepted(key.clone(), accepted_id) });
+        asked.indexes.push(Index { known, ..Index::accepted(key.clone(), in_force) });
     }
     ask_upstreams(&mut asked, now, reporter).await?;
     gather::gather(mirror, &mut asked, now, reporter)?;
+    carry::try_again(mirror, &mut asked)?;
     Ok(asked)
 }
 

@@ -41,8 +41,8 @@ pub(super) fn look(mirror: &Mirror<'_>, asked: &mut Asked) -> Result<(), Error> 
         }
         // A snapshot that is published again is what it was: its own kept versions, no candidate.
         index.load(mirror)?;
-        let mut former: Vec<Entry> = match (&index.candidate, &index.in_force) {
-            (Some(_), Some(accepted)) => accepted.entries().to_vec(),
+        let mut former: Vec<Entry> = match (&index.candidate, index.former_entries()) {
+            (Some(_), Some(entries)) => entries.to_vec(),
             _ => Vec::new(),
         };
         if let Some(id) = snapshot.as_ref().and_then(|snapshot| snapshot.kept(&index.key)) {

@@ -14,6 +14,7 @@
 
 mod beside;
 pub(in crate::jobs) mod build;
+pub(in crate::jobs) mod carry;
 pub(in crate::jobs) mod choose;
 mod emptied;
 pub(in crate::jobs) mod finish;
@@ -267,11 +268,11 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
     for index in &mut settled.indexes {
         if let Some(accepted) = index.accept(|entry| mirror.pool.find(entry), request.now) {
             let id = mirror.ledger.save_accepted(accepted)?;
-            indexes.push(InForce { key: index.key.clone(), role: Role::Listed, accepted: id });
+            indexes.push(carry::in_force(mirror, index, id)?);
         }
         if let Some(kept) = kept::accepted(mirror, index, &settled.wishes, request.now) {
             let id = mirror.ledger.save_accepted(&kept)?;
-            indexes.push(InForce { key: index.key.clone(), role: Role::Kept, accepted: id });
+            indexes.push(InForce::of(index.key.clone(), Role::Kept, id));
         }
     }
     let asked: BTreeSet<&IndexKey> = settled.indexes.iter().map(|index| &index.key).collect();

@@ -129,7 +129,7 @@ pub(super) fn refuse(
 /// Whether the candidate rebuilt a package of its own: its accepted state lists the name and version with other bytes, or not
 /// at all where nobody else can have supplied what was published.
 fn is_by_candidate(index: &Index, seen: &[Rebuilt], layers: usize) -> bool {
-    let accepted = index.in_force.as_ref().map(|accepted| accepted.entries()).unwrap_or_default();
+    let accepted = index.former_entries().unwrap_or_default();
     index.candidate.is_some()
         && seen.iter().any(|rebuilt| match accepted.iter().find(|entry| *entry.file() == rebuilt.file) {
             Some(entry) => (*entry.identity(), entry.size()) != rebuilt.is,

@@ -141,8 +141,8 @@ pub(super) fn shadowed_entries(wish: &Wish) -> Vec<ShadowedEntry> {
 pub struct Carried {
     /// The package.
     pub file: String,
-    /// What is listed instead.
-    pub kept: String,
+    /// What is listed instead; nothing, where its name is new.
+    pub kept: Option<String>,
     /// Why.
     pub reason: String,
 }

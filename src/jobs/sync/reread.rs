@@ -63,7 +63,7 @@ fn held(asked: &Asked, at: usize) -> Option<Held> {
     let (digest, url, validators) = match &index.candidate {
         Some(Candidate::Signed(fetched)) => (fetched.digest, &fetched.url, &fetched.validators),
         Some(Candidate::Gathered(_)) => return None,
-        None => {
+        Some(Candidate::Whole(_)) | None => {
             let state = asked.state.index(&index.key)?;
             let digest = state.validators_of.filter(|digest| index.known == Some(*digest))?;
             let (url, validators) = state.validators.first_key_value()?;

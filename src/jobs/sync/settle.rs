@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::carry::{self, Verdict};
 use super::indexes::{Asked, Candidate, Fallback, Index};
 use super::packages::{self, Outcome};
 use super::rebuilt::{self, Outlook};
+use super::report::Carried;
 use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback, emptied};
@@ -31,6 +33,8 @@ pub(in crate::jobs) struct Settled {
     pub(super) wishes: Vec<Wish>,
     /// By wish: packages and bytes that came over the wire for it.
     pub(super) fetched: Vec<(u64, u64)>,
+    /// By wish: packages that keep a former version.
+    pub(super) carried: Vec<Vec<Carried>>,
     /// By wish: why it keeps its former state.
     pub(super) broken: Vec<Option<Setback>>,
 }
@@ -90,15 +94,22 @@ pub(super) async fn settle(
             if read_again(&mut asked, &mut rounds, reporter).await == Outlook::Changed {
                 continue;
             }
+            let carried = match carry::judge(mirror, repositories, &mut asked, &wishes)? {
+                Verdict::Stands(carried) => carried,
+                Verdict::Loses(key, chain) => {
+                    refuse_carried(&mut asked, &key, chain, reporter);
+                    continue;
+                }
+            };
             let broken = broken(&asked, &wishes, &rounds.hopeless, mirror);
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
             let Asked { indexes, state, .. } = asked;
-            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, broken });
+            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, carried, broken });
         }
         for (key, failures) in failed {
-            give_up_or_follow(&mut asked, &mut rounds, key, failures, reporter).await;
+            give_up_or_follow(mirror, &mut asked, &mut rounds, key, failures, reporter).await?;
         }
     }
 }
@@ -121,7 +132,8 @@ async fn read_again(asked: &mut Asked, rounds: &mut Rounds, reporter: &Arc<dyn R
             Reread::Newer(newer) if rounds.may_change(key) => {
                 rounds.changed(key);
                 reporter.index_verified(&key.source, &key.path, &key.arch, newer.index.entries().len() as u64);
-                if let Some(Candidate::Signed(complete)) = index.candidate.replace(Candidate::Signed(*newer)) {
+                let is_whole = index.carry.is_none();
+                if let Some(Candidate::Signed(complete)) = index.follow(*newer).filter(|_| is_whole) {
                     index.complete = Some(complete);
                 }
                 outlook = Outlook::Changed;
@@ -134,14 +146,16 @@ async fn read_again(asked: &mut Asked, rounds: &mut Rounds, reporter: &Arc<dyn R
     outlook
 }
 
-/// Packages of an index did not come: a newer one is followed, or else an earlier one goes on in its place.
+/// Packages of an index did not come: a newer one is followed, or what is missing keeps its former version, or else an earlier
+/// one goes on in its place.
 async fn give_up_or_follow(
+    mirror: &Mirror<'_>,
     asked: &mut Asked,
     rounds: &mut Rounds,
     key: IndexKey,
     failures: Vec<Refused>,
     reporter: &Arc<dyn Reporter>,
-) {
+) -> Result<(), Error> {
     let at = asked.indexes.iter().position(|index| index.key == key).expect("wishes name only indexes asked for");
     // Upstream may have moved on between its index and its packages: then the newer index is the one to follow.
     let signed = matches!(asked.indexes[at].candidate, Some(Candidate::Signed(_)));
@@ -150,18 +164,33 @@ async fn give_up_or_follow(
         && let Some(newer) = reread::newer_anywhere(asked, at, reporter).await
     {
         rounds.changed(&key);
-        asked.indexes[at].candidate = Some(Candidate::Signed(newer));
-        return;
+        asked.indexes[at].follow(newer);
+        return Ok(());
+    }
+    let index = &mut asked.indexes[at];
+    // One that was complete is better than one that is not.
+    if index.complete.is_none() && carry::carry(mirror, index, &failures, reporter)? {
+        return Ok(());
     }
     let setback = incomplete(&key, &failures);
     reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
-    let index = &mut asked.indexes[at];
     index.refused.extend(failures);
     index.setback = Some(setback.clone());
     if index.set_aside() == Fallback::Nothing {
         // The index in force itself wants what cannot be had (the selection grew): nothing to fall back on.
         rounds.hopeless.insert(key, setback);
     }
+    Ok(())
+}
+
+/// Former versions cannot stand in for what `key` lacks.
+fn refuse_carried(asked: &mut Asked, key: &IndexKey, chain: String, reporter: &Arc<dyn Reporter>) {
+    let index = asked.indexes.iter_mut().find(|index| index.key == *key).expect("wishes name only indexes asked for");
+    let mut setback = incomplete(key, &index.refused);
+    carry::not_carried(&mut setback, chain);
+    reporter.index_failed(&key.source, &key.path, &key.arch, &setback.one_line());
+    index.setback = Some(setback);
+    index.set_aside();
 }
 
 /// What follows from accepted indexes alone: nothing is fetched. A repository that wants what the pool lacks keeps its former
@@ -193,7 +222,8 @@ pub(in crate::jobs) fn from_pool(
         reporter.warning(warning);
     }
     let Asked { indexes, state, .. } = asked;
-    Ok(Settled { indexes, state, fetched: vec![(0, 0); wishes.len()], wishes, broken })
+    let (fetched, carried) = (vec![(0, 0); wishes.len()], vec![Vec::new(); wishes.len()]);
+    Ok(Settled { indexes, state, fetched, carried, wishes, broken })
 }
 
 /// Fetches one round; what failed, by index.
@@ -325,7 +355,10 @@ fn broken(
             }
             if let Some(key) = &wish.missing {
                 let index = asked.indexes.iter().find(|index| index.key == *key)?;
-                let unknown = || Setback::new(Class::Upstream, "no-index", format!("index {key} was never accepted"));
+                let unknown = || match index.accepted_id {
+                    None => Setback::new(Class::Upstream, "no-index", format!("index {key} was never accepted")),
+                    Some(_) => carry::not_whole(key),
+                };
                 return Some(index.setback.clone().unwrap_or_else(unknown));
             }
             if lost.contains(&at) {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use super::indexes::Asked;
+use super::indexes::{Asked, Index};
 use super::offer::Offer;
 use super::{Error, Mirror, Setback, beside, kept, layers_of, offer};
 use crate::apk::names::{Arch, PackageName, RepositoryName, VersionText};
@@ -46,11 +46,24 @@ impl Wish {
 
 /// The wishes of `repositories`, in their order. Indexes in force are loaded where no candidate takes their place.
 pub(super) fn all(mirror: &Mirror<'_>, repositories: &[&Repository], asked: &mut Asked) -> Result<Vec<Wish>, Error> {
+    all_of(mirror, repositories, asked, Index::entries)
+}
+
+/// Which entries of an index count.
+type Sight = fn(&Index) -> Option<&[Entry]>;
+
+/// The same of other entries of each index than those that the run works with.
+pub(super) fn all_of(
+    mirror: &Mirror<'_>,
+    repositories: &[&Repository],
+    asked: &mut Asked,
+    sight: Sight,
+) -> Result<Vec<Wish>, Error> {
     let wish = |mut draft: Draft<'_>| {
         draft.wish.warnings.append(&mut draft.told);
         draft.wish
     };
-    Ok(drafts(mirror, repositories, asked)?.into_iter().map(wish).collect())
+    Ok(drafts_of(mirror, repositories, asked, sight)?.into_iter().map(wish).collect())
 }
 
 /// The same with what they were chosen from.
@@ -58,6 +71,15 @@ pub(in crate::jobs) fn drafts<'c>(
     mirror: &Mirror<'c>,
     repositories: &[&'c Repository],
     asked: &mut Asked,
+) -> Result<Vec<Draft<'c>>, Error> {
+    drafts_of(mirror, repositories, asked, Index::entries)
+}
+
+fn drafts_of<'c>(
+    mirror: &Mirror<'c>,
+    repositories: &[&'c Repository],
+    asked: &mut Asked,
+    sight: Sight,
 ) -> Result<Vec<Draft<'c>>, Error> {
     for index in &mut asked.indexes {
         if index.candidate.is_none() {
@@ -69,8 +91,12 @@ pub(in crate::jobs) fn drafts<'c>(
     beside::load(mirror, &everyone, asked)?;
     let reserve = Reserve::of(mirror.config)?;
     let withdrawn = mirror.ledger.withdrawn()?;
-    let rules =
-        Rules { config: mirror.config, reserve: &reserve, withdrawn: &withdrawn, entries: EntriesOf::new(asked) };
+    let rules = Rules {
+        config: mirror.config,
+        reserve: &reserve,
+        withdrawn: &withdrawn,
+        entries: EntriesOf::new(asked, sight),
+    };
     let mut drafts = Vec::new();
     for repository in everyone {
         let selection = Rc::new(selection::selection(repository)?);
@@ -101,16 +127,18 @@ struct Entries<'a> {
     listed: &'a [Entry],
     /// Older versions that are kept beside them.
     kept: &'a [Entry],
+    /// Whether this is upstream's index as it is.
+    is_whole: bool,
 }
 
 impl<'a> EntriesOf<'a> {
-    fn new(asked: &'a Asked) -> Self {
+    fn new(asked: &'a Asked, sight: Sight) -> Self {
         let here = asked.indexes.iter().filter_map(|index| {
-            let entries = Entries { listed: index.entries()?, kept: &index.kept };
+            let entries = Entries { listed: sight(index)?, kept: &index.kept, is_whole: !index.is_carried() };
             Some((&index.key, entries))
         });
         let aside = asked.beside.iter().map(|(key, aside)| {
-            let entries = Entries { listed: aside.accepted.entries(), kept: &aside.kept };
+            let entries = Entries { listed: &aside.listed, kept: &aside.kept, is_whole: true };
             (key, entries)
         });
         EntriesOf(aside.chain(here).collect())
@@ -144,7 +172,9 @@ fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rule
     let wish = &mut draft.wish;
     let mut layers: Vec<Vec<Entry>> = Vec::new();
     for key in &keys {
-        let Some(entries) = rules.entries.0.get(key) else {
+        // An index that is not whole cannot be shown as it is.
+        let may_show = |entries: &&Entries<'_>| repository.index == IndexMode::Ours || entries.is_whole;
+        let Some(entries) = rules.entries.0.get(key).filter(may_show) else {
             wish.missing = Some(key.clone());
             return draft;
         };
