@@ -47,6 +47,8 @@ enum Command {
     Check(cli::check::Args),
     /// Drop what no snapshot, generation or linger reaches
     Prune(cli::prune::Args),
+    /// Compare a source's URLs: who is away, behind, incomplete
+    Source(cli::source::Args),
     /// Print what a client needs: repositories, key, checks
     Client(cli::client::Args),
     /// Serve the public tree over HTTP
@@ -92,6 +94,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Why(args) => cli::why::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
+        Command::Source(args) => cli::source::run(global, args),
         Command::Client(args) => cli::client::run(global, args),
         Command::Serve(args) => cli::serve::run(global, args),
         Command::Key(args) => cli::key::run(global, args),

@@ -8,7 +8,6 @@ use super::Failure;
 
 /// Every command that the contract names and this release does not have, with what it will do.
 pub(crate) const LATER: &[(&str, &str)] = &[
-    ("source", "Compare a source's URLs; accept a signer"),
     ("repair", "Refetch damaged objects by their digest"),
     ("backup", "Back up incrementally, readable with plain tar"),
     ("restore", "Restore all of it, verified"),

@@ -108,7 +108,7 @@ fn line(one: &RepositoryStatus, width: usize) -> String {
 }
 
 /// The two largest units that matter to a person: `40s`, `12m`, `3h 20m`, `5d 2h`.
-fn span(seconds: u64) -> String {
+pub(super) fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     if days > 0 {
         format!("{days}d {}h", hours % 24)

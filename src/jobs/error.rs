@@ -106,6 +106,14 @@ pub enum Error {
         /// The nearest one that is.
         nearest: Option<String>,
     },
+    /// The command line names a source that is not configured.
+    #[error("no source is named \"{name}\"")]
+    NoSuchSource {
+        /// The name as typed.
+        name: SourceName,
+        /// The nearest one that is.
+        nearest: Option<SourceName>,
+    },
     /// A part of this program ended before its time. A bug.
     #[error("a part of the program ended unexpectedly")]
     Crashed(#[source] tokio::task::JoinError),
@@ -130,6 +138,7 @@ impl Trouble for Error {
             | Error::Selector { .. }
             | Error::Reserve { .. }
             | Error::NoSuchRepository { .. }
+            | Error::NoSuchSource { .. }
             | Error::NoSuchPackage { .. } => Class::Usage,
             Error::Crashed(_) => Class::Host,
         }
@@ -153,6 +162,7 @@ impl Trouble for Error {
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
             Error::NoSuchRepository { .. } => "no-such-repository",
             Error::NoSuchPackage { .. } => "no-such-package",
+            Error::NoSuchSource { .. } => "no-such-source",
             Error::Crashed(_) => "bug",
         }
     }
@@ -170,6 +180,9 @@ impl Trouble for Error {
             Error::NoState(error) => error.hint(),
             Error::CannotShow(error) => error.hint(),
             Error::NoSuchRepository { nearest, .. } | Error::NoSuchPackage { nearest, .. } => {
+                nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
+            }
+            Error::NoSuchSource { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
             Error::Keyring { cause, .. } => cause.hint(),

@@ -7,6 +7,7 @@
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
+//! - [`source`]: every URL of a source compared.
 //! - [`client`]: what a client needs.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
@@ -33,6 +34,7 @@ mod selection;
 pub mod serve;
 pub mod sign;
 pub mod snapshots;
+pub mod source;
 mod states;
 pub mod status;
 pub mod sync;

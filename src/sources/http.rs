@@ -15,6 +15,7 @@ mod answer;
 mod index;
 mod pace;
 mod package;
+mod probe;
 mod proxy;
 pub mod rate;
 mod redirect;
@@ -37,6 +38,7 @@ use crate::apk::Arch;
 use crate::report::Reporter;
 
 pub use index::{IndexReply, IndexRequest, Validators};
+pub use probe::Presence;
 pub use proxy::{Proxies, ProxyVariables};
 pub use settings::HttpSettings;
 

@@ -9,6 +9,7 @@
 )]
 
 mod certificates;
+mod compared;
 mod logins;
 mod nginx;
 mod proxies;

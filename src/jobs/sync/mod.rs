@@ -44,6 +44,8 @@ use crate::error::{Class, Trouble};
 use crate::report::Reporter;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Role, Snapshot};
 
+pub(in crate::jobs) use gather::chain;
+
 pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
 use settle::Settled;
@@ -232,7 +234,7 @@ fn chosen<'c>(config: &'c Config, only: &[RepositoryName]) -> Result<Vec<&'c Rep
 }
 
 /// The indexes that these repositories take from, each once, in the configuration's order.
-fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
+pub(in crate::jobs) fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
     let mut seen = BTreeSet::new();
     let mut keys = Vec::new();
     for repository in repositories {
