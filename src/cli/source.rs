@@ -69,7 +69,7 @@ fn tell(global: &Global, report: &SourceCheckReport) -> Result<(), Failure> {
             count => format!("{count} findings"),
         };
         out::line(format_args!(
-            "{} sources, {} URLs, {} indexes and {} packages looked at: {verdict}",
+            "looked at sources: {}, URLs: {}, indexes: {}, packages: {}; {verdict}",
             checked.sources, checked.urls, checked.indexes, checked.packages
         ))?;
     }

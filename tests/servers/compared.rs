@@ -79,7 +79,7 @@ fn every_url_is_told_apart() {
         "v3.23.0-2-g0123456789 is older than the newest, v3.23.0-3-g0123456789 (behind)",
         "1 of 2 packages looked for are not there: more-1-r0.apk (incomplete)",
         "more-1-r0.apk has 5 bytes, not ",
-        "1 sources, 7 URLs, 7 indexes and 7 packages looked at: 6 findings",
+        "looked at sources: 1, URLs: 7, indexes: 7, packages: 7; 6 findings",
     ] {
         assert!(text.stdout.contains(line), "{line}\n{text}");
     }
@@ -95,7 +95,7 @@ fn what_the_last_sync_accepted_counts_too() {
     let before = env.files_below("store");
     let ran = env.bivouac(&["source", "check"]);
     ran.exits_with(0);
-    assert!(ran.stdout.contains("1 sources, 1 URLs, 1 indexes and 1 packages looked at: nothing is wrong"), "{ran}");
+    assert!(ran.stdout.contains("looked at sources: 1, URLs: 1, indexes: 1, packages: 1; nothing is wrong"), "{ran}");
 
     mirror(&env, "one", 1, &[&hello("1.0-r0")], &UPSTREAM);
     let ran = env.bivouac(&["source", "check"]);

@@ -50,10 +50,7 @@ impl Queue {
 }
 
 /// A queue for each source, of the packages that come from it; a group goes with its first package's.
-fn queues(
-    lacking: &[(usize, Lacking)],
-    upstreams: &BTreeMap<SourceName, Arc<Upstream>>,
-) -> BTreeMap<SourceName, Queue> {
+fn queues(lacking: &[(usize, Lacking)], connections: impl Fn(&SourceName) -> usize) -> BTreeMap<SourceName, Queue> {
     let mut groups: BTreeMap<SourceName, Vec<Vec<(usize, Lacking)>>> = BTreeMap::new();
     for group in by_identity(lacking) {
         let source = group[0].1.key.source.clone();
@@ -61,7 +58,7 @@ fn queues(
     }
     let queue = |(source, groups): (SourceName, Vec<_>)| {
         // One more task than connections keeps every connection busy while a package is put into its place.
-        let limit = upstreams[&source].connections + 1;
+        let limit = connections(&source) + 1;
         (source, Queue { groups: groups.into_iter(), under_way: 0, limit })
     };
     groups.into_iter().map(queue).collect()
@@ -74,7 +71,7 @@ pub(super) async fn fetch(
     lacking: &[(usize, Lacking)],
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<Fetched>, Error> {
-    let mut queues = queues(lacking, upstreams);
+    let mut queues = queues(lacking, |source| upstreams[source].connections);
     let mut under_way: JoinSet<Result<(SourceName, Vec<Fetched>), Error>> = JoinSet::new();
     let mut done = Vec::with_capacity(lacking.len());
     loop {
@@ -236,5 +233,37 @@ impl PackageSink for PoolSink {
             }
             Err(error) => Err(SinkError::Wrong(chain(&error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::IndexKey;
+
+    fn lacking(source: &str, number: u8) -> Lacking {
+        use base64::Engine as _;
+        let identity = base64::engine::general_purpose::STANDARD.encode([number; 20]);
+        let text = format!("C:Q1{identity}\nP:p{number}\nV:1-r0\nA:x86_64\nS:1\nI:1\nT:a package\n");
+        let key =
+            IndexKey { source: source.parse().unwrap(), path: "main".to_owned(), arch: "x86_64".parse().unwrap() };
+        Lacking { key, entry: Entry::parse(&text).unwrap(), wish: 0 }
+    }
+
+    #[test]
+    fn a_source_that_brings_nothing_keeps_no_other_waiting() {
+        // All of the slow source's packages stand first.
+        let slow = (0..50).map(|number| lacking("slow", number));
+        let all: Vec<_> = slow.chain((50..60).map(|number| lacking("fast", number))).enumerate().collect();
+        let mut queues = queues(&all, |_| 2);
+        let mut taken = |source: &str| {
+            let queue = queues.get_mut(&source.parse::<SourceName>().unwrap()).unwrap();
+            std::iter::from_fn(|| queue.next()).map(|group| group[0].0).collect::<Vec<_>>()
+        };
+        assert_eq!(taken("slow"), [0, 1, 2], "one more than it has connections");
+        assert_eq!(taken("fast"), [50, 51, 52]);
+        queues.get_mut(&"fast".parse::<SourceName>().unwrap()).unwrap().under_way -= 2;
+        let fast = queues.get_mut(&"fast".parse::<SourceName>().unwrap()).unwrap();
+        assert_eq!(std::iter::from_fn(|| fast.next()).map(|group| group[0].0).collect::<Vec<_>>(), [53, 54]);
     }
 }

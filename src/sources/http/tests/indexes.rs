@@ -188,3 +188,27 @@ async fn a_tls_failure_is_told_from_a_cut_and_not_tried_again() {
     assert!(error.hint().unwrap().contains("TLS"));
     assert_eq!(*connections.lock().unwrap(), 1);
 }
+
+#[tokio::test]
+async fn an_index_that_does_not_come_in_its_time_is_not_asked_for_again() {
+    let upstream = Upstream::answering([Answer::ok("index").silent(2)]).await;
+    let client = Client::set([upstream.url()], |settings| settings.index_within = Duration::ZERO);
+    let error = client.index(&[]).await.unwrap_err();
+    assert!(error.to_string().ends_with("not whole within 0 s: 0 bytes of 5 bytes"), "{error}");
+    assert_eq!((error.class(), error.code()), (Class::Upstream, "too-slow"));
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn all_that_comes_waits_for_the_slowest_of_its_limits() {
+    use crate::sources::http::rate::{Limiter, Schedule, Window};
+    // The clock stands, so each wait is all that came so far, at the limit's rate.
+    let limiter =
+        |limit| Arc::new(Limiter::new(Schedule::new(vec![Window::always(limit)]), || jiff::Timestamp::UNIX_EPOCH));
+    let upstream = Upstream::answering([Answer::ok("0123456789"), Answer::ok("01234")]).await;
+    let client = Client::set([upstream.url()], |settings| settings.limiters = vec![limiter(5), limiter(10)]);
+    client.index(&[]).await.unwrap();
+    assert_eq!(client.waits.seconds(), [2.0]);
+    client.index(&[]).await.unwrap();
+    assert_eq!(client.waits.seconds(), [2.0, 3.0], "one limit for all requests");
+}
