@@ -29,6 +29,9 @@ pub(crate) struct Args {
     /// Take a snapshot, publish nothing
     #[arg(long)]
     no_publish: bool,
+    /// Publish this repository once although what must_install asks for cannot be installed from it
+    #[arg(long, value_name = "REPOSITORY[/ARCH]")]
+    accept_gate: Vec<RepositoryName>,
     #[arg(long, hide = true)]
     accept_older: bool,
     #[arg(long, hide = true, value_name = "REPOSITORY[/ARCH]")]
@@ -46,6 +49,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let request = SyncRequest {
         only: args.repositories,
         publish: if args.no_publish { Publishing::None } else { Publishing::New },
+        accept_gate: args.accept_gate,
         patience: patience(global),
         now: timestamp()?,
         proxies: super::config::proxies(),

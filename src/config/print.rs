@@ -166,6 +166,9 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     if !repository.beside.is_empty() {
         writeln!(out, "beside = {}", list(repository.beside.iter().map(|name| name.to_string())))?;
     }
+    if !repository.must_install.is_empty() {
+        writeln!(out, "must_install = {}", list(repository.must_install.iter().cloned()))?;
+    }
     match repository.prefer {
         // Not said of an index that stays upstream's.
         Prefer::Order => {}

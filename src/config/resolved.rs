@@ -278,6 +278,9 @@ pub struct Repository {
     /// Of each name so many versions: the newest that its source lists, and older ones, also such as it has dropped since, with
     /// what they need. Absent: every version that its source lists, and none that it dropped.
     pub keep_versions: Option<NonZeroUsize>,
+    /// What must be installable from it, else its former state stays: terms of apk's world format, or `@` and an absolute path
+    /// (a file in that format).
+    pub must_install: Vec<String>,
     /// Repositories that the same clients have, each another one and defined: what they list meets needs here, and is not
     /// listed here for that. Two may be beside each other.
     pub beside: Vec<RepositoryName>,

@@ -131,6 +131,7 @@ pub(super) struct Repository {
     pub(super) beside: Option<At<Vec<At<String>>>>,
     pub(super) keep_versions: Option<At<i64>>,
     pub(super) incomplete: Option<At<String>>,
+    pub(super) must_install: Option<At<Vec<At<String>>>>,
 }
 
 const FILE: Keys = Keys {
@@ -175,8 +176,9 @@ const REPOSITORY: Keys = Keys {
         "beside",
         "keep_versions",
         "incomplete",
+        "must_install",
     ],
-    later: &["must_install", "together"],
+    later: &["together"],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune"], later: &["min_free"] };
@@ -323,6 +325,7 @@ impl Reader<'_> {
             beside: self.texts(section, "beside"),
             keep_versions: self.count(section, "keep_versions"),
             incomplete: self.text(section, "incomplete"),
+            must_install: self.texts(section, "must_install"),
         }
     }
 }

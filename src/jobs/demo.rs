@@ -189,8 +189,14 @@ pub async fn demo(
     durable::write(&file, configuration(upstream, &upstream_key, &builder_key, &our_key).as_bytes(), 0o644)?;
     let config = Config::load(&file, None)?;
     let now = jiff::Timestamp::try_from(clock()).unwrap_or_default();
-    let request =
-        SyncRequest { only: Vec::new(), publish: Publishing::New, patience, now, proxies: ProxyVariables::default() };
+    let request = SyncRequest {
+        only: Vec::new(),
+        publish: Publishing::New,
+        accept_gate: Vec::new(),
+        patience,
+        now,
+        proxies: ProxyVariables::default(),
+    };
     let sync = sync::sync(&config, &request, reporter).await?;
     Ok(Demo { folder, config, sync, upstream, key: our_key.key.key_name().clone() })
 }

@@ -15,6 +15,17 @@ pub(super) struct Selection {
     pub(super) packages: Option<Chosen>,
     /// What is left out.
     pub(super) exclude: Vec<Selector>,
+    /// What must be installable: worlds whose terms can all be read.
+    pub(super) must_install: Vec<World>,
+}
+
+/// A world of `must_install`.
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    /// What messages call it.
+    pub(super) name: String,
+    /// Its text, in apk's world format.
+    pub(super) text: String,
 }
 
 /// What is taken from sources with a URL.
@@ -29,25 +40,38 @@ pub(super) enum Chosen {
 /// The selectors of a repository.
 pub(super) fn selection(repository: &Repository) -> Result<Selection, Error> {
     let bad = |cause| Error::Selector { of: repository.name.clone(), cause };
+    let load = |path: PathBuf| -> Result<(String, Vec<Selector>), Error> {
+        let unusable = |cause: Box<dyn std::error::Error + Send + Sync>| Error::List {
+            of: repository.name.clone(),
+            path: path.clone(),
+            cause,
+        };
+        let text = std::fs::read_to_string(&path).map_err(|cause| unusable(cause.into()))?;
+        let selectors = Selector::read_world(&text).map_err(|cause| unusable(cause.into()))?;
+        Ok((text, selectors))
+    };
     let read = |texts: &[String]| -> Result<Vec<Selector>, Error> {
         let mut selectors = Vec::new();
         for text in texts {
             match Item::parse(text).map_err(bad)? {
                 Item::Selector(selector) => selectors.push(selector),
-                Item::WorldFile(path) => {
-                    let path = PathBuf::from(path);
-                    let unusable = |cause: Box<dyn std::error::Error + Send + Sync>| Error::List {
-                        of: repository.name.clone(),
-                        path: path.clone(),
-                        cause,
-                    };
-                    let text = std::fs::read_to_string(&path).map_err(|cause| unusable(cause.into()))?;
-                    selectors.extend(Selector::read_world(&text).map_err(|cause| unusable(cause.into()))?);
-                }
+                Item::WorldFile(path) => selectors.extend(load(path.into())?.1),
             }
         }
         Ok(selectors)
     };
+    let (files, terms): (Vec<&String>, Vec<&String>) =
+        repository.must_install.iter().partition(|world| world.starts_with('@'));
+    let mut must_install = Vec::new();
+    for file in files {
+        let path = PathBuf::from(&file[1..]);
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        must_install.push(World { name, text: load(path)?.0 });
+    }
+    if !terms.is_empty() {
+        let text = terms.iter().map(|term| format!("{term}\n")).collect();
+        must_install.push(World { name: "must_install".to_owned(), text });
+    }
     Ok(Selection {
         packages: match &repository.packages {
             None => None,
@@ -58,5 +82,6 @@ pub(super) fn selection(repository: &Repository) -> Result<Selection, Error> {
             }
         },
         exclude: read(&repository.exclude)?,
+        must_install,
     })
 }

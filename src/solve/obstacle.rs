@@ -13,6 +13,9 @@ use crate::apk::dependency::Offer;
 /// How many packages a cause names before it only counts them.
 const NAMED: usize = 3;
 
+/// A way of more links than this is told by its two ends.
+const LONG: usize = 12;
+
 /// One reason for which a world cannot be installed. Prints as one line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Obstacle {
@@ -290,9 +293,16 @@ impl fmt::Display for Link {
     }
 }
 
+/// The links in one line; of a long way its beginning and its end.
 fn way(chain: &[Link]) -> String {
-    let links: Vec<String> = chain.iter().map(Link::to_string).collect();
-    links.join("; ")
+    let told = |links: &[Link]| links.iter().map(Link::to_string).collect::<Vec<_>>().join("; ");
+    match chain.len() {
+        ..=LONG => told(chain),
+        length => {
+            let (first, last) = (&chain[..LONG / 2], &chain[length - LONG / 2..]);
+            format!("{}; … {} more …; {}", told(first), length - LONG, told(last))
+        }
+    }
 }
 
 /// `the world needs a; a-1 needs b>2, of which there is only b-1`.

@@ -11,6 +11,7 @@
 mod configuration;
 mod bad_input;
 mod folders;
+mod gate;
 mod incomplete;
 mod history;
 mod loose;

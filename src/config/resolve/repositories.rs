@@ -7,6 +7,7 @@ use globset::Glob;
 
 use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
 use super::{Resolver, did_you_mean};
+use crate::apk::dependency::Dependency;
 use crate::apk::{Arch, PackageName, RepositoryName};
 use crate::config::written::{self, At};
 use crate::config::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository};
@@ -26,6 +27,7 @@ struct Block<'a> {
     prefer: Prefer,
     keep_versions: Option<NonZeroUsize>,
     incomplete: Incomplete,
+    must_install: Vec<String>,
 }
 
 impl Resolver<'_> {
@@ -122,6 +124,8 @@ impl Resolver<'_> {
                 self.choice("repositories.incomplete", text, &choices)?
             }
         };
+        let must_install = written.must_install.iter().flat_map(|worlds| &worlds.value);
+        let must_install = must_install.filter_map(|world| self.world(world)).collect();
         Some(Block {
             written,
             from: &from.value,
@@ -133,6 +137,7 @@ impl Resolver<'_> {
             prefer,
             keep_versions,
             incomplete,
+            must_install,
         })
     }
 
@@ -250,6 +255,23 @@ impl Resolver<'_> {
         self.pattern(text)
     }
 
+    /// What `must_install` may list.
+    fn world(&mut self, text: &At<String>) -> Option<String> {
+        if let Some(path) = text.value.strip_prefix('@') {
+            let path = self.checked_path("a world file", &At { value: path.to_owned(), line: text.line })?;
+            return Some(format!("@{}", path.display()));
+        }
+        if let Err(error) = Dependency::parse(&text.value) {
+            self.problems.add_with_hint(
+                text.line,
+                format!("must_install: {error}"),
+                Some("a term of apk's world format (\"nginx>1.26\"), or \"@FILE\" with such terms".to_owned()),
+            );
+            return None;
+        }
+        Some(text.value.clone())
+    }
+
     /// A package's name, or a glob over names.
     fn pattern(&mut self, text: &At<String>) -> Option<String> {
         if text.value.parse::<PackageName>().is_ok() { Some(text.value.clone()) } else { self.glob(text) }
@@ -333,6 +355,7 @@ impl Resolver<'_> {
             prefer: block.prefer,
             keep_versions: block.keep_versions,
             incomplete: block.incomplete,
+            must_install: block.must_install.clone(),
             beside,
         })
     }

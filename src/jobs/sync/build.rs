@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 use super::indexes::Index;
 use super::settle::Settled;
 use super::want::Wish;
-use super::{Error, Mirror, Setback, beside, layers_of};
+use super::{Error, Mirror, Setback, beside, gate, layers_of};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::apk::v2::sections::{Limits, split_index};
-use crate::apk::{ContentId, ObjectId};
+use crate::apk::{ContentId, Entry, ObjectId};
 use crate::config::{Config, Digest, IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
@@ -99,6 +99,10 @@ fn rules(
     };
     hash.update(format!("{packages}\n{}\n{:?}\n", words(&selection.exclude), repository.prefer));
     hash.update(format!("{:?}\n", repository.keep_versions));
+    // A world that changed is asked about anew.
+    for world in &selection.must_install {
+        hash.update(format!("must install {}\0{}\n", world.text.len(), world.text));
+    }
     Ok(())
 }
 
@@ -229,7 +233,13 @@ pub(in crate::jobs) fn assemble(
                 publications.push(keep);
                 continue;
             }
-            match make(repository, arch, &settled.wishes[number], &settled.indexes, mirror, seal.as_ref(), inputs)? {
+            let merged = merged(mirror, &settled.wishes[number], arch);
+            if let Some(setback) = at_the_gate(settled, number, repository, &merged, reporter)? {
+                settled.broken[number] = Some(setback);
+                publications.push(keep);
+                continue;
+            }
+            match make(repository, arch, &settled.wishes[number], merged, &settled.indexes, seal.as_ref(), inputs)? {
                 Ok(new) => {
                     reporter.repository_signed(&repository.name, arch, new.state.packages);
                     publications.push(Publication::Listing(Box::new(new.state.clone())));
@@ -245,16 +255,8 @@ pub(in crate::jobs) fn assemble(
     Assembly::new(mirror, place, former, &snapshot.id, (publications, made), now)
 }
 
-/// Makes one repository's index for one arch; a setback where its rules forbid it.
-fn make(
-    repository: &Repository,
-    arch: &Arch,
-    wish: &Wish,
-    indexes: &[Index],
-    mirror: &Mirror<'_>,
-    seal: Option<&Seal>,
-    inputs: String,
-) -> Result<Result<Made, Setback>, Error> {
+/// What one repository lists for one arch, in the order of its index.
+fn merged(mirror: &Mirror<'_>, wish: &Wish, arch: &Arch) -> MergedIndex {
     let mut layers = Vec::new();
     for (_, entries) in &wish.layers {
         let mut layer = Layer::default();
@@ -265,7 +267,44 @@ fn make(
         layers.push(layer);
     }
     // The wish has decided who supplies what; what is left is one order, each name and version once.
-    let merged = combine(&layers, Prefer::All, arch);
+    combine(&layers, Prefer::All, arch)
+}
+
+/// What the gate says of a repository, unless the command line lets it through: then that is told.
+fn at_the_gate(
+    settled: &mut Settled,
+    number: usize,
+    repository: &Repository,
+    merged: &MergedIndex,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Option<Setback>, Error> {
+    if repository.must_install.is_empty() {
+        return Ok(None);
+    }
+    let wish = &mut settled.wishes[number];
+    let listed: Vec<Entry> = merged.entries.iter().map(|merged| merged.entry.clone()).collect();
+    let beside = wish.beside.iter().map(|(_, entries)| entries.as_slice());
+    let supplies: Vec<&[Entry]> = std::iter::once(listed.as_slice()).chain(beside).collect();
+    let Some(setback) = gate::shut(repository, &wish.arch, &supplies)? else { return Ok(None) };
+    if !gate::is_accepted(&settled.accept_gate, repository, &wish.arch) {
+        return Ok(Some(setback));
+    }
+    let told = gate::passed(&setback);
+    reporter.warning(&told);
+    wish.warnings.push(told);
+    Ok(None)
+}
+
+/// Makes one repository's index for one arch; a setback where its rules forbid it.
+fn make(
+    repository: &Repository,
+    arch: &Arch,
+    wish: &Wish,
+    merged: MergedIndex,
+    indexes: &[Index],
+    seal: Option<&Seal>,
+    inputs: String,
+) -> Result<Result<Made, Setback>, Error> {
     let in_force =
         |key: &IndexKey| indexes.iter().find(|index| index.key == *key).and_then(|index| index.in_force.as_ref());
     let upstream_words = wish.layers.iter().find_map(|(key, _)| in_force(key)?.record().description.clone());

@@ -18,6 +18,7 @@ pub(in crate::jobs) mod carry;
 pub(in crate::jobs) mod choose;
 mod emptied;
 pub(in crate::jobs) mod finish;
+mod gate;
 mod gather;
 pub(in crate::jobs) mod indexes;
 mod kept;
@@ -57,6 +58,8 @@ pub struct SyncRequest {
     pub only: Vec<RepositoryName>,
     /// Whether a generation is made.
     pub publish: Publishing,
+    /// What the gate lets through this once: repositories by name, or with the arch behind it (`v3.23/site/x86_64`).
+    pub accept_gate: Vec<RepositoryName>,
     /// How long to wait for another run.
     pub patience: Patience,
     /// The time of the call.
@@ -172,6 +175,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(config, store)?;
     let chosen = chosen(config, &request.only)?;
+    gate::check_accepted(config, &request.accept_gate)?;
     sweep(&mirror, &lock, request.now)?;
     require_live(&mirror)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
@@ -179,7 +183,8 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     if let Some(report) = finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         return Ok(report);
     }
-    let settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
+    let mut settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
+    settled.accept_gate = request.accept_gate.clone();
     let (snapshot, settled) = accept(&mirror, settled, request)?;
     let report = finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)?;
     // What is published is published, whatever becomes of what is too old.
@@ -217,17 +222,22 @@ pub(in crate::jobs) fn require_live(mirror: &Mirror<'_>) -> Result<(), Error> {
     Ok(mirror.ledger.require_snapshot(&live.snapshot)?)
 }
 
+/// The error for a repository that is not configured, with the nearest one that is.
+fn no_such_repository(config: &Config, name: &RepositoryName) -> Error {
+    let nearest = config
+        .repositories
+        .iter()
+        .map(|repository| repository.name.as_str())
+        .max_by(|a, b| strsim::jaro(a, name.as_str()).total_cmp(&strsim::jaro(b, name.as_str())))
+        .filter(|nearest| strsim::jaro(nearest, name.as_str()) > 0.7);
+    Error::NoSuchRepository { name: name.clone(), nearest: nearest.map(str::to_owned) }
+}
+
 /// The repositories that a run is about.
 fn chosen<'c>(config: &'c Config, only: &[RepositoryName]) -> Result<Vec<&'c Repository>, Error> {
     for name in only {
         if !config.repositories.iter().any(|repository| repository.name == *name) {
-            let nearest = config
-                .repositories
-                .iter()
-                .map(|repository| repository.name.as_str())
-                .max_by(|a, b| strsim::jaro(a, name.as_str()).total_cmp(&strsim::jaro(b, name.as_str())))
-                .filter(|nearest| strsim::jaro(nearest, name.as_str()) > 0.7);
-            return Err(Error::NoSuchRepository { name: name.clone(), nearest: nearest.map(str::to_owned) });
+            return Err(no_such_repository(config, name));
         }
     }
     Ok(config.repositories.iter().filter(|repository| only.is_empty() || only.contains(&repository.name)).collect())

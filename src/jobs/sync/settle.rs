@@ -12,7 +12,7 @@ use super::report::Carried;
 use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
 use super::{Error, Mirror, Refused, Setback, emptied};
-use crate::apk::names::Arch;
+use crate::apk::names::{Arch, RepositoryName};
 use crate::config::Repository;
 use crate::error::Class;
 use crate::ledger::State;
@@ -37,6 +37,8 @@ pub(in crate::jobs) struct Settled {
     pub(super) carried: Vec<Vec<Carried>>,
     /// By wish: why it keeps its former state.
     pub(super) broken: Vec<Option<Setback>>,
+    /// Repositories, or with an arch behind, that the gate lets through this once.
+    pub(super) accept_gate: Vec<RepositoryName>,
 }
 
 impl Settled {
@@ -106,7 +108,7 @@ pub(super) async fn settle(
                 reporter.warning(warning);
             }
             let Asked { indexes, state, .. } = asked;
-            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, carried, broken });
+            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, carried, broken, accept_gate: Vec::new() });
         }
         for (key, failures) in failed {
             give_up_or_follow(mirror, &mut asked, &mut rounds, key, failures, reporter).await?;
@@ -223,7 +225,7 @@ pub(in crate::jobs) fn from_pool(
     }
     let Asked { indexes, state, .. } = asked;
     let (fetched, carried) = (vec![(0, 0); wishes.len()], vec![Vec::new(); wishes.len()]);
-    Ok(Settled { indexes, state, fetched, carried, wishes, broken })
+    Ok(Settled { indexes, state, fetched, carried, wishes, broken, accept_gate: Vec::new() })
 }
 
 /// Fetches one round; what failed, by index.

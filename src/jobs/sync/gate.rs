@@ -1,0 +1,68 @@
+//! The gate: what the operator's worlds ask for must be installable from a repository, or its former state stays.
+//!
+//! The answer is that of apk 2.14 on an empty machine that has this repository, and those beside it after it. A world that
+//! changed is asked about even where no index did, and a refusal is repeated by every run until world or packages change or
+//! `--accept-gate` lets it through: then this state is published, and asked about again when it changes.
+
+use super::{Error, Setback};
+use crate::apk::Entry;
+use crate::apk::dependency::parse_world;
+use crate::apk::names::{Arch, RepositoryName};
+use crate::config::{Config, Repository};
+use crate::error::Class;
+use crate::jobs::selection;
+use crate::solve::Catalogue;
+
+/// How many obstacles of one world are told.
+const TOLD: usize = 8;
+
+/// Why the gate stays shut for what a repository is to list, `supplies` in a client's order; `None` where every world can be
+/// installed.
+pub(super) fn shut(repository: &Repository, arch: &Arch, supplies: &[&[Entry]]) -> Result<Option<Setback>, Error> {
+    let catalogue = Catalogue::new(supplies);
+    let mut details = Vec::new();
+    for world in selection::selection(repository)?.must_install {
+        // Each term was read when the file was.
+        let terms: Vec<_> = parse_world(&world.text).flatten().collect();
+        let Err(obstacles) = catalogue.resolve(&terms) else { continue };
+        details.extend(obstacles.iter().take(TOLD).map(|obstacle| format!("{}: {obstacle}", world.name)));
+        if obstacles.len() > TOLD {
+            details.push(format!("{}: and {} more", world.name, obstacles.len() - TOLD));
+        }
+    }
+    if details.is_empty() {
+        return Ok(None);
+    }
+    let name = &repository.name;
+    let message = format!("refused {name}/{arch}: what must_install asks for cannot be installed from it");
+    let hint = format!(
+        "take in what is missing (packages, from, beside), or change the world; \
+         `bivouac sync --accept-gate {name}/{arch}` lets this state through once"
+    );
+    Ok(Some(Setback { details, hint: Some(hint), ..Setback::new(Class::Refused, "gate", message) }))
+}
+
+/// Whether the command line lets `repository` through for `arch`: it names the repository, or both.
+pub(super) fn is_accepted(accepted: &[RepositoryName], repository: &Repository, arch: &Arch) -> bool {
+    let both = format!("{}/{arch}", repository.name);
+    accepted.iter().any(|one| *one == repository.name || one.as_str() == both)
+}
+
+/// Refuses what names no repository of the configuration.
+pub(super) fn check_accepted(config: &Config, accepted: &[RepositoryName]) -> Result<(), Error> {
+    for one in accepted {
+        let names_it = |repository: &&Repository| {
+            repository.arches.iter().any(|arch| is_accepted(std::slice::from_ref(one), repository, arch))
+        };
+        if !config.repositories.iter().any(|repository| names_it(&repository)) {
+            return Err(super::no_such_repository(config, one));
+        }
+    }
+    Ok(())
+}
+
+/// What a state that was let through is told with.
+pub(super) fn passed(setback: &Setback) -> String {
+    let message = setback.message.strip_prefix("refused ").unwrap_or(&setback.message);
+    format!("let through once by --accept-gate: {message}: {}", setback.details.join(": "))
+}
