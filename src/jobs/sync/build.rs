@@ -270,7 +270,7 @@ fn merged(mirror: &Mirror<'_>, wish: &Wish, arch: &Arch) -> MergedIndex {
     combine(&layers, Prefer::All, arch)
 }
 
-/// What the gate says of a repository, unless the command line lets it through: then that is told.
+/// Why the gate stays shut for a repository. That it was let through is told.
 fn at_the_gate(
     settled: &mut Settled,
     number: usize,
@@ -285,14 +285,15 @@ fn at_the_gate(
     let listed: Vec<Entry> = merged.entries.iter().map(|merged| merged.entry.clone()).collect();
     let beside = wish.beside.iter().map(|(_, entries)| entries.as_slice());
     let supplies: Vec<&[Entry]> = std::iter::once(listed.as_slice()).chain(beside).collect();
-    let Some(setback) = gate::shut(repository, &wish.arch, &supplies)? else { return Ok(None) };
-    if !gate::is_accepted(&settled.accept_gate, repository, &wish.arch) {
-        return Ok(Some(setback));
-    }
-    let told = gate::passed(&setback);
-    reporter.warning(&told);
-    wish.warnings.push(told);
-    Ok(None)
+    Ok(match gate::ask(repository, &wish.arch, &supplies, &settled.accept_gate)? {
+        gate::Answer::Open => None,
+        gate::Answer::LetThrough(told) => {
+            reporter.warning(&told);
+            wish.warnings.push(told);
+            None
+        }
+        gate::Answer::Shut(setback) => Some(setback),
+    })
 }
 
 /// Makes one repository's index for one arch; a setback where its rules forbid it.

@@ -16,9 +16,36 @@ use crate::solve::Catalogue;
 /// How many obstacles of one world are told.
 const TOLD: usize = 8;
 
-/// Why the gate stays shut for what a repository is to list, `supplies` in a client's order; `None` where every world can be
-/// installed.
-pub(super) fn shut(repository: &Repository, arch: &Arch, supplies: &[&[Entry]]) -> Result<Option<Setback>, Error> {
+/// What the gate says of a state that is to be published.
+pub(super) enum Answer {
+    /// Every world can be installed, or none is asked about.
+    Open,
+    /// Not so, but the command line lets it through: what is told then.
+    LetThrough(String),
+    /// It stays shut.
+    Shut(Setback),
+}
+
+/// Asks about what a repository is to list for `arch`, `supplies` in a client's order. `accepted` are the repositories that
+/// the command line lets through, by name or with the arch behind it.
+pub(super) fn ask(
+    repository: &Repository,
+    arch: &Arch,
+    supplies: &[&[Entry]],
+    accepted: &[RepositoryName],
+) -> Result<Answer, Error> {
+    Ok(match shut(repository, arch, supplies)? {
+        None => Answer::Open,
+        Some(setback) if is_accepted(accepted, repository, arch) => Answer::LetThrough(passed(&setback)),
+        Some(setback) => Answer::Shut(setback),
+    })
+}
+
+/// Why the gate stays shut; `None` where every world can be installed.
+fn shut(repository: &Repository, arch: &Arch, supplies: &[&[Entry]]) -> Result<Option<Setback>, Error> {
+    if repository.must_install.is_empty() {
+        return Ok(None);
+    }
     let catalogue = Catalogue::new(supplies);
     let mut details = Vec::new();
     for world in selection::selection(repository)?.must_install {
@@ -43,7 +70,7 @@ pub(super) fn shut(repository: &Repository, arch: &Arch, supplies: &[&[Entry]]) 
 }
 
 /// Whether the command line lets `repository` through for `arch`: it names the repository, or both.
-pub(super) fn is_accepted(accepted: &[RepositoryName], repository: &Repository, arch: &Arch) -> bool {
+fn is_accepted(accepted: &[RepositoryName], repository: &Repository, arch: &Arch) -> bool {
     let both = format!("{}/{arch}", repository.name);
     accepted.iter().any(|one| *one == repository.name || one.as_str() == both)
 }
@@ -62,7 +89,7 @@ pub(super) fn check_accepted(config: &Config, accepted: &[RepositoryName]) -> Re
 }
 
 /// What a state that was let through is told with.
-pub(super) fn passed(setback: &Setback) -> String {
+fn passed(setback: &Setback) -> String {
     let message = setback.message.strip_prefix("refused ").unwrap_or(&setback.message);
     format!("let through once by --accept-gate: {message}: {}", setback.details.join(": "))
 }

@@ -253,3 +253,78 @@ fn several_supplies_are_closed_together_and_each_has_its_own_roots() {
     assert_eq!(closure.reason(Place { supply: 0, entry: 1 }), Some(Reason::Whole));
     assert_eq!(closure.unmet, []);
 }
+
+// What an index may hold against us.
+
+#[test]
+fn dependency_cycles_are_closed_once() {
+    let entries = entries("a 1\nD:b\n\nb 1\nD:c a\n\nc 1\nD:a c\n\nelse 1\nD:a");
+    for root in ["a", "b", "c"] {
+        let (names, closure) = closed(&entries, &Asked { roots: &[root], ..NEWEST });
+        assert_eq!(names, ["a-1", "b-1", "c-1"]);
+        assert_eq!(closure.unmet, []);
+        for (place, _) in closure.chosen() {
+            let chain = closure.chain(place);
+            assert!(chain.len() <= 3 && matches!(chain.last(), Some((_, Reason::Root { .. }))), "{chain:?}");
+        }
+    }
+}
+
+#[test]
+fn self_provides_need_nobody_else() {
+    let entries = entries("a 1\nD:a=2 b\np:a=2 b b=1\n\nc 1\nD:c>1\np:c=1");
+    let (names, closure) = closed(&entries, &Asked { roots: &["a", "c"], ..NEWEST });
+    assert_eq!(names, ["a-1", "c-1"]);
+    let unmet: Vec<_> = closure.unmet.iter().map(|unmet| (unmet.term, unmet.why)).collect();
+    assert_eq!(unmet, [("c>1", Why::OtherVersions)]);
+}
+
+#[test]
+fn thousands_of_providers_of_one_name() {
+    // All are chosen for the one that needs the name, and each of them needs it again.
+    let index: Vec<String> = (0..5000).map(|number| format!("p{number} 1\np:all={number}\nD:all>10 all")).collect();
+    let entries = entries(&format!("root 1\nD:all>10\n\n{}", index.join("\n\n")));
+    let (names, closure) = closed(&entries, &Asked { roots: &["root"], ..NEWEST });
+    assert_eq!(names.len(), 5001, "the ten that only `all` wants come with the others");
+    assert_eq!(closure.reason(at(1)), Some(Reason::Needed { by: at(12), term: "all" }));
+    assert_eq!(closure.chain(at(5000)).len(), 2);
+}
+
+#[test]
+fn absurd_version_strings() {
+    let entries = entries(
+        "root 1\nD:a>1 b c=v2.4 d>1 e=1..2 f<999999999999999999999\n\na 999999999999999999999999.1\n\nb v1x\n\nc 1\n\n\
+         c-alias 1\np:c=v2.4\n\nd -\n\ne 1..2\n\nf 3",
+    );
+    let (names, closure) = closed(&entries, &Asked { roots: &["root"], ..NEWEST });
+    // Whatever some client accepts is taken: 3.0 reads numbers of any length, 2.x what it cannot read.
+    assert!(names.contains(&"a-999999999999999999999999.1".to_owned()), "{names:?}");
+    assert!(names.contains(&"b-v1x".to_owned()) && names.contains(&"c-alias-1".to_owned()), "{names:?}");
+    assert!(closure.unmet.iter().all(|unmet| unmet.why == Why::OtherVersions), "{:?}", closure.unmet);
+}
+
+#[test]
+fn an_install_if_ring() {
+    let entries = entries("a 1\ni:c\n\nb 1\ni:a\n\nc 1\ni:b\n\nself 1\ni:self\n\nother 1");
+    let asked = |roots| closed(&entries, &Asked { roots, ..NEWEST }).0;
+    assert_eq!(asked(&["other"]), ["other-1"]);
+    assert_eq!(asked(&["b"]), ["a-1", "b-1", "c-1"]);
+    assert_eq!(asked(&["self"]), ["self-1"]);
+}
+
+#[test]
+fn a_world_that_cannot_be_met_is_told_term_by_term() {
+    let entries = entries("base 3\nD:busybox>=2 tools\n\nbusybox 1\n\ntools 1\nD:so:libz nowhere");
+    let (names, closure) = closed(&entries, &Asked { roots: &["base", "nothing"], ..NEWEST });
+    assert_eq!(names, ["base-3", "tools-1"]);
+    assert_eq!(closure.idle, [(0, 1)]);
+    let unmet: Vec<_> = closure.unmet.iter().map(|unmet| (unmet.term, unmet.why, unmet.by.as_slice())).collect();
+    assert_eq!(
+        unmet,
+        [
+            ("busybox>=2", Why::OtherVersions, &[at(0)][..]),
+            ("so:libz", Why::NobodyProvides, &[at(2)]),
+            ("nowhere", Why::NobodyProvides, &[at(2)]),
+        ]
+    );
+}
