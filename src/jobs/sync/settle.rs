@@ -108,7 +108,15 @@ pub(super) async fn settle(
                 reporter.warning(warning);
             }
             let Asked { indexes, state, .. } = asked;
-            return Ok(Settled { indexes, state, wishes, fetched: rounds.fetched, carried, broken, accept_gate: Vec::new() });
+            return Ok(Settled {
+                indexes,
+                state,
+                wishes,
+                fetched: rounds.fetched,
+                carried,
+                broken,
+                accept_gate: Vec::new(),
+            });
         }
         for (key, failures) in failed {
             give_up_or_follow(mirror, &mut asked, &mut rounds, key, failures, reporter).await?;
