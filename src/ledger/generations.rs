@@ -156,6 +156,8 @@ mod tests {
             bytes: 3,
             shadowed: 0,
             shadowed_newer: 0,
+            warnings: vec!["worth a line".into()],
+            unmatched: vec!["nope".into()],
             files,
         };
         let generation = Generation {

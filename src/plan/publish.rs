@@ -71,6 +71,12 @@ pub struct RepositoryState {
     pub shadowed: u64,
     /// Of those, how many were newer than what is supplied.
     pub shadowed_newer: u64,
+    /// What was worth a line when it was merged; it is told again while nothing changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// A line for each item of `packages` that is a plain name, and that none of its sources had.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmatched: Vec<String>,
     /// All package files, listed and lingering, in order of their names. Stored beside the rest.
     #[serde(skip)]
     pub files: Vec<Placed>,

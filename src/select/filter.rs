@@ -2,6 +2,7 @@
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::closure::offers;
 use crate::apk::dependency::{self, Dependency, Offer, Sense};
 use crate::apk::{Entry, Version};
 use crate::error::{Class, Trouble};
@@ -141,6 +142,14 @@ impl Selector {
                 term.name == entry.name().as_str() && term.satisfied_in_any_client(offer)
             }),
         }
+    }
+
+    /// Whether `entry` is named, or provides the name that is.
+    pub fn is_met_by(&self, entry: &Entry) -> bool {
+        let meets = |term: Dependency<'_>| {
+            offers(entry).any(|(name, offer)| name == term.name && term.satisfied_in_any_client(offer))
+        };
+        self.names(entry) || self.term().is_some_and(meets)
     }
 
     /// Whether a package's or provided name is the one that is named, whatever its version. Origins name no names.

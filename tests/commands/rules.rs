@@ -174,7 +174,7 @@ fn packages_by_source() {
     assert_eq!(env.live("v3.23/site", "x86_64"), ["agent-1-r0", "corp-tool-1.0-r0", "game-1-r0", "lib-1-r0"]);
     // Of a source that is not named only what others need is taken.
     configure("packages = { vendor = [\"agent\", \"none\"] }")
-        .exits_with(0)
+        .exits_with(3)
         .tells(&["\"none\" names no package of source \"vendor\""]);
     assert_eq!(env.live("v3.23/site", "x86_64"), ["agent-2-r0", "corp-tool-1.0-r0"]);
     configure("packages = [\"agent\"]").exits_with(0);
@@ -276,7 +276,8 @@ fn older_versions_stay_as_many_as_are_kept() {
     upstream_moves_to(&env, 6, &[app("4-r0", "so:lib.so.2"), lib("2-r0")]);
     assert_eq!(synced(&env, two).0, ["app-3-r0", "app-4-r0", "lib-2-r0"]);
     upstream_moves_to(&env, 7, &[lib("2-r0")]);
-    assert_eq!(synced(&env, two).0, Vec::<String>::new());
+    env.bivouac(&["sync"]).exits_with(3).tells(&["\"app\" names no package of its sources"]);
+    assert_eq!(env.live("v3.23/site", "x86_64"), Vec::<String>::new());
     env.bivouac(&["check"]).exits_with(0);
 }
 
@@ -302,4 +303,89 @@ fn what_is_kept_is_part_of_the_snapshot() {
     private(&env, &Package::new("tool", "5-r0"));
     let all = ["tool-3-r0", "tool-4-r0", "tool-5-r0"];
     assert_eq!(synced(&env, "from = [\"corp\"]\nkeep_versions = 2").0, all);
+}
+
+#[test]
+fn what_is_named_and_not_there_is_told_again_and_again_while_the_rest_moves() {
+    let env = empty();
+    upstream(&env, MAIN, 1, &[Package::new("app", "1-r0").depends("so:gone.so.1"), Package::new("lib", "1-r0")]);
+    upstream(&env, COMMUNITY, 1, &[]);
+    let configure = |packages: &str| {
+        env.configure(&format!(
+            "{SOURCES}\n[[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\n\
+             from = [\"up:v3.23/main\"]\npackages = {packages}\n"
+        ));
+    };
+    configure("[\"app\", \"nope\", \"no-*\"]");
+    let plan = env.bivouac(&["--json", "sync", "--dry-run"]).exits_with(3).json();
+    assert_eq!(plan["repositories"][0]["error"]["code"], "unmatched", "{plan}");
+    for _ in 0..2 {
+        let run = env.bivouac(&["--json", "sync"]);
+        run.exits_with(3).tells(&["\"nope\" names no package of its sources"]);
+        let report = &run.json()["repositories"][0];
+        assert_eq!((&report["error"]["code"], &report["packages"]), (&"unmatched".into(), &1.into()), "{report}");
+        // A glob that names nothing, and a need that nothing provides, are worth a line each, with its chain.
+        let warnings: Vec<&str> =
+            report["warnings"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
+        let expected = [
+            "v3.23/site/x86_64: \"no-*\" names no package of its sources",
+            "v3.23/site/x86_64: nothing provides so:gone.so.1, which app needs (app ← named \"app\" in packages)",
+        ];
+        assert_eq!(warnings, expected);
+    }
+    configure("[\"app\", \"no-*\"]");
+    env.bivouac(&["sync"]).exits_with(0);
+}
+
+#[test]
+fn the_contracts_second_block_publishes_every_package_of_corp() {
+    let env = empty();
+    let corp = [
+        Package::new("corp-tool", "1.0-r0").depends("nginx"),
+        Package::new("corp-tool", "1.1-r0").depends("nginx"),
+        Package::new("corp-lib", "1-r0").arch("noarch").provides("so:libcorp.so.1=1"),
+        Package::new("nginx", "1.24-r9").provides("cmd:nginx=1.24-r9"),
+    ];
+    for package in &corp {
+        private(&env, package);
+    }
+    let main = [
+        Package::new("nginx", "1.26-r0").depends("so:libpcre2-8.so.0"),
+        Package::new("postgresql16", "16.1-r0").depends("so:libpq.so.5"),
+        Package::new("postgresql16-dbg", "16.1-r0"),
+        Package::new("corp-tool", "9-r0"),
+        Package::new("evil", "1-r0").provides("so:libcorp.so.1=99").provides("corp-tool=99"),
+        Package::new("game", "1-r0"),
+    ];
+    upstream(&env, MAIN, 1, &main);
+    upstream(&env, COMMUNITY, 1, &[Package::new("libpq", "16.1-r0").provides("so:libpq.so.5=5")]);
+    let sources = SOURCES
+        .replace("[sources.up]", "[sources.alpine]")
+        .replace(OF_CORP, &format!("{OF_CORP}\nreserve = [\"corp-*\"]"));
+    env.configure(&format!(
+        r#"{sources}
+[[repositories]]
+name     = "v3.23/site"
+arches   = ["x86_64"]
+from     = ["corp", "alpine:v3.23/main", "alpine:v3.23/community"]
+prefer   = "order"
+packages = ["nginx", "postgresql16*"]
+dependencies = true
+exclude  = ["*-dbg"]
+beside   = ["v3.23/extra"]
+keep_versions = 3
+[[repositories]]
+name     = "v3.23/extra"
+arches   = ["x86_64"]
+from     = ["alpine:v3.23/community"]
+"#
+    ));
+    env.bivouac(&["sync"]).exits_with(0);
+    let listed = env.live("v3.23/site", "x86_64");
+    for package in &corp {
+        let name = format!("{}-{}", package.name, package.version);
+        assert!(listed.contains(&name), "{name}: {listed:?}");
+    }
+    assert_eq!(listed.len(), corp.len() + 2, "and postgresql16 with its library: {listed:?}");
+    assert!(listed.contains(&"libpq-16.1-r0".to_owned()) && listed.contains(&"postgresql16-16.1-r0".to_owned()));
 }

@@ -96,5 +96,6 @@ fn choose_one(mirror: &Mirror<'_>, drafts: &mut [Draft<'_>], at: usize, neighbou
     for ((_, entries), chosen) in wish.layers.iter_mut().zip(chosen.layers) {
         *entries = chosen;
     }
+    wish.unmatched = chosen.unmatched;
     drafts[at].told = chosen.warnings;
 }

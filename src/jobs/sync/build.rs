@@ -371,6 +371,8 @@ fn make(
         bytes: files.iter().map(|placed| placed.size).sum(),
         shadowed: wish.shadowed.len() as u64,
         shadowed_newer: newer,
+        warnings: wish.warnings.clone(),
+        unmatched: wish.unmatched.clone(),
         files,
     };
     Ok(Ok(Made { state, index }))

@@ -22,7 +22,9 @@ pub(in crate::jobs) struct Choice<'a> {
 pub(super) struct Picked {
     /// By layer of the offer.
     pub(super) layers: Vec<Vec<Entry>>,
-    /// Selectors that name nothing, and needs that nothing provides.
+    /// A line for each item of `packages` that is a plain name and names nothing.
+    pub(super) unmatched: Vec<String>,
+    /// Other items that name nothing, and needs that nothing provides.
     pub(super) warnings: Vec<String>,
 }
 
@@ -40,7 +42,8 @@ pub(super) fn choose(choice: &Choice<'_>, beside: &[&[Entry]], place: &str) -> P
         }
     }
     let seen = Seen { closure: &closure, supplies: &supplies, lists: &lists };
-    Picked { layers, warnings: [idle(place, &seen), unmet(choice, place, &seen)].concat() }
+    let (unmatched, idle) = idle(offer, place, &seen);
+    Picked { layers, unmatched, warnings: [idle, unmet(choice, place, &seen)].concat() }
 }
 
 /// Why a package was chosen, one step of a chain.
@@ -211,13 +214,25 @@ fn supplies<'o>(
     own.chain(beside.iter().map(|entries| Supply { entries, wanted: Wanted::Nothing })).collect()
 }
 
-fn idle(place: &str, seen: &Seen<'_>) -> Vec<String> {
-    let line = |(list, selector): &(usize, usize)| {
+/// The items that name nothing of the sources that they are for: plain names, and lines about the others. A glob may well be
+/// for what is to come; whoever names a package means that there is one. Another source's package is one, too, and one that
+/// was left out on purpose is not missing.
+fn idle(offer: &Offer, place: &str, seen: &Seen<'_>) -> (Vec<String>, Vec<String>) {
+    let (mut names, mut lines) = (Vec::new(), Vec::new());
+    for (list, selector) in &seen.closure.idle {
         let (source, selectors) = &seen.lists[*list];
+        let selector = &selectors[*selector];
         let of = source.map_or("its sources".to_owned(), |source| format!("source \"{source}\""));
-        format!("{place}: \"{}\" names no package of {of}", selectors[*selector].as_str())
-    };
-    seen.closure.idle.iter().map(line).collect()
+        let what = format!("\"{}\" names no package of {of}", selector.as_str());
+        let supplied = offer.layers.iter().flatten().any(|entry| selector.is_met_by(entry));
+        let left_out = offer.left_out.iter().any(|entry| selector.is_met_by(entry));
+        match selector.term() {
+            _ if supplied && source.is_none() => {}
+            Some(_) if !supplied && !left_out => names.push(what),
+            _ => lines.push(format!("{place}: {what}")),
+        }
+    }
+    (names, lines)
 }
 
 fn unmet(choice: &Choice<'_>, place: &str, seen: &Seen<'_>) -> Vec<String> {

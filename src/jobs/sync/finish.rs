@@ -44,7 +44,9 @@ pub(super) fn nothing_new(
             };
             let keys = layers_of(repository, arch);
             let mine: Vec<&Index> = asked.indexes.iter().filter(|index| keys.contains(&index.key)).collect();
-            let setback = report::worst(mine.iter().copied());
+            let unmatched = report::unmatched(&repository.name, arch, &state.unmatched);
+            let setbacks = report::worst(mine.iter().copied()).into_iter().chain(&unmatched);
+            let setback = setbacks.min_by_key(|setback| setback.class.order());
             reports.push(RepositoryReport {
                 name: repository.name.clone(),
                 arch: arch.clone(),
@@ -60,7 +62,7 @@ pub(super) fn nothing_new(
                 shadowed: state.shadowed,
                 shadowed_newer: state.shadowed_newer,
                 shadowed_entries: None,
-                warnings: Vec::new(),
+                warnings: state.warnings.clone(),
                 error: setback.map(Broken::from),
             });
         }
@@ -161,7 +163,8 @@ fn one_report(repository: &Repository, arch: &Arch, settled: &Settled, assembly:
     let keys: Vec<&IndexKey> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
     let mine = || settled.indexes.iter().filter(|index| keys.contains(&&index.key));
     let setbacks = settled.broken[number].iter().chain(report::setback_of(settled.indexes.iter(), wish));
-    let setback = setbacks.min_by_key(|setback| setback.class.order());
+    let unmatched = report::unmatched(&repository.name, arch, &wish.unmatched);
+    let setback = setbacks.chain(&unmatched).min_by_key(|setback| setback.class.order());
     let shown = assembly.made(&repository.name, arch).or(after);
     let (fetched_files, fetched_bytes) = settled.fetched[number];
     RepositoryReport {

@@ -20,6 +20,8 @@ pub(in crate::jobs) struct Offer {
     pub(in crate::jobs) keys: Vec<IndexKey>,
     /// By layer: the entries that are supplied.
     pub(in crate::jobs) layers: Vec<Vec<Entry>>,
+    /// What its sources list and it does not: withdrawn, excluded, reserved for others, or shadowed.
+    pub(in crate::jobs) left_out: Vec<Entry>,
     /// What lost.
     pub(in crate::jobs) shadowed: Vec<Shadowed>,
 }
@@ -32,10 +34,12 @@ pub(super) fn offer(
     keys: Vec<IndexKey>,
     mut layers: Vec<Vec<Entry>>,
 ) -> Offer {
+    let mut left_out: Vec<Entry> = Vec::new();
     for layer in &mut layers {
-        layer.retain(|entry| !selection.exclude.iter().any(|selector| selector.names(entry)));
+        let is_excluded = |entry: &mut Entry| selection.exclude.iter().any(|selector| selector.names(entry));
+        left_out.extend(layer.extract_if(.., is_excluded));
     }
-    let reserved = leave_out_reserved(&keys, &mut layers, guard);
+    let reserved = leave_out_reserved(&keys, &mut layers, guard, &mut left_out);
     let views: Vec<Vec<&Entry>> = layers.iter().map(|layer| layer.iter().collect()).collect();
     let effective = merge::effective(&views, prefer(repository));
     let mut shadowed = merge::shadowed(&views, &effective);
@@ -44,7 +48,8 @@ pub(super) fn offer(
     for (layer, at) in effective.winners {
         supplied[layer].push(layers[layer][at].clone());
     }
-    Offer { keys, layers: supplied, shadowed }
+    left_out.extend(effective.losers.iter().map(|(layer, at)| layers[*layer][*at].clone()));
+    Offer { keys, layers: supplied, left_out, shadowed }
 }
 
 fn prefer(repository: &Repository) -> Prefer {
@@ -56,11 +61,17 @@ fn prefer(repository: &Repository) -> Prefer {
 }
 
 /// Takes out what other sources may not supply, provide or join.
-fn leave_out_reserved(keys: &[IndexKey], layers: &mut [Vec<Entry>], guard: &Guard<'_>) -> Vec<Shadowed> {
+fn leave_out_reserved(
+    keys: &[IndexKey],
+    layers: &mut [Vec<Entry>],
+    guard: &Guard<'_>,
+    left_out: &mut Vec<Entry>,
+) -> Vec<Shadowed> {
     let mut out = Vec::new();
     for (number, (layer, key)) in layers.iter_mut().zip(keys).enumerate() {
         layer.retain(|entry| {
             let Some(cause) = guard.forbids(&key.source, entry) else { return true };
+            left_out.push(entry.clone());
             out.push(Shadowed { file: entry.file().clone(), layer: number, cause, rank: Rank::NotNewer });
             false
         });

@@ -91,7 +91,7 @@ pub struct RepositoryReport {
     /// The entries that lost, each with its cause; absent where no index changed and nothing was merged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadowed_entries: Option<Vec<ShadowedEntry>>,
-    /// What is worth a line; empty where no index changed and nothing was decided anew.
+    /// What is worth a line.
     pub warnings: Vec<String>,
     /// What went wrong.
     pub error: Option<Broken>,
@@ -274,7 +274,8 @@ pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Resul
     let mut repositories = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {
         let before = live.as_ref().and_then(|live| live.repository(&wish.name, &wish.arch));
-        let setback = wish.forbidden.as_ref().or_else(|| setback_of(asked.indexes.iter(), wish));
+        let unmatched = unmatched(&wish.name, &wish.arch, &wish.unmatched);
+        let setback = wish.forbidden.as_ref().or_else(|| setback_of(asked.indexes.iter(), wish)).or(unmatched.as_ref());
         let mine: Vec<u64> =
             lacking.iter().filter(|lacking| lacking.wish == number).map(|lacking| lacking.entry.size()).collect();
         let after = if wish.missing.is_some() || wish.forbidden.is_some() {
@@ -312,6 +313,16 @@ pub(super) fn setback_of<'a>(
 ) -> Option<&'a Setback> {
     let keys: Vec<_> = wish.layers.iter().map(|(key, _)| key).chain(&wish.missing).collect();
     worst(indexes.filter(|index| keys.contains(&&index.key)))
+}
+
+/// Names of `packages` that no source has: everything else goes its way, and the run does not pass for one in which all is
+/// well.
+pub(super) fn unmatched(name: &RepositoryName, arch: &Arch, unmatched: &[String]) -> Option<Setback> {
+    let first = unmatched.first()?;
+    let mut setback = Setback::new(Class::Refused, "unmatched", format!("{name}/{arch}: {first}"));
+    setback.details.extend(unmatched[1..].iter().map(|other| format!("and {other}")));
+    setback.hint = Some("take it out of packages, or name what replaces it".into());
+    Some(setback)
 }
 
 /// The worst trouble of these indexes, the first of several.

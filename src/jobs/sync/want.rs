@@ -32,6 +32,8 @@ pub(in crate::jobs) struct Wish {
     pub(in crate::jobs) forbidden: Option<Setback>,
     /// What lost in the merge: decided here, because what is shadowed is never fetched.
     pub(in crate::jobs) shadowed: Vec<Shadowed>,
+    /// A line for each item of `packages` that is a plain name, and that none of its sources has.
+    pub(in crate::jobs) unmatched: Vec<String>,
     /// What is worth a line: selectors that name nothing, needs that nothing provides, shadowed entries that are newer.
     pub(in crate::jobs) warnings: Vec<String>,
 }
@@ -166,11 +168,12 @@ fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rule
         missing: None,
         forbidden: None,
         shadowed: Vec::new(),
+        unmatched: Vec::new(),
         warnings: Vec::new(),
     };
     let mut draft = Draft { repository, selection: Rc::clone(selection), offer: None, wish, told: Vec::new() };
     let wish = &mut draft.wish;
-    let mut layers: Vec<Vec<Entry>> = Vec::new();
+    let (mut layers, mut gone): (Vec<Vec<Entry>>, Vec<Entry>) = (Vec::new(), Vec::new());
     for key in &keys {
         // An index that is not whole cannot be shown as it is.
         let may_show = |entries: &&Entries<'_>| repository.index == IndexMode::Ours || entries.is_whole;
@@ -182,7 +185,9 @@ fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rule
         let stays = |entry: &&Entry| {
             repository.index != IndexMode::Ours || !rules.withdrawn.iter().any(|rule| rule.names(entry.file()))
         };
-        let listed: Vec<Entry> = entries.listed.iter().filter(stays).cloned().collect();
+        let (listed, out): (Vec<&Entry>, Vec<&Entry>) = entries.listed.iter().partition(stays);
+        let listed: Vec<Entry> = listed.into_iter().cloned().collect();
+        gone.extend(out.into_iter().cloned());
         let kept: Vec<Entry> = entries.kept.iter().filter(stays).cloned().collect();
         layers.push(kept::layer(repository, &rules.config.sources[&key.source].kind, listed, &kept));
     }
@@ -198,6 +203,7 @@ fn draft<'c>(repository: &'c Repository, selection: &Rc<Selection>, rules: &Rule
     }
     let mut offer = offer::offer(repository, selection, &guard, keys, layers);
     wish.warnings.extend(offer::warnings(&format!("{}/{arch}", wish.name), &offer));
+    offer.left_out.append(&mut gone);
     wish.shadowed = std::mem::take(&mut offer.shadowed);
     if selection.packages.is_none() {
         wish.layers = offer.keys.into_iter().zip(offer.layers).collect();

@@ -30,6 +30,8 @@ fn listing(content: u8, files: &[Placed]) -> Wish {
         bytes: files.len() as u64,
         shadowed: 0,
         shadowed_newer: 0,
+        warnings: Vec::new(),
+        unmatched: Vec::new(),
         files: files.to_vec(),
     }))
 }
