@@ -362,6 +362,7 @@ fn the_contracts_second_block_publishes_every_package_of_corp() {
     let sources = SOURCES
         .replace("[sources.up]", "[sources.alpine]")
         .replace(OF_CORP, &format!("{OF_CORP}\nreserve = [\"corp-*\"]"));
+    env.write("world-web", b"nginx\npostgresql16\ncorp-tool\n");
     env.configure(&format!(
         r#"{sources}
 [[repositories]]
@@ -374,6 +375,8 @@ dependencies = true
 exclude  = ["*-dbg"]
 beside   = ["v3.23/extra"]
 keep_versions = 3
+must_install = ["@world-web"]
+incomplete = "refuse"
 [[repositories]]
 name     = "v3.23/extra"
 arches   = ["x86_64"]
