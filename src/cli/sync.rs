@@ -34,20 +34,19 @@ pub(crate) struct Args {
     accept_gate: Vec<RepositoryName>,
     #[arg(long, hide = true)]
     accept_older: bool,
-    #[arg(long, hide = true, value_name = "REPOSITORY[/ARCH]")]
-    accept_shrink: Vec<String>,
+    /// Let the index of a repository lose more names than `max_shrink` allows, this once; may be given several times
+    #[arg(long, value_name = "REPOSITORY[/ARCH]")]
+    accept_shrink: Vec<RepositoryName>,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     if args.accept_older {
         return Err(Failure::not_supported_yet("`sync --accept-older`"));
     }
-    if !args.accept_shrink.is_empty() {
-        return Err(Failure::not_supported_yet("`sync --accept-shrink`"));
-    }
     let config = super::config::load(global)?;
     let request = SyncRequest {
         only: args.repositories,
+        accept_shrink: args.accept_shrink,
         publish: if args.no_publish { Publishing::None } else { Publishing::New },
         accept_gate: args.accept_gate,
         patience: patience(global),
@@ -185,7 +184,7 @@ fn shadowed(lost: &ShadowedEntry) -> String {
 
 fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
     let broken = plan.repositories.iter().filter_map(|repository| repository.error.as_ref());
-    complain(broken, "this is a dry run; nothing was changed");
+    complain(broken.chain(&plan.error), "this is a dry run; nothing was changed");
     for warning in plan.repositories.iter().flat_map(|repository| &repository.warnings) {
         progress::warn(global, warning);
     }
@@ -213,10 +212,11 @@ fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
             }
         }
         out::line(format_args!(
-            "to fetch in all: {} packages, {}; free on the store's disk: {}",
+            "to fetch in all: {} packages, {}; free on the store's disk: {}, of which {} stay free",
             plan.fetch_files,
             progress::bytes(plan.fetch_bytes),
-            progress::bytes(plan.free_bytes)
+            progress::bytes(plan.free_bytes),
+            progress::bytes(plan.min_free_bytes)
         ))?;
     }
     Ok(Outcome::of(plan.troubles()))

@@ -26,12 +26,12 @@ use crate::error::{Class, Trouble};
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 pub use resolved::{
-    Access, Auth, ClientFiles, Config, Dependencies, Digest, FromPath, Incomplete, IndexMode, KeyringChoice, Packages,
-    Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Signing, Source,
-    SourceKind, Unsigned,
+    Access, Auth, ClientFiles, Config, Dependencies, Digest, FromPath, Incomplete, IndexMode, KeyringChoice, MinFree,
+    Packages, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Signing,
+    Source, SourceKind, Unsigned,
 };
 pub use template::small_partial_mirror;
-pub use units::{BadUnit, parse_duration, parse_rate, parse_size, parse_time_of_day};
+pub use units::{BadUnit, Percent, parse_duration, parse_percent, parse_rate, parse_size, parse_time_of_day};
 
 /// Where a configuration is looked for when none is named, relative to the working directory.
 const IN_WORKING_DIRECTORY: &str = "bivouac.toml";

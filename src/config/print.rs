@@ -5,8 +5,8 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, Incomplete, IndexMode, KeyringChoice, Packages, Prefer, ProxyChoice,
-    Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, Incomplete, IndexMode, KeyringChoice, MinFree, Packages, Prefer,
+    ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
 };
 
 impl Config {
@@ -50,13 +50,18 @@ impl Config {
             Prune::AfterSync => "after-sync",
             Prune::Never => "never",
         };
+        let min_free = match self.retain.min_free {
+            MinFree::Share(share) => share.to_string(),
+            MinFree::Bytes(bytes) => format!("{bytes}B"),
+        };
         let RetainSnapshots { last, daily, monthly } = self.retain.snapshots;
         writeln!(
             out,
             "\n[retain]\nsnapshots = {{ last = {last}, daily = {daily}, monthly = {monthly} }}\n\
-             generations = {{ last = {} }}\nprune = {}",
+             generations = {{ last = {} }}\nprune = {}\nmin_free = {}",
             self.retain.generations,
-            quoted(prune)
+            quoted(prune),
+            quoted(&min_free)
         )
     }
 }
@@ -85,6 +90,11 @@ fn print_source(out: &mut String, source: &Source) -> fmt::Result {
     }
     if source.rebuilt == Rebuilt::Accept {
         writeln!(out, "rebuilt = \"accept\"")?;
+    }
+    match (&source.kind, source.max_shrink) {
+        (SourceKind::Directory { .. }, _) => {}
+        (SourceKind::Url { .. }, None) => writeln!(out, "max_shrink = \"off\"")?,
+        (SourceKind::Url { .. }, Some(share)) => writeln!(out, "max_shrink = \"{share}\"")?,
     }
     match &source.keyring {
         KeyringChoice::Official => writeln!(out, "keyring = \"alpine\""),
@@ -175,9 +185,12 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
         Prefer::Newest => writeln!(out, "prefer = \"newest\"")?,
         Prefer::All => writeln!(out, "prefer = \"all\"")?,
     }
-    match repository.incomplete {
-        Incomplete::Refuse => Ok(()),
-        Incomplete::Carry => writeln!(out, "incomplete = \"carry\""),
+    if repository.incomplete == Incomplete::Carry {
+        writeln!(out, "incomplete = \"carry\"")?;
+    }
+    match &repository.together {
+        Some(word) => writeln!(out, "together = {}", quoted(word)),
+        None => Ok(()),
     }
 }
 

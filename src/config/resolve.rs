@@ -7,6 +7,7 @@ mod layout;
 mod matrix;
 mod repositories;
 mod sources;
+mod together;
 
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -14,8 +15,8 @@ use std::time::Duration;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, Digest, IndexMode, Problems, Prune, Publish, Repository, Retain, RetainSnapshots, Signing,
-    parse_duration,
+    BadUnit, Config, Digest, IndexMode, MinFree, Problems, Prune, Publish, Repository, Retain, RetainSnapshots,
+    Signing, parse_duration, parse_percent, parse_size,
 };
 use crate::apk::Place;
 
@@ -218,7 +219,20 @@ impl Resolver<'_> {
                 }
             }
         }
+        if let Some(text) = &written.min_free {
+            retain.min_free = self.min_free(text).unwrap_or(retain.min_free);
+        }
         retain
+    }
+
+    fn min_free(&mut self, text: &At<String>) -> Option<MinFree> {
+        let share = parse_percent(&text.value).map(MinFree::Share).ok();
+        let read = share.or_else(|| parse_size(&text.value).map(MinFree::Bytes).ok());
+        if read.is_none() {
+            let bad = format!("retain.min_free is {:?}, not a share like \"5%\" or a size like \"2GiB\"", text.value);
+            self.problems.add(text.line, bad);
+        }
+        read
     }
 
     fn not_negative(&mut self, key: &str, count: &At<i64>) -> u64 {

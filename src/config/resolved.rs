@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::SourceUrl;
+use super::{Percent, SourceUrl};
 use crate::apk::{Arch, Place, RepositoryName, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
@@ -45,6 +45,8 @@ pub struct Retain {
     pub generations: u64,
     /// When the rest goes.
     pub prune: Prune,
+    /// What a sync leaves free on the store's file system.
+    pub min_free: MinFree,
 }
 
 /// How many snapshots stay: the union of three rules. The newest, pinned ones and those that a kept generation shows stay in
@@ -65,8 +67,19 @@ impl Default for Retain {
             snapshots: RetainSnapshots { last: 10, daily: 14, monthly: 12 },
             generations: 5,
             prune: Prune::AfterSync,
+            min_free: MinFree::Share(Percent::new(5)),
         }
     }
+}
+
+/// What a sync leaves free: one whose packages do not fit beside it fetches none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum MinFree {
+    /// So much of the file system.
+    Share(Percent),
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// When what does not stay goes.
@@ -124,6 +137,8 @@ pub struct Source {
     pub reserve: Vec<String>,
     /// What happens to other bytes under a name and version that was published.
     pub rebuilt: Rebuilt,
+    /// The largest share of the names taken from one index that may be gone from the next one; none: any, as with a directory.
+    pub max_shrink: Option<Percent>,
 }
 
 /// What happens to other bytes under a name and version that was published.
@@ -286,6 +301,8 @@ pub struct Repository {
     pub beside: Vec<RepositoryName>,
     /// What becomes of an index of which packages cannot be had.
     pub incomplete: Incomplete,
+    /// All repositories that say the same word here, in all their arches, move together or not at all.
+    pub together: Option<String>,
 }
 
 /// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world

@@ -116,6 +116,16 @@ fn absent_keys_have_the_contracts_values() {
     assert_eq!(repository.packages, None);
     assert_eq!(repository.dependencies, Dependencies::Follow);
     assert_eq!(repository.index, IndexMode::Ours);
+    assert_eq!((repository.incomplete, &repository.together), (Incomplete::Refuse, &None));
+    assert_eq!(alpine.max_shrink, Some(Percent::new(25)));
+    assert_eq!(config.retain.min_free, MinFree::Share(Percent::new(5)));
+}
+
+#[test]
+fn rows_of_a_block_move_together_under_one_word() {
+    let config = right(&BRANCHES.replace("[[repositories]]", "[[repositories]]\ntogether = true"));
+    let words: Vec<_> = config.repositories.iter().map(|repository| repository.together.as_deref()).collect();
+    assert_eq!(words, [Some("v3.22/main/x86_64"); 4], "that of the first row");
 }
 
 #[test]
@@ -206,6 +216,10 @@ fn mistakes_at_the_top() {
             r#"4: retain.prune is "after sync", not "after-sync" or "never" (did you mean "after-sync"?)"#,
         ),
         (
+            "store = 's'\npublic = 'p'\n[retain]\nmin_free = '5'",
+            r#"4: retain.min_free is "5", not a share like "5%" or a size like "2GiB""#,
+        ),
+        (
             "store = 's'\npublic = 'p'\n[retain]\nsnapshots = { last = -1 }",
             "4: retain.snapshots.last is -1, less than 0",
         ),
@@ -226,16 +240,7 @@ fn mistakes_at_the_top() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
-        (
-            "[retain]
-min_free = \"5%\"",
-            "12: retain.min_free is not supported yet",
-        ),
         ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
-        (
-            "[sources.b]\nurl = [\"http://h\"]\nkeyring = \"alpine\"\nmax_shrink = \"25%\"",
-            "14: sources.b.max_shrink is not supported yet",
-        ),
         ("[sources.hq]\nbundles = \"/media\"\nkeyring = [\"hq.pub\"]", "12: sources.hq.bundles is not supported yet"),
         (
             "[[repositories]]\nname = \"x\"\nfrom = [\"alpine\"]\narches = [\"x86_64\"]\nindex = \"origin\"",
@@ -261,7 +266,6 @@ url = ["http://h"]
 keyring = "alpine"
 stale_after = "26h"
 frozen_after = "off"
-max_shrink = "25%"
 [sources.hq]
 bundles = "/media"
 keyring = ["k"]
@@ -269,9 +273,6 @@ origin = "a"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-together = true
-[retain]
-min_free = "5%"
 [backups.disk]
 [schedule]
 [serve]
@@ -280,10 +281,10 @@ min_free = "5%"
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 18 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 15 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 18, "{error}");
+    assert_eq!(error.lines().count(), 15, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -440,6 +441,10 @@ fn mistakes_in_a_repository() {
         (
             &format!("{main}index = 'upstream'\nprefer = 'all'"),
             "15: repository from \"alpine:v3.23/main\" keeps upstream's index (index = \"upstream\") and so cannot have prefer (index = \"ours\" lists what was chosen and signs it with our key)".to_owned(),
+        ),
+        (
+            &format!("{main}together = ' '"),
+            "14: repository \"v3.23/main\" moves together with nothing".to_owned(),
         ),
         (
             &format!("{main}incomplete = 'cary'"),
@@ -715,6 +720,7 @@ reserve = ["corp-*", "secret", "so:libcorp.so.1", "cmd:corp-*"]
 rebuilt = "accept"
 connections = 3
 timeout = "2m"
+max_shrink = "off"
 keyring = { x86_64 = ["a.pub"], aarch64 = ["b.pub", "c"] }
 [sources."d.ot"]
 directory = "d"
@@ -727,6 +733,7 @@ name = "all"
 from = ["d.ot", "by-arch:{branch}"]
 for = { branch = ["main"] }
 arches = ["x86_64"]
+together = true
 packages = ["nginx", "@world", "lib*"]
 dependencies = false
 exclude = ["*-dbg"]
@@ -734,6 +741,7 @@ prefer = "newest"
 [[repositories]]
 name = "some"
 from = ["d.ot", "by-arch:x", "by-arch:y"]
+together = "main's friends"
 arches = ["x86_64"]
 packages = { by-arch = ["nginx", "origin:b"] }
 beside = ["all", "{arch}/x"]

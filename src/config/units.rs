@@ -1,6 +1,9 @@
 //! Spans and sizes as people write them.
 
+use std::fmt;
 use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 /// Text that is no span or size.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -23,6 +26,48 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadUnit> {
         text: text.into(),
         expected: "a span like \"30s\", \"10m\", \"26h\", \"14d\", \"2w\", \"1y\"",
     })
+}
+
+/// A share of a whole, 0 % to 100 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percent(u8);
+
+impl Percent {
+    /// Of so many percent, at most 100; the rest of a larger number is cut off.
+    pub const fn new(percent: u8) -> Self {
+        Percent(if percent > 100 { 100 } else { percent })
+    }
+
+    /// This share of `whole`, rounded down.
+    pub fn of(self, whole: u64) -> u64 {
+        u64::try_from(u128::from(whole) * u128::from(self.0) / 100).expect("a share is no more than the whole")
+    }
+
+    /// Whether `part` of `whole` is more than this share.
+    pub fn is_exceeded_by(self, part: usize, whole: usize) -> bool {
+        part as u128 * 100 > whole as u128 * u128::from(self.0)
+    }
+}
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0)
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Parses a share: a whole number from 0 to 100 and `%`.
+pub fn parse_percent(text: &str) -> Result<Percent, BadUnit> {
+    number_and_unit(text, &[("%", 1)])
+        .and_then(|percent| u8::try_from(percent).ok())
+        .filter(|percent| *percent <= 100)
+        .map(Percent)
+        .ok_or_else(|| BadUnit { text: text.into(), expected: "a share like \"25%\", at most \"100%\"" })
 }
 
 /// Parses a size in bytes: a whole number and one of `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, `MiB`, `GiB`,
@@ -126,6 +171,20 @@ mod tests {
         for bad in ["8:00", "08:0", "24:01", "08:60", "08", "08:00:00", "+8:00", "٠٨:٠٠", ""] {
             assert!(parse_time_of_day(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn shares() {
+        for (text, of_1000) in [("0%", 0), ("5%", 50), ("25%", 250), ("100%", 1000)] {
+            let share = parse_percent(text).unwrap();
+            assert_eq!((share.of(1000), share.to_string()), (of_1000, text.to_owned()));
+        }
+        for bad in ["", "5", "%", "101%", "256%", "-1%", "2.5%", "5 %", "5%%"] {
+            assert!(parse_percent(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(Percent::new(100).of(u64::MAX), u64::MAX);
+        let quarter = Percent::new(25);
+        assert!(quarter.is_exceeded_by(26, 100) && !quarter.is_exceeded_by(25, 100) && !quarter.is_exceeded_by(0, 0));
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) struct Retain {
     pub(super) snapshots: Vec<(&'static str, At<i64>)>,
     pub(super) generations: Option<At<i64>>,
     pub(super) prune: Option<At<String>>,
+    pub(super) min_free: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -71,6 +72,7 @@ pub(super) struct Source {
     pub(super) keyring: Option<At<Keyring>>,
     pub(super) reserve: Option<At<Vec<At<String>>>>,
     pub(super) rebuilt: Option<At<String>>,
+    pub(super) max_shrink: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -114,6 +116,17 @@ pub(super) enum Packages {
     BySource(Vec<(At<String>, Vec<At<String>>)>),
 }
 
+/// What a repository moves together with.
+#[derive(Debug)]
+pub(super) enum Together {
+    /// `false`: with nothing.
+    No,
+    /// `true`: all arches and rows of its block.
+    Block,
+    /// All blocks that say this word.
+    Word(String),
+}
+
 #[derive(Debug)]
 pub(super) struct Repository {
     /// Where its `[[repositories]]` stands.
@@ -132,6 +145,7 @@ pub(super) struct Repository {
     pub(super) keep_versions: Option<At<i64>>,
     pub(super) incomplete: Option<At<String>>,
     pub(super) must_install: Option<At<Vec<At<String>>>>,
+    pub(super) together: Option<At<Together>>,
 }
 
 const FILE: Keys = Keys {
@@ -157,8 +171,9 @@ const SOURCE: Keys = Keys {
         "unsigned",
         "reserve",
         "rebuilt",
+        "max_shrink",
     ],
-    later: &["stale_after", "frozen_after", "max_shrink", "bundles", "origin"],
+    later: &["stale_after", "frozen_after", "bundles", "origin"],
 };
 const AUTH: Keys = Keys { now: &["basic_file", "header_file"], later: &[] };
 const RATE_WINDOW: Keys = Keys { now: &["limit", "from", "to"], later: &[] };
@@ -177,11 +192,12 @@ const REPOSITORY: Keys = Keys {
         "keep_versions",
         "incomplete",
         "must_install",
+        "together",
     ],
-    later: &["together"],
+    later: &[],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
-const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune"], later: &["min_free"] };
+const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune", "min_free"], later: &[] };
 const RETAIN_SNAPSHOTS: Keys = Keys { now: &["last", "daily", "monthly"], later: &[] };
 const RETAIN_GENERATIONS: Keys = Keys { now: &["last"], later: &[] };
 
@@ -223,7 +239,11 @@ impl Written {
 impl Reader<'_> {
     fn retain(&mut self, section: &Section<'_>) -> Retain {
         self.check_keys(section, &RETAIN);
-        let mut retain = Retain { prune: self.text(section, "prune"), ..Retain::default() };
+        let mut retain = Retain {
+            prune: self.text(section, "prune"),
+            min_free: self.text(section, "min_free"),
+            ..Retain::default()
+        };
         if let Some(snapshots) = self.table(section, "snapshots") {
             self.check_keys(&snapshots, &RETAIN_SNAPSHOTS);
             for rule in RETAIN_SNAPSHOTS.now {
@@ -235,6 +255,16 @@ impl Reader<'_> {
             retain.generations = self.count(&generations, "last");
         }
         retain
+    }
+
+    fn together(&mut self, section: &Section<'_>) -> Option<At<Together>> {
+        if self.is_text(section, "together") {
+            return self
+                .text(section, "together")
+                .map(|word| At { value: Together::Word(word.value), line: word.line });
+        }
+        let switch = self.switch(section, "together")?;
+        Some(At { value: if switch.value { Together::Block } else { Together::No }, line: switch.line })
     }
 
     fn source(&mut self, name: At<String>, section: &Section<'_>) -> Source {
@@ -257,6 +287,7 @@ impl Reader<'_> {
             keyring: self.keyring(section),
             reserve: self.texts(section, "reserve"),
             rebuilt: self.text(section, "rebuilt"),
+            max_shrink: self.text(section, "max_shrink"),
         }
     }
 
@@ -326,6 +357,7 @@ impl Reader<'_> {
             keep_versions: self.count(section, "keep_versions"),
             incomplete: self.text(section, "incomplete"),
             must_install: self.texts(section, "must_install"),
+            together: self.together(section),
         }
     }
 }

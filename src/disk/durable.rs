@@ -338,6 +338,12 @@ pub fn free_bytes(path: &Path) -> Result<u64> {
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Bytes of the file system that holds `path`, used or not.
+pub fn total_bytes(path: &Path) -> Result<u64> {
+    let stat = rustix::fs::statvfs(path).naming("ask for the size of", path)?;
+    Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+}
+
 /// Removes temporaries that a killed run left in `folder` (not below it). The caller holds the lock under which this folder is
 /// written: a temporary of a living process looks the same.
 pub fn sweep_temporaries(folder: &Path) -> Result<()> {

@@ -207,6 +207,19 @@ impl Store {
         }
     }
 
+    /// Where a store at `root` would be, for one who only looks: where there is none yet, it is as if it were empty.
+    pub fn look(root: &Path) -> Result<Self, Error> {
+        match Self::open(root) {
+            Err(Error::Absent { .. }) => Ok(Store { root: root.to_owned() }),
+            opened => opened,
+        }
+    }
+
+    /// The store's folder, or of one that is not made yet the nearest folder above it that is there.
+    pub fn existing_root(&self) -> &Path {
+        self.root.ancestors().find(|folder| folder.exists()).unwrap_or(&self.root)
+    }
+
     fn create_folders(&self) -> Result<(), durable::Error> {
         for folder in [self.accepted_folder(), self.snapshots_folder(), self.generations_folder()] {
             durable::create_folder(&folder, STORE_MODE)?;

@@ -193,6 +193,7 @@ pub async fn demo(
         only: Vec::new(),
         publish: Publishing::New,
         accept_gate: Vec::new(),
+        accept_shrink: Vec::new(),
         patience,
         now,
         proxies: ProxyVariables::default(),

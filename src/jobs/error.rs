@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::keyring;
 use super::publish::CannotShow;
 use super::states::NoState;
+use super::sync::Shortage;
 use crate::apk::names::{PackageName, RepositoryName, SourceName};
 use crate::disk::{durable, layout, lock};
 use crate::error::{Class, Trouble};
@@ -114,6 +115,9 @@ pub enum Error {
         /// The nearest one that is.
         nearest: Option<SourceName>,
     },
+    /// What a sync would fetch does not fit.
+    #[error("{0}")]
+    TooLittleSpace(Shortage),
     /// A part of this program ended before its time. A bug.
     #[error("a part of the program ended unexpectedly")]
     Crashed(#[source] tokio::task::JoinError),
@@ -140,7 +144,7 @@ impl Trouble for Error {
             | Error::NoSuchRepository { .. }
             | Error::NoSuchSource { .. }
             | Error::NoSuchPackage { .. } => Class::Usage,
-            Error::Crashed(_) => Class::Host,
+            Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
     }
 
@@ -163,6 +167,7 @@ impl Trouble for Error {
             Error::NoSuchRepository { .. } => "no-such-repository",
             Error::NoSuchPackage { .. } => "no-such-package",
             Error::NoSuchSource { .. } => "no-such-source",
+            Error::TooLittleSpace(_) => "too-little-space",
             Error::Crashed(_) => "bug",
         }
     }
@@ -185,6 +190,7 @@ impl Trouble for Error {
             Error::NoSuchSource { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
+            Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,

@@ -24,9 +24,12 @@ pub struct Mirror<'c> {
 }
 
 impl<'c> Mirror<'c> {
-    /// Opens what is there and makes what is missing.
-    pub fn open_or_create(config: &'c Config) -> Result<Self, Error> {
-        Self::on(config, Store::open_or_create(&config.store)?)
+    /// For one who only looks, also where nothing is stored yet: changes nothing.
+    pub fn look(config: &'c Config) -> Result<Self, Error> {
+        let store = Store::look(&config.store)?;
+        let pool = Pool::look(&store.pool_folder())?;
+        let ledger = Ledger::new(store.clone());
+        Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store })
     }
 
     /// Opens what is there; an error where there is no store yet.

@@ -68,6 +68,14 @@ impl Pool {
     /// Opens the pool in `root` (a store's `pool` folder) and makes what is missing of it. The caller holds the store's lock,
     /// or only reads.
     pub fn open(root: &Path) -> Result<Self, Error> {
+        let pool = Pool::look(root)?;
+        durable::create_folder(&pool.inner.objects_folder(), FOLDER_MODE)?;
+        durable::create_folder(&pool.inner.incoming_folder(), FOLDER_MODE)?;
+        Ok(pool)
+    }
+
+    /// Opens the pool in `root` to look at it, and makes nothing.
+    pub fn look(root: &Path) -> Result<Self, Error> {
         let inner = Inner {
             root: root.to_owned(),
             state: Mutex::new(State {
@@ -81,8 +89,6 @@ impl Pool {
             }),
             committing: Mutex::new(()),
         };
-        durable::create_folder(&inner.objects_folder(), FOLDER_MODE)?;
-        durable::create_folder(&inner.incoming_folder(), FOLDER_MODE)?;
         Ok(Pool { inner: Arc::new(inner) })
     }
 

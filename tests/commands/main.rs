@@ -12,6 +12,7 @@ mod configuration;
 mod bad_input;
 mod folders;
 mod gate;
+mod held;
 mod incomplete;
 mod history;
 mod loose;

@@ -48,8 +48,10 @@ impl Resolver<'_> {
             if self.problems.len() > before {
                 continue;
             }
+            let mut together = None;
             for row in matrix::rows(&written.rows) {
-                if let Some(repository) = self.row(&block, &row, sources) {
+                if let Some(mut repository) = self.row(&block, &row, sources) {
+                    repository.together = self.together(&repository, written, &mut together);
                     repositories.push(At { value: repository, line: written.line });
                 }
                 // The first row that fails speaks for the others: their trouble is nearly always the same.
@@ -356,6 +358,7 @@ impl Resolver<'_> {
             keep_versions: block.keep_versions,
             incomplete: block.incomplete,
             must_install: block.must_install.clone(),
+            together: None,
             beside,
         })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Resolver;
 use crate::apk::{Arch, SourceName};
 use crate::config::written::{self, At, Keyring};
-use crate::config::{KeyringChoice, Rebuilt, Source, SourceKind, SourceUrl, Unsigned};
+use crate::config::{KeyringChoice, Percent, Rebuilt, Source, SourceKind, SourceUrl, Unsigned, parse_percent};
 
 /// Connections to one source at once, when the file does not say.
 const DEFAULT_CONNECTIONS: usize = 8;
@@ -15,6 +15,8 @@ const DEFAULT_CONNECTIONS: usize = 8;
 const MOST_CONNECTIONS: i64 = 64;
 /// Longest wait for a connection and longest silence on one, when the file does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How much of an index may be gone from the next one, when the file does not say.
+const DEFAULT_SHRINK: Percent = Percent::new(25);
 
 impl Resolver<'_> {
     pub(super) fn sources(&mut self, written: &[written::Source]) -> BTreeMap<SourceName, Source> {
@@ -74,7 +76,23 @@ impl Resolver<'_> {
                 self.choice(&key("rebuilt"), text, &choices)?
             }
         };
-        Some(Source { name: name.clone(), kind, keyring, reserve, rebuilt })
+        let max_shrink = match (&kind, &written.max_shrink) {
+            (SourceKind::Directory { .. }, None) => None,
+            (SourceKind::Directory { .. }, Some(text)) => {
+                self.problems.add(text.line, format!("{} has no meaning for a directory", key("max_shrink")));
+                None
+            }
+            (SourceKind::Url { .. }, None) => Some(DEFAULT_SHRINK),
+            (SourceKind::Url { .. }, Some(text)) if text.value == "off" => None,
+            (SourceKind::Url { .. }, Some(text)) => match parse_percent(&text.value) {
+                Ok(share) => Some(share),
+                Err(error) => {
+                    self.problems.add(text.line, format!("{}: {error}, nor \"off\"", key("max_shrink")));
+                    None
+                }
+            },
+        };
+        Some(Source { name: name.clone(), kind, keyring, reserve, rebuilt, max_shrink })
     }
 
     fn url_source(

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::indexes::Index;
 use super::settle::Settled;
 use super::want::Wish;
-use super::{Error, Mirror, Setback, beside, gate, layers_of};
+use super::{Error, Mirror, Setback, beside, gate, layers_of, together};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{ContentId, Entry, ObjectId};
@@ -252,7 +252,30 @@ pub(in crate::jobs) fn assemble(
             }
         }
     }
+    hold_together(mirror, settled, &mut publications, &mut made);
     Assembly::new(mirror, place, former, &snapshot.id, (publications, made), now)
+}
+
+/// Takes back what was made for repositories that move together with one that does not move.
+fn hold_together(mirror: &Mirror<'_>, settled: &mut Settled, publications: &mut [Publication], made: &mut Vec<Made>) {
+    let Settled { indexes, wishes, broken, .. } = settled;
+    let mut held = Vec::new();
+    made.retain(|new| {
+        let (name, arch) = (&new.state.name, &new.state.arch);
+        let number = wishes.iter().position(|wish| wish.name == *name && wish.arch == *arch);
+        let number = number.expect("only what has a wish is made");
+        let Some(cause) = together::held_by(mirror, number, wishes, indexes, broken) else { return true };
+        for publication in publications.iter_mut() {
+            if matches!(publication, Publication::Listing(state) if state.name == *name && state.arch == *arch) {
+                *publication = Publication::Former(name.clone(), arch.clone());
+            }
+        }
+        held.push((number, cause.setback(&format!("{name}/{arch}"))));
+        false
+    });
+    for (number, setback) in held {
+        broken[number] = Some(setback);
+    }
 }
 
 /// What one repository lists for one arch, in the order of its index.

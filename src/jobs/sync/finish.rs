@@ -116,8 +116,9 @@ pub(super) fn finish(
         note_validators(&mut settled.state, index, snapshot, run.request);
     }
     save_state(mirror, std::mem::take(&mut settled.state), &settled.indexes, run.request)?;
+    let is_taken = mirror.ledger.require_snapshot(&snapshot.id).is_ok();
     Ok(SyncReport {
-        snapshot: Some(snapshot.id.clone()),
+        snapshot: is_taken.then(|| snapshot.id.clone()),
         generation: published.then_some(assembly.plan.generation.number),
         published,
         place: place.clone(),

@@ -28,6 +28,9 @@ mod rebuilt;
 pub(in crate::jobs) mod report;
 mod reread;
 pub(in crate::jobs) mod settle;
+mod shrink;
+mod space;
+mod together;
 pub(in crate::jobs) mod want;
 
 use std::collections::BTreeSet;
@@ -50,12 +53,15 @@ pub(in crate::jobs) use gather::chain;
 pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
 use settle::Settled;
+pub use space::Shortage;
 
 /// What is asked of a sync.
 #[derive(Clone, Debug)]
 pub struct SyncRequest {
-    /// Only these repositories; empty: all.
+    /// Only these repositories, with those that move together with them; empty: all.
     pub only: Vec<RepositoryName>,
+    /// Repositories, or repositories for one arch (`name/arch`), whose indexes may shrink once.
+    pub accept_shrink: Vec<RepositoryName>,
     /// Whether a generation is made.
     pub publish: Publishing,
     /// What the gate lets through this once: repositories by name, or with the arch behind it (`v3.23/site/x86_64`).
@@ -153,12 +159,13 @@ impl Setback {
 
 /// Plans a sync without changing anything: the indexes are asked for, nothing else is fetched.
 pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncPlan, Error> {
-    let mirror = Mirror::open_or_create(config)?;
-    let chosen = chosen(config, &request.only)?;
+    let mirror = Mirror::look(config)?;
+    let chosen = chosen(config, request)?;
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     let mut history = rebuilt::History::open(&mirror)?;
     let wishes = loop {
         emptied::hold(&mirror, &mut asked, &reporter)?;
+        shrink::refuse(&mirror, &mut asked, &request.accept_shrink, &*reporter)?;
         let mut wishes = want::all(&mirror, &chosen, &mut asked)?;
         if rebuilt::refuse(&mirror, &mut asked, &mut wishes, &mut history, &*reporter)? == rebuilt::Outlook::Same {
             break wishes;
@@ -174,7 +181,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let lock = lock(&store, request).await?;
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(config, store)?;
-    let chosen = chosen(config, &request.only)?;
+    let chosen = chosen(config, request)?;
     gate::check_accepted(config, &request.accept_gate)?;
     sweep(&mirror, &lock, request.now)?;
     require_live(&mirror)?;
@@ -183,7 +190,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     if let Some(report) = finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         return Ok(report);
     }
-    let mut settled = settle::settle(&mirror, &chosen, asked, &reporter).await?;
+    let mut settled = settle::settle(&mirror, &chosen, asked, &request.accept_shrink, &reporter).await?;
     settled.accept_gate = request.accept_gate.clone();
     let (snapshot, settled) = accept(&mirror, settled, request)?;
     let report = finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)?;
@@ -234,13 +241,24 @@ fn no_such_repository(config: &Config, name: &RepositoryName) -> Error {
 }
 
 /// The repositories that a run is about.
-fn chosen<'c>(config: &'c Config, only: &[RepositoryName]) -> Result<Vec<&'c Repository>, Error> {
-    for name in only {
-        if !config.repositories.iter().any(|repository| repository.name == *name) {
-            return Err(no_such_repository(config, name));
-        }
+fn chosen<'c>(config: &'c Config, request: &SyncRequest) -> Result<Vec<&'c Repository>, Error> {
+    let only = &request.only;
+    let is_known = |name: &RepositoryName| config.repositories.iter().any(|repository| repository.name == *name);
+    let is_known_with_arch = |name: &RepositoryName| {
+        let mut repositories = config.repositories.iter();
+        repositories.any(|repository| repository.arches.iter().any(|arch| shrink::names(name, repository, arch)))
+    };
+    let mut unknown = only.iter().filter(|name| !is_known(name));
+    let mut unknown_with_arch = request.accept_shrink.iter().filter(|name| !is_known_with_arch(name));
+    if let Some(name) = unknown.next().or_else(|| unknown_with_arch.next()) {
+        return Err(no_such_repository(config, name));
     }
-    Ok(config.repositories.iter().filter(|repository| only.is_empty() || only.contains(&repository.name)).collect())
+    let is_named = |repository: &&Repository| only.is_empty() || only.contains(&repository.name);
+    let groups: BTreeSet<&str> =
+        config.repositories.iter().filter(is_named).filter_map(|repository| repository.together.as_deref()).collect();
+    let moves_along =
+        |repository: &&Repository| repository.together.as_deref().is_some_and(|word| groups.contains(word));
+    Ok(config.repositories.iter().filter(|repository| is_named(repository) || moves_along(repository)).collect())
 }
 
 /// The indexes that these repositories take from, each once, in the configuration's order.
@@ -296,8 +314,12 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
     // Ids sort by time, to the second: of two in one second, or with a clock that was set back, the later must sort later.
     let after_former = former.as_ref().and_then(|former| former.time.checked_add(SignedDuration::from_secs(1)).ok());
     let snapshot = Snapshot::new(indexes, after_former.map_or(request.now, |least| least.max(request.now)));
-    if let Some(former) = former.filter(|former| former.indexes == snapshot.indexes) {
-        return Ok((former, settled));
+    if let Some(former) = former.as_ref().filter(|former| former.indexes == snapshot.indexes) {
+        return Ok((former.clone(), settled));
+    }
+    // Where nothing could be had so far, there is nothing to remember.
+    if former.is_none() && snapshot.indexes.is_empty() {
+        return Ok((snapshot, settled));
     }
     mirror.ledger.save_snapshot(&snapshot)?;
     if let Ok(now) = request.now.try_into() {

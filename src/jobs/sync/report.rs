@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::indexes::Asked;
 use super::settle::live_generation;
 use super::want::{self, Wish};
-use super::{Error, Mirror, Setback};
+use super::{Error, Mirror, Setback, space};
 use crate::apk::names::{Arch, Place, RepositoryName, SourceName};
 use crate::disk::durable;
 use crate::error::Class;
@@ -259,12 +259,17 @@ pub struct SyncPlan {
     pub fetch_bytes: u64,
     /// Bytes free on the store's file system.
     pub free_bytes: u64,
+    /// How many of those stay free, by `min_free`.
+    pub min_free_bytes: u64,
+    /// Why a run would fetch nothing at all: what is to be fetched does not fit.
+    pub error: Option<Broken>,
 }
 
 impl SyncPlan {
     /// The troubles' classes.
     pub fn troubles(&self) -> impl Iterator<Item = Class> + '_ {
-        self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class))
+        let repositories = self.repositories.iter().filter_map(|repository| repository.error.as_ref());
+        repositories.chain(&self.error).map(|broken| broken.class)
     }
 }
 
@@ -298,10 +303,13 @@ pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Resul
             error: setback.map(Broken::from),
         });
     }
+    let fetch_bytes = repositories.iter().map(|repository| repository.fetch_bytes).sum();
     Ok(SyncPlan {
         fetch_files: repositories.iter().map(|repository| repository.fetch_files).sum(),
-        fetch_bytes: repositories.iter().map(|repository| repository.fetch_bytes).sum(),
-        free_bytes: durable::free_bytes(mirror.store.root())?,
+        fetch_bytes,
+        free_bytes: durable::free_bytes(mirror.store.existing_root())?,
+        min_free_bytes: space::reserved(mirror)?,
+        error: space::told(mirror, fetch_bytes)?,
         repositories,
     })
 }

@@ -11,7 +11,7 @@ use super::rebuilt::{self, Outlook};
 use super::report::Carried;
 use super::reread::{self, Reread};
 use super::want::{self, Lacking, Wish};
-use super::{Error, Mirror, Refused, Setback, emptied};
+use super::{Error, Mirror, Refused, Setback, emptied, shrink, space, together};
 use crate::apk::names::{Arch, RepositoryName};
 use crate::config::Repository;
 use crate::error::Class;
@@ -79,18 +79,21 @@ pub(super) async fn settle(
     mirror: &Mirror<'_>,
     repositories: &[&Repository],
     mut asked: Asked,
+    accept_shrink: &[RepositoryName],
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Settled, Error> {
     let mut history = rebuilt::History::open(mirror)?;
     let mut rounds = Rounds::default();
     loop {
         emptied::hold(mirror, &mut asked, reporter)?;
+        shrink::refuse(mirror, &mut asked, accept_shrink, &**reporter)?;
         let mut wishes = want::all(mirror, repositories, &mut asked)?;
         rounds.fetched.resize(wishes.len(), (0, 0));
         if rebuilt::refuse(mirror, &mut asked, &mut wishes, &mut history, &**reporter)? == Outlook::Changed {
             continue;
         }
         let lacking = want::lacking(mirror, &wishes, |key| !rounds.hopeless.contains_key(key));
+        space::require(mirror, &lacking)?;
         let failed = fetch_round(mirror, &asked, &lacking, &mut rounds, reporter).await?;
         if failed.is_empty() {
             if read_again(&mut asked, &mut rounds, reporter).await == Outlook::Changed {
@@ -104,6 +107,9 @@ pub(super) async fn settle(
                 }
             };
             let broken = broken(&asked, &wishes, &rounds.hopeless, mirror);
+            if together::set_aside(mirror, &mut asked, &wishes, &broken, reporter) == Outlook::Changed {
+                continue;
+            }
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
