@@ -243,8 +243,9 @@ fn prune_never_takes_what_anything_reaches() {
                 7 => vec!["snapshots".into(), "unpin".into(), some(&mut chance, &snapshots)],
                 _ => {
                     let linger = ["0s", "14d"][chance.below(2) as usize];
+                    let kept = ["", "keep_versions = 2\n"][chance.below(2) as usize];
                     let rules = format!(
-                        "[publish]\nlinger = \"{linger}\"\n[retain]\nsnapshots = {{ last = {} }}\ngenerations = {{ last = {} }}",
+                        "{kept}[publish]\nlinger = \"{linger}\"\n[retain]\nsnapshots = {{ last = {} }}\ngenerations = {{ last = {} }}",
                         chance.below(4),
                         chance.below(4)
                     );
