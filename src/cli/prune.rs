@@ -1,16 +1,23 @@
 //! `bivouac prune`: drop what no retained snapshot, generation or linger reaches.
 
+use std::time::Duration;
+
 use bivouac::jobs::prune::{self as job, Mode};
+use bivouac::jobs::sync::Patience;
 
 use super::global::Output;
 use super::sync::call;
 use super::{Failure, Global, Outcome, out, progress};
 
+/// How long it waits for another run unless `--wait` says otherwise.
+const WAIT: Duration = Duration::from_secs(30 * 60);
+
 /// Arguments of `prune`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
     What [retain] keeps stays, and so do pinned snapshots, what is live or beside it, packages that linger, and all that \
-    these reach. A sync prunes at its end, unless prune = \"never\".")]
+    these reach. A sync prunes at its end, unless prune = \"never\". Waits for \
+    other runs for half an hour unless --wait says otherwise.")]
 pub(crate) struct Args {
     /// Print what would go, and change nothing
     #[arg(long)]
@@ -20,7 +27,12 @@ pub(crate) struct Args {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let mode = if args.dry_run { Mode::Show } else { Mode::Perform };
-    let report = job::prune(&config, mode, call(global)?)?;
+    let mut call = call(global)?;
+    // Of all commands this one can wait: what it takes is in nobody's way.
+    if global.wait.is_none() {
+        call.patience = Patience::Wait(WAIT);
+    }
+    let report = job::prune(&config, mode, call)?;
     if global.output() == Output::Json {
         out::json(&report)?;
         return Ok(Outcome::Done);

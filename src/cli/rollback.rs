@@ -30,6 +30,9 @@ pub(super) fn tell(global: &Global, report: &SwitchReport) -> Result<Outcome, Fa
         for repository in &report.repositories {
             out::line(changes(repository))?;
         }
+        for repository in &report.still_shown {
+            out::line(format_args!("{repository} lists what is withdrawn: its index is upstream's own"))?;
+        }
         out::line(format_args!(
             "generation {} is live: it shows what generation {} did",
             report.generation, report.shows

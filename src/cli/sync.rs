@@ -86,7 +86,7 @@ pub(super) fn timestamp() -> Result<Timestamp, Failure> {
 /// Prints what a sync did.
 pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Failure> {
     let kept = match (report.published, report.live) {
-        _ if report.held => "publishing is held; what arrived until now is in the pool".to_owned(),
+        _ if report.held && !report.published => "publishing is held; what arrived until now is in the pool".to_owned(),
         (true, _) => "the former state of what is named here stays in force; everything else moved".to_owned(),
         (false, Some(live)) => format!("generation {live} stays live; what arrived until now is in the pool"),
         (false, None) => "nothing is published yet; what arrived until now is in the pool".to_owned(),
@@ -102,7 +102,7 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
                 out::line(shadowed(lost))?;
             }
         }
-        if report.held {
+        if report.held && !report.published {
             let snapshot = report.snapshot.as_deref().unwrap_or("none");
             out::line(format_args!(
                 "a rollback is live and holds: nothing published, snapshot {snapshot} in force; `bivouac publish` ends it"

@@ -64,6 +64,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let report = job::withdraw(&config, &args.target, reach, call(global)?, &listener(global))?;
     match global.output() {
         Output::Json => out::json(&report)?,
+        Output::Text if global.quiet => {}
         Output::Text => tell(&what, &report)?,
     }
     Ok(if report.still_shown.is_empty() { Outcome::Done } else { Outcome::Found(Class::Refused) })
@@ -82,6 +83,9 @@ fn tell(what: &str, report: &WithdrawReport) -> Result<(), Failure> {
     }
     for repository in &report.still_shown {
         out::line(format_args!("{repository} goes on listing it: its index is upstream's own"))?;
+    }
+    if report.places.is_empty() && report.still_shown.is_empty() {
+        out::line("no index of ours lists it now")?;
     }
     out::line(format_args!("{what} is withdrawn until `bivouac withdraw --undo {what}`"))
 }

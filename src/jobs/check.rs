@@ -53,15 +53,20 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
         }
     }
     let mut checked = Checked::default();
-    // Live, and every tree beside it; several may show one generation.
-    let mut shown: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
-    shown.extend(mirror.tree.live()?);
-    for number in shown {
-        let Some(generation) = tolerate(mirror.ledger.generation(number), &mut findings)? else { continue };
-        let tree = mirror.tree.generation(number);
-        for state in &generation.repositories {
-            required.extend(state.files.iter().map(|placed| placed.object));
-            compare(&mirror, &tree, state, &mut findings, &mut checked)?;
+    for number in shown(&mirror)? {
+        let (mut found, mut seen, mut objects) = (Vec::new(), Checked::default(), BTreeSet::new());
+        if let Some(generation) = tolerate(mirror.ledger.generation(number), &mut found)? {
+            let tree = mirror.tree.generation(number);
+            for state in &generation.repositories {
+                objects.extend(state.files.iter().map(|placed| placed.object));
+                compare(&mirror, &tree, state, &mut found, &mut seen)?;
+            }
+        }
+        // What another run switched away from meanwhile, and dropped, nobody sees any more.
+        if found.is_empty() || shown(&mirror)?.contains(&number) {
+            findings.extend(found);
+            required.extend(objects);
+            checked.files += seen.files;
         }
     }
     let threads = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
@@ -70,6 +75,13 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
     checked.objects = audit.objects;
     checked.bytes = audit.bytes;
     Ok(CheckReport { findings, checked })
+}
+
+/// The generations that clients see: live, and every tree beside it; several may show one.
+fn shown(mirror: &Mirror<'_>) -> Result<BTreeSet<u64>, Error> {
+    let mut shown: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
+    shown.extend(mirror.tree.live()?);
+    Ok(shown)
 }
 
 /// Damage of a record is a finding; trouble of this host's ends the check.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::states::still_there;
 use super::{Error, Mirror};
 use crate::config::Config;
 
@@ -47,7 +48,8 @@ pub fn history(config: &Config, content: Option<&str>) -> Result<Vec<GenerationR
         if !mirror.tree.generation(number).is_dir() {
             continue;
         }
-        let generation = mirror.ledger.generation_summary(number)?;
+        // Another run may prune between the list and the look.
+        let Some(generation) = still_there(mirror.ledger.generation_summary(number))? else { continue };
         let repositories: Vec<ShownIndex> = generation
             .repositories
             .iter()

@@ -12,9 +12,10 @@ use serde::Serialize;
 
 use super::publish::Call;
 use super::{Error, Mirror};
-use crate::apk::ObjectId;
+use crate::apk::{ObjectId, Place};
 use crate::config::{self, Config};
 use crate::disk::lock::{Lock, Purpose};
+use crate::ledger;
 use crate::plan::prune::{self, Holdings, PrunePlan};
 use crate::plan::retain::{self, SnapshotRules};
 use crate::pool::STALE_PART;
@@ -61,7 +62,7 @@ pub fn prune(config: &Config, mode: Mode, call: Call) -> Result<PruneReport, Err
     match mode {
         Mode::Show => {
             let mirror = Mirror::open(config)?;
-            Ok(PruneReport::from(&plan(&mirror, Spare::Nothing)?))
+            Ok(PruneReport::from(&settled(|| plan(&mirror, Spare::Nothing))?))
         }
         Mode::Perform => {
             let (mirror, _lock) = call.open(config, Purpose::Prune)?;
@@ -98,13 +99,22 @@ fn records(mirror: &Mirror<'_>) -> Result<(PrunePlan, Holdings), Error> {
     shown.extend(mirror.tree.live()?);
     let numbers = mirror.ledger.generation_numbers()?;
     let trees = mirror.tree.trees()?;
-    let whole: Vec<u64> = numbers.iter().copied().filter(|number| trees.contains(number)).collect();
-    let mut kept_generations = retain::generations(&whole, rules.generations, &shown);
+    let mut summaries = Vec::new();
+    for number in numbers.iter().filter(|number| trees.contains(number)) {
+        summaries.push(mirror.ledger.generation_summary(*number)?);
+    }
+    let made: Vec<(u64, Place)> = summaries.iter().map(|summary| (summary.number, summary.place.clone())).collect();
+    let mut kept_generations = retain::generations(&made, rules.generations, &shown);
     // A run that was stopped before it had its tree left a record, and used its number up.
-    kept_generations.extend(numbers.iter().rev().take_while(|number| Some(*number) > whole.last()));
+    let whole = made.last().map(|(number, _)| number);
+    kept_generations.extend(numbers.iter().rev().take_while(|number| Some(*number) > whole));
     let mut named = BTreeSet::new();
     for number in &kept_generations {
-        named.insert(mirror.ledger.generation_summary(*number)?.snapshot);
+        let known = summaries.iter().find(|summary| summary.number == *number).map(|summary| summary.snapshot.clone());
+        named.insert(match known {
+            Some(snapshot) => snapshot,
+            None => mirror.ledger.generation_summary(*number)?.snapshot,
+        });
     }
     let mut snapshots = Vec::new();
     for id in mirror.ledger.snapshot_ids()? {
@@ -207,14 +217,30 @@ pub struct RepositoryBytes {
     pub shared_bytes: u64,
 }
 
+/// Looks without the lock: where a record goes between being listed and being read, another run has pruned, and the look
+/// begins anew. Three times, then it is told as what it is.
+fn settled<T>(look: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..2 {
+        match look() {
+            Err(Error::Ledger(ledger::Error::Missing(_))) => {}
+            looked => return looked,
+        }
+    }
+    look()
+}
+
 /// Adds up where the bytes are. Takes no lock.
 pub fn disk(config: &Config) -> Result<DiskReport, Error> {
     let mirror = Mirror::open(config)?;
-    let (_, holdings) = records(&mirror)?;
-    let reached = reached(&mirror, &holdings)?;
+    settled(|| add_up(&mirror))
+}
+
+fn add_up(mirror: &Mirror<'_>) -> Result<DiskReport, Error> {
+    let (_, holdings) = records(mirror)?;
+    let reached = reached(mirror, &holdings)?;
     let pool: BTreeMap<ObjectId, u64> =
         mirror.pool.stored()?.into_iter().map(|(object, stored)| (object, stored.size)).collect();
-    let live = mirror.published(&crate::apk::Place::Live)?;
+    let live = mirror.published(&Place::Live)?;
     let states = live.as_ref().map(|live| live.repositories.as_slice()).unwrap_or_default();
     let mut listed: BTreeMap<ObjectId, u64> = BTreeMap::new();
     let mut lingering = HashSet::new();

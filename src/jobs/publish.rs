@@ -4,6 +4,7 @@
 mod again;
 mod withdraw;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,11 +16,13 @@ use super::sync::build::{self, Assembly};
 use super::sync::report::compare;
 use super::sync::{self, SyncReport, finish, indexes, settle};
 use super::{Error, Mirror};
-use crate::apk::names::{Arch, Place, RepositoryName, TreeName};
+use crate::apk::ObjectId;
+use crate::apk::names::{Arch, PackageFile, Place, RepositoryName, TreeName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Patience, Purpose};
-use crate::plan::publish::{Cause, Generation, Wish};
+use crate::ledger::Withdrawn;
+use crate::plan::publish::{Cause, Generation, Mode, RepositoryState, Wish};
 use crate::report::Reporter;
 
 pub use again::CannotShow;
@@ -63,10 +66,15 @@ pub fn publish(
     let asked = indexes::of_snapshot(&mirror, &repositories, snapshot.clone())?;
     let former = mirror.former(place)?;
     let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
-    let assembly = build::assemble(&mirror, place, &mut settled, &snapshot, call.now, reporter)?;
-    // Where live is held, the same indexes again are worth a generation: its record is what ends the hold.
-    let ends_hold = *place == Place::Live && former.as_ref().is_some_and(Generation::is_hold);
-    let published = assembly.is_worth_it() || ends_hold;
+    let mut assembly = build::assemble(&mirror, place, &mut settled, &snapshot, call.now, reporter)?;
+    // Where live is held, the same indexes again are worth a generation: its record is what ends the hold. What is refused
+    // ends none: a repository that keeps the state gone back to would be published over by the next sync.
+    let held = former.as_ref().filter(|former| *place == Place::Live && former.is_hold());
+    let refused = settled.broken.iter().any(Option::is_some);
+    if let Some(former) = held.filter(|_| refused) {
+        assembly.plan.generation.cause = former.cause.clone();
+    }
+    let published = assembly.is_worth_it() || (held.is_some() && !refused);
     let links = if published { Some(assembly.perform(&mirror, &**reporter)?) } else { None };
     if let Some(links) = links.filter(|_| *place == Place::Live) {
         let mut state = mirror.ledger.state()?;
@@ -101,6 +109,8 @@ pub struct SwitchReport {
     pub held: bool,
     /// What changed for clients, in the order of the tree.
     pub repositories: Vec<Switched>,
+    /// Repositories and arches that list what is withdrawn, because their index is upstream's own.
+    pub still_shown: Vec<String>,
 }
 
 /// What a switch changed for the clients of one repository and arch: counts of names.
@@ -135,9 +145,9 @@ pub fn rollback(
     let live = mirror.published(&Place::Live)?.ok_or(NoState::NothingLive)?;
     let target = match number {
         Some(number) => states::generation(&mirror, number)?,
-        None => before(&mirror, &live)?,
+        None => before(&mirror, &live, &mirror.ledger.withdrawn()?)?,
     };
-    show_again(&mirror, live, &target, Cause::Rollback(target.number), call.now, reporter)
+    show_again(&mirror, live, &target, Cause::Rollback(shows(&target)), call.now, reporter)
 }
 
 /// Shows what is at `@name` live. The tree at `@name` stays. Ends a hold.
@@ -157,21 +167,42 @@ pub fn promote(
     show_again(&mirror, live, &target, Cause::Promotion(name.clone()), call.now, reporter)
 }
 
-/// The last generation that was live before what clients see: a rollback shows what another did, and going back once more
-/// goes one further.
-fn before(mirror: &Mirror<'_>, live: &Generation) -> Result<Generation, Error> {
-    let shown = match live.cause {
-        Cause::Rollback(number) => number,
-        Cause::Publication | Cause::Promotion(_) => live.number,
-    };
+/// The generation that was live before what clients see. A rollback counts as what it shows, so going back once more goes one
+/// further; one that shows nothing else than clients see already is passed over.
+fn before(mirror: &Mirror<'_>, live: &Generation, withdrawn: &[Withdrawn]) -> Result<Generation, Error> {
+    let shown = shows(live);
     for number in mirror.ledger.generation_numbers()?.into_iter().rev().filter(|number| *number < shown) {
         let summary = mirror.ledger.generation_summary(number)?;
-        let was_live = summary.place == Place::Live && !summary.is_hold() && !summary.repositories.is_empty();
-        if was_live && mirror.tree.generation(number).is_dir() {
-            return Ok(mirror.ledger.generation(number)?);
+        if summary.place != Place::Live || summary.repositories.is_empty() || !mirror.tree.generation(number).is_dir() {
+            continue;
+        }
+        let former = mirror.ledger.generation(number)?;
+        if listed(&former, withdrawn) != listed(live, withdrawn) {
+            return Ok(former);
         }
     }
     Err(NoState::NothingBefore { shown }.into())
+}
+
+/// The generation whose indexes this one shows.
+fn shows(generation: &Generation) -> u64 {
+    match generation.cause {
+        Cause::Rollback(number) => number,
+        Cause::Publication | Cause::Promotion(_) => generation.number,
+    }
+}
+
+/// All that clients find in its indexes, without what would be left out today.
+fn listed<'g>(
+    generation: &'g Generation,
+    withdrawn: &[Withdrawn],
+) -> BTreeSet<(&'g RepositoryName, &'g Arch, &'g PackageFile, &'g ObjectId)> {
+    let files = generation.repositories.iter().flat_map(|state| {
+        let stays = |file: &PackageFile| state.mode != Mode::Ours || !withdrawn.iter().any(|rule| rule.names(file));
+        let listed = state.files.iter().filter(move |placed| placed.left.is_none() && stays(&placed.file));
+        listed.map(|placed| (&state.name, &state.arch, &placed.file, &placed.object))
+    });
+    files.collect()
 }
 
 fn show_again(
@@ -204,7 +235,19 @@ fn show_again(
     let mut state = mirror.ledger.state()?;
     state.links = Some(links);
     mirror.ledger.save_state(&state)?;
-    Ok(report(&before, &assembly.plan.generation, target.number))
+    let mut report = report(&before, &assembly.plan.generation, shows(target));
+    report.still_shown = still_shown(target, &withdrawn);
+    Ok(report)
+}
+
+/// Repositories and arches whose index is upstream's own and lists what is withdrawn.
+pub(super) fn still_shown(shown: &Generation, withdrawn: &[Withdrawn]) -> Vec<String> {
+    let lists = |state: &&RepositoryState| {
+        let mut listed = state.files.iter().filter(|placed| placed.left.is_none());
+        listed.any(|placed| withdrawn.iter().any(|rule| rule.names(&placed.file)))
+    };
+    let theirs = shown.repositories.iter().filter(|state| state.mode != Mode::Ours).filter(lists);
+    theirs.map(|state| format!("{}/{}", state.name, state.arch)).collect()
 }
 
 /// What `after` changed for the clients of `before`.
@@ -233,5 +276,6 @@ pub(super) fn report(before: &Generation, after: &Generation, shows: u64) -> Swi
         snapshot: after.snapshot.clone(),
         held: after.is_hold(),
         repositories,
+        still_shown: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::publish::{Call, CannotShow};
-use super::states::{self, NoState};
+use super::states::{self, NoState, still_there};
 use super::sync::carry;
 use super::{Error, Mirror};
 use crate::apk::Entry;
@@ -52,7 +52,8 @@ pub fn snapshots(config: &Config) -> Result<Vec<SnapshotReport>, Error> {
     let pins = mirror.ledger.pins()?;
     let mut reports = Vec::new();
     for id in mirror.ledger.snapshot_ids()?.into_iter().rev() {
-        let snapshot = mirror.ledger.snapshot(&id)?;
+        // Another run may prune between the list and the look.
+        let Some(snapshot) = still_there(mirror.ledger.snapshot(&id))? else { continue };
         let at = beside.iter().filter(|(_, shown)| shown.as_ref() == Some(&snapshot.id));
         reports.push(SnapshotReport {
             live: live.as_ref() == Some(&snapshot.id),

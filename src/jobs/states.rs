@@ -4,6 +4,7 @@ use super::{Error, Mirror};
 use crate::apk::names::TreeName;
 use crate::disk::layout::StateName;
 use crate::error::{Class, Trouble};
+use crate::ledger;
 use crate::plan::publish::Generation;
 use crate::snapshot::Snapshot;
 
@@ -95,6 +96,15 @@ impl Trouble for NoState {
                 Some(format!("there are {}", others.join(", ")))
             }
         }
+    }
+}
+
+/// What was just listed, unless another run dropped it since.
+pub(super) fn still_there<T>(loaded: Result<T, ledger::Error>) -> Result<Option<T>, Error> {
+    match loaded {
+        Ok(record) => Ok(Some(record)),
+        Err(ledger::Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

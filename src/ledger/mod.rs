@@ -24,7 +24,7 @@ mod state;
 mod withdrawn;
 
 pub use error::Error;
-pub use state::{IndexState, LastError, Links, SeenFile, State};
+pub use state::{IndexState, LastError, Links, SameIndexes, SeenFile, State};
 pub use withdrawn::Withdrawn;
 
 use crate::disk::layout::Store;

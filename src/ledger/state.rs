@@ -9,6 +9,7 @@ use super::snapshots::save_json;
 use super::{Error, Ledger};
 use crate::apk::{Arch, ObjectId, SourceName};
 use crate::disk::durable;
+use crate::plan::publish::RepositoryState;
 use crate::snapshot::{IndexKey, SignedBy};
 use crate::sources::directory::Stamp;
 use crate::sources::http::Validators;
@@ -25,9 +26,21 @@ pub struct State {
     /// How the packages of the last tree came into it.
     #[serde(default)]
     pub links: Option<Links>,
+    /// Other inputs that were found to lead to indexes that are published already.
+    #[serde(default)]
+    pub same: Option<SameIndexes>,
     /// When the last sync ended.
     #[serde(default)]
     pub last_run: Option<Timestamp>,
+}
+
+/// Inputs that lead to indexes of a generation that were made from others: a rule that changes nothing costs one merge.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SameIndexes {
+    /// The generation.
+    pub generation: u64,
+    /// Inputs by repository and arch.
+    pub inputs: BTreeMap<String, String>,
 }
 
 /// How the packages of a tree came into it.
@@ -92,6 +105,22 @@ pub struct SeenFile {
 }
 
 impl State {
+    /// Whether the index of `shown`, a repository's state in generation `number`, follows from `inputs`.
+    pub fn follows(&self, number: u64, shown: &RepositoryState, inputs: &str) -> bool {
+        let same = self.same.as_ref().filter(|same| same.generation == number);
+        shown.inputs == inputs
+            || same.and_then(|same| same.inputs.get(&place(shown))).is_some_and(|other| other == inputs)
+    }
+
+    /// Remembers that these states would be indexes which generation `number` shows already.
+    pub fn note_same<'s>(&mut self, number: u64, states: impl Iterator<Item = &'s RepositoryState>) {
+        let same = self.same.get_or_insert_default();
+        if same.generation != number {
+            *same = SameIndexes { generation: number, inputs: BTreeMap::new() };
+        }
+        same.inputs.extend(states.map(|state| (place(state), state.inputs.clone())));
+    }
+
     /// What is known of `key`.
     pub fn index(&self, key: &IndexKey) -> Option<&IndexState> {
         self.indexes.iter().find(|state| state.key == *key)
@@ -112,6 +141,10 @@ impl State {
         });
         &mut self.indexes[at]
     }
+}
+
+fn place(state: &RepositoryState) -> String {
+    format!("{}/{}", state.name, state.arch)
 }
 
 impl Ledger {

@@ -1,7 +1,7 @@
 //! Which snapshots and generations stay. Time is told by what is kept, not by a clock: a host whose clock was set back or far
 //! ahead loses nothing by it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -39,12 +39,20 @@ fn first_of_each<S: Ord>(newest_first: &[usize], limit: u64, span: impl Fn(&usiz
     newest_first.iter().filter(|at| seen.len() < count(limit) && seen.insert(span(at))).copied().collect()
 }
 
-/// Which generations stay: the `last` newest of `numbers`, and all that are `shown` somewhere.
-pub fn generations(numbers: &[u64], last: u64, shown: &BTreeSet<u64>) -> BTreeSet<u64> {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_unstable();
-    let newest = sorted.iter().rev().take(count(last)).copied();
-    newest.chain(shown.iter().copied().filter(|number| numbers.contains(number))).collect()
+/// Which generations stay: of each place the `last` newest, so that a place that moves often does not take another's way back,
+/// and all that are `shown` somewhere.
+pub fn generations<P: Ord>(made: &[(u64, P)], last: u64, shown: &BTreeSet<u64>) -> BTreeSet<u64> {
+    let mut places: BTreeMap<&P, Vec<u64>> = BTreeMap::new();
+    for (number, place) in made {
+        places.entry(place).or_default().push(*number);
+    }
+    let mut stay: BTreeSet<u64> =
+        made.iter().map(|(number, _)| *number).filter(|number| shown.contains(number)).collect();
+    for mut numbers in places.into_values() {
+        numbers.sort_unstable();
+        stay.extend(numbers.iter().rev().take(count(last)));
+    }
+    stay
 }
 
 #[cfg(test)]
@@ -91,9 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn generations_that_are_shown_stay_beyond_the_last() {
+    fn generations_that_are_shown_stay_beyond_the_last_of_their_place() {
+        let live = |numbers: &[u64]| numbers.iter().map(|number| (*number, "live")).collect::<Vec<_>>();
         let shown = BTreeSet::from([2, 7, 99]);
-        assert_eq!(generations(&[1, 2, 3, 5, 7, 8], 2, &shown), BTreeSet::from([2, 7, 8]));
-        assert_eq!(generations(&[1, 2], 0, &BTreeSet::new()), BTreeSet::new());
+        assert_eq!(generations(&live(&[1, 2, 3, 5, 7, 8]), 2, &shown), BTreeSet::from([2, 7, 8]));
+        assert_eq!(generations(&live(&[1, 2]), 0, &BTreeSet::new()), BTreeSet::new());
+        let mut made = live(&[1, 8]);
+        made.extend((2..8).map(|number| (number, "qa")));
+        assert_eq!(generations(&made, 2, &BTreeSet::from([8])), BTreeSet::from([1, 6, 7, 8]));
     }
 }

@@ -39,6 +39,19 @@ pub(super) enum Missing {
 /// this moment; `@NAME` in it may lead to a tree beside that folder, and is then looked up once, so that one path is never
 /// half of one tree and half of another.
 pub(super) fn find(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
+    let mut root = tree.canonicalize().ok();
+    loop {
+        let found = find_once(tree, segments);
+        // The tree may have been switched away from and dropped in the middle of the look-up.
+        let now = tree.canonicalize().ok();
+        if found.is_ok() || now == root {
+            return found;
+        }
+        root = now;
+    }
+}
+
+fn find_once(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
     let mut root = tree.canonicalize().map_err(|error| missing(error, Missing::Tree))?;
     let mut segments = segments;
     if let [first, rest @ ..] = segments

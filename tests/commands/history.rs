@@ -86,6 +86,38 @@ fn a_rollback_without_a_number_goes_one_further_each_time() {
     site.watch.stop();
 }
 
+/// What was live before something bad is a rollback itself: going back from the next bad thing leads there, not to the first.
+#[test]
+fn a_rollback_goes_to_what_was_live_before_also_where_that_was_a_rollback() {
+    let site = three();
+    site.env.bivouac(&["rollback"]).exits_with(0);
+    assert_eq!(hello_in(&site.env, "v3.23/site"), "1.1-r0");
+    moves_to(&site, 4, "1.3-r0");
+    site.env.bivouac(&["sync"]).exits_with(0);
+    site.env.bivouac(&["publish"]).exits_with(0);
+    let value = site.env.bivouac(&["--json", "rollback"]).exits_with(0).json();
+    assert_eq!((hello_in(&site.env, "v3.23/site").as_str(), &value["shows"]), ("1.1-r0", &2.into()), "{value}");
+    site.env.bivouac(&["rollback"]).exits_with(0);
+    assert_eq!(hello_in(&site.env, "v3.23/site"), "1.0-r0");
+    site.watch.stop();
+}
+
+/// A snapshot whose packages are gone is not published, and the state gone back to stays held.
+#[test]
+fn a_publish_that_is_refused_ends_no_hold() {
+    let site = three();
+    let Site { env, watch } = site;
+    env.bivouac(&["rollback", "1"]).exits_with(0);
+    watch.stop();
+    let lost = env.files_below("store/pool/objects");
+    let bytes = hello("1.2-r0").build(&UPSTREAM).bytes;
+    let object = lost.iter().find(|object| std::fs::read(object).unwrap() == bytes).unwrap();
+    std::fs::remove_file(object).unwrap();
+    env.bivouac(&["publish"]).exits_with(4).tells(&["are not in the pool", "hello-1.2-r0"]);
+    assert_eq!(hello_in(&env, "v3.23/site"), "1.0-r0");
+    assert_eq!(env.bivouac(&["--json", "status"]).json()["held"], true);
+}
+
 #[test]
 fn publishing_the_same_indexes_again_ends_a_hold_too() {
     let site = three();
@@ -180,6 +212,32 @@ fn a_withdrawn_package_leaves_the_index_and_stays_away() {
     site.watch.stop();
 }
 
+/// Taken back after a rollback that left it out: the next sync decides anew, though no index changed.
+#[test]
+fn what_is_taken_back_is_listed_again_by_the_next_sync() {
+    let site = three();
+    site.env.bivouac(&["withdraw", "hello"]).exits_with(0);
+    site.env.bivouac(&["rollback", "3"]).exits_with(0);
+    site.env.bivouac(&["withdraw", "--undo", "hello"]).exits_with(0);
+    site.env.bivouac(&["publish"]).exits_with(0);
+    assert_eq!(hello_in(&site.env, "v3.23/site"), "1.2-r0");
+    site.watch.stop();
+}
+
+/// A withdrawal leaves the package out as if no source had it: a later source supplies the name.
+#[test]
+fn the_sync_after_a_withdrawal_lets_another_source_supply_the_name() {
+    let site = Site::standing();
+    let other = Package::new("corp-tool", "0.9-r0").build(&UPSTREAM);
+    site.community(2, &[&super::site::extra("1.0-r0").build(&UPSTREAM), &other]);
+    site.env.bivouac(&["sync"]).exits_with(0);
+    site.env.bivouac(&["withdraw", "corp-tool=1.0-r0"]).exits_with(0);
+    assert_eq!(site.live(), ["extra-1.0-r0", "hello-1.0-r0", "libgreet-1.0-r0"]);
+    site.env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(site.live(), ["corp-tool-0.9-r0", "extra-1.0-r0", "hello-1.0-r0", "libgreet-1.0-r0"]);
+    site.watch.stop();
+}
+
 #[test]
 fn withdraw_now_takes_it_out_of_every_tree_that_clients_see() {
     let site = three();
@@ -210,6 +268,11 @@ fn upstreams_own_index_cannot_lose_a_package() {
     run.exits_with(3);
     assert!(run.stdout.contains("v3.23/main/x86_64 goes on listing it"), "{run}");
     assert!(env.public().join("v3.23/main/x86_64/hello-1.0-r0.apk").exists(), "its index names it");
+    // Nor does it stand in the way of going back.
+    publish(&env, MAIN, 2, &[&hello("1.1-r0").build(&UPSTREAM)], &UPSTREAM);
+    env.bivouac(&["sync"]).exits_with(0);
+    let value = env.bivouac(&["--json", "rollback"]).exits_with(0).json();
+    assert_eq!(value["still_shown"], serde_json::json!(["v3.23/main/x86_64"]), "{value}");
 }
 
 #[test]

@@ -154,6 +154,22 @@ fn a_pinned_snapshot_and_a_tree_beside_live_stay_with_all_they_reach() {
     assert_eq!(ids(&env).len(), 2, "the newest, and the one at @qa");
 }
 
+/// A tree beside live that moves often does not take live's way back.
+#[test]
+fn generations_are_retained_by_place() {
+    let env = Env::new();
+    let rest = "[publish]\nto = \"qa\"\n[retain]\ngenerations = { last = 2 }";
+    configured(&env, "");
+    syncs(&env, 1..=1);
+    configured(&env, rest);
+    syncs(&env, 2..=6);
+    env.bivouac(&["promote", "qa"]).exits_with(0);
+    syncs(&env, 7..=8);
+    assert_eq!(generations(&env), [9, 8, 7, 1], "two at @qa, two that were live");
+    env.bivouac(&["rollback"]).exits_with(0);
+    assert_eq!(env.live("v3.23/main", "x86_64"), ["lib-1.0-r0", "tool-1.0-r0"]);
+}
+
 #[test]
 fn packages_of_an_index_that_was_set_aside_are_spared_for_the_next_sync() {
     let env = Env::new();

@@ -95,8 +95,20 @@ impl PublicTree {
     /// The trees that are seen beside live, by name; none where nothing is live. Other things whose name begins with `@` are
     /// not ours and left alone.
     pub fn named(&self) -> Result<BTreeMap<TreeName, u64>, Error> {
+        // A reader without the lock may look into a tree that another run switches away from and drops.
+        let mut live = self.live()?;
+        loop {
+            let found = live.map_or_else(|| Ok(BTreeMap::new()), |live| self.named_in(live));
+            let now = self.live()?;
+            if now == live {
+                return found;
+            }
+            live = now;
+        }
+    }
+
+    fn named_in(&self, live: u64) -> Result<BTreeMap<TreeName, u64>, Error> {
         let mut found = BTreeMap::new();
-        let Some(live) = self.live()? else { return Ok(found) };
         for file in durable::list(&self.generation(live))? {
             let Some(name) = file.strip_prefix('@').and_then(|name| name.parse().ok()) else { continue };
             let text = match fs::read_link(self.named_link(live, &name)) {

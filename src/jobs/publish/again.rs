@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::sync::build::{Made, seal};
+use super::super::sync::build::{Made, Seal, seal};
 use super::super::{Error, Mirror};
 use crate::apk::ObjectId;
 use crate::apk::names::PackageFile;
@@ -21,9 +21,9 @@ use crate::sign::index::{describe, sign_member, sign_merged};
 /// Why a state cannot be shown again.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotShow {
-    /// Upstream's own index lists it, and nothing can be taken out of that.
-    #[error("{file} is withdrawn, and the index of {place} that lists it is upstream's own")]
-    Withdrawn {
+    /// It lists what is withdrawn, and nobody can sign it without.
+    #[error("{file} is withdrawn, and the index of {place} cannot be signed without it: no key of ours is in use")]
+    Unsigned {
         /// The package.
         file: PackageFile,
         /// Repository and arch.
@@ -40,23 +40,21 @@ pub enum CannotShow {
 impl Trouble for CannotShow {
     fn class(&self) -> Class {
         match self {
-            CannotShow::Withdrawn { .. } => Class::Refused,
+            CannotShow::Unsigned { .. } => Class::Refused,
             CannotShow::Sections(_) | CannotShow::Entries(_) => Class::Damaged,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
-            CannotShow::Withdrawn { .. } => "withdrawn",
+            CannotShow::Unsigned { .. } => "withdrawn",
             CannotShow::Sections(_) | CannotShow::Entries(_) => "index-damaged",
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            CannotShow::Withdrawn { .. } => {
-                Some("choose a state without it, or take it back with `bivouac withdraw --undo`".into())
-            }
+            CannotShow::Unsigned { .. } => Some("name a key in [signing], or choose a state without it".into()),
             CannotShow::Sections(_) | CannotShow::Entries(_) => None,
         }
     }
@@ -73,21 +71,18 @@ pub(in crate::jobs) fn remake(
     let index = Publishable::again(&mirror.tree, number, shown)?;
     let mut state = shown.clone();
     state.files.retain(|placed| placed.left.is_none());
-    let is_withdrawn = |file: &PackageFile| withdrawn.iter().any(|rule| rule.names(file));
+    // Upstream's own index is shown as it is: nothing can be taken out of it.
+    let is_withdrawn = |file: &PackageFile| shown.mode == Mode::Ours && withdrawn.iter().any(|rule| rule.names(file));
     let dropped = state.files.iter().find(|placed| is_withdrawn(&placed.file)).map(|placed| placed.file.clone());
-    if let Some(file) = &dropped
-        && shown.mode != Mode::Ours
-    {
-        let place = format!("{}/{}", shown.name, shown.arch);
-        return Err(CannotShow::Withdrawn { file: file.clone(), place }.into());
-    }
     let seal = match shown.mode {
         Mode::Upstream => None,
-        Mode::Ours | Mode::Cosigned => seal(mirror.config)?,
+        Mode::Ours | Mode::Cosigned => seal_of(mirror, shown, dropped.as_ref())?,
     };
     let Some(seal) = seal.filter(|seal| dropped.is_some() || shown.key != Some(seal.key.fingerprint())) else {
         return Ok(Made { state, index });
     };
+    // It follows from nothing that a sync would recognise: the next one decides it anew.
+    state.inputs = String::new();
     let limits = Limits { index: usize::MAX >> 1, ..Limits::default() };
     let parts = split_index(index.bytes(), &limits).map_err(CannotShow::Sections)?;
     let signed = if dropped.is_some() {
@@ -112,6 +107,17 @@ pub(in crate::jobs) fn remake(
     state.packages = state.files.len() as u64;
     state.bytes = state.files.iter().map(|placed| placed.size).sum();
     Ok(Made { state, index: Publishable::Signed(signed) })
+}
+
+/// Our key, which must be there where an index has to be signed anew.
+fn seal_of(mirror: &Mirror<'_>, shown: &RepositoryState, dropped: Option<&PackageFile>) -> Result<Option<Seal>, Error> {
+    match (seal(mirror.config)?, dropped) {
+        (None, Some(file)) => {
+            let place = format!("{}/{}", shown.name, shown.arch);
+            Err(CannotShow::Unsigned { file: file.clone(), place }.into())
+        }
+        (seal, _) => Ok(seal),
+    }
 }
 
 /// The index of what is left of `state`, whose former index had this text.

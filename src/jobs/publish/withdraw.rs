@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Call, Switched, remake, report};
-use crate::apk::names::{Arch, PackageName, Place, VersionText};
-use crate::config::{Config, Repository};
+use super::{Call, Switched, remake, report, still_shown};
+use crate::apk::names::{PackageName, Place, VersionText};
+use crate::config::Config;
 use crate::disk::lock::Purpose;
-use crate::jobs::sync::build::{Assembly, accepted_ids, inputs, seal};
+use crate::jobs::sync::build::Assembly;
 use crate::jobs::{Error, Mirror};
 use crate::ledger::Withdrawn;
 use crate::plan::publish::{Generation, Mode, RepositoryState, Wish};
@@ -83,13 +83,12 @@ pub fn withdraw(
     };
     for place in places {
         let Some(shown) = mirror.published(&place)? else { continue };
-        for state in shown.repositories.iter().filter(|state| state.mode != Mode::Ours && lists(state, &rule)) {
-            report.still_shown.push(format!("{}/{}", state.name, state.arch));
-        }
+        report.still_shown.extend(still_shown(&shown, std::slice::from_ref(&rule)));
         if let Some(done) = one_place(&mirror, place, shown, &rule, &withdrawn, reach, call, reporter)? {
             report.places.push(done);
         }
     }
+    report.still_shown.sort();
     report.still_shown.dedup();
     Ok(report)
 }
@@ -113,9 +112,7 @@ fn one_place(
     let (mut wishes, mut made) = (Vec::new(), Vec::new());
     for state in &shown.repositories {
         if state.mode == Mode::Ours && lists(state, rule) {
-            let mut again = remake(mirror, shown.number, state, withdrawn)?;
-            again.state.inputs = inputs_of(mirror, &shown, &state.name, &state.arch, withdrawn)?
-                .unwrap_or_else(|| again.state.inputs.clone());
+            let again = remake(mirror, shown.number, state, withdrawn)?;
             wishes.push(Wish::Listing(Box::new(again.state.clone())));
             made.push(again);
         } else {
@@ -125,9 +122,10 @@ fn one_place(
     let mut former = shown.clone();
     let mut dropped = 0;
     if reach == Reach::Everything {
-        for state in former.repositories.iter_mut().filter(|state| state.mode == Mode::Ours || !lists(state, rule)) {
-            let before = state.files.len();
-            state.files.retain(|placed| !rule.names(&placed.file));
+        for state in &mut former.repositories {
+            let (before, ours) = (state.files.len(), state.mode == Mode::Ours);
+            // What upstream's own index lists must be there.
+            state.files.retain(|placed| !rule.names(&placed.file) || (!ours && placed.left.is_none()));
             dropped += before - state.files.len();
         }
     }
@@ -137,25 +135,15 @@ fn one_place(
     let mut assembly = Assembly::new(mirror, &place, Some(former), &shown.snapshot, (wishes, made), call.now)?;
     // Neither begins nor ends a hold: what else is shown stays what it was.
     assembly.plan.generation.cause = shown.cause.clone();
-    assembly.perform(mirror, &**reporter)?;
+    let links = assembly.perform(mirror, &**reporter)?;
+    if place == Place::Live {
+        let mut state = mirror.ledger.state()?;
+        state.links = Some(links);
+        mirror.ledger.save_state(&state)?;
+    }
     let generation = &assembly.plan.generation;
     let repositories = report(&shown, generation, shown.number).repositories;
     Ok(Some(PlaceReport { place, generation: generation.number, repositories }))
-}
-
-/// What a sync would say that the new index follows from, so that one without news sees that there is none.
-fn inputs_of(
-    mirror: &Mirror<'_>,
-    shown: &Generation,
-    name: &crate::apk::RepositoryName,
-    arch: &Arch,
-    withdrawn: &[Withdrawn],
-) -> Result<Option<String>, Error> {
-    let configured: Option<&Repository> = mirror.config.repositories.iter().find(|repository| repository.name == *name);
-    let Some(repository) = configured else { return Ok(None) };
-    let Ok(id) = shown.snapshot.parse() else { return Ok(None) };
-    let accepted = accepted_ids(&mirror.ledger.snapshot(&id)?);
-    Ok(Some(inputs(mirror, repository, arch, &accepted, seal(mirror.config)?.as_ref(), withdrawn)?))
 }
 
 /// Takes a withdrawal back: the next sync or `publish` lists the package again if its source does. Whether there was one.

@@ -163,6 +163,11 @@ impl Assembly {
         self.made.get(&(name.clone(), arch.clone())).map(|made| &made.state)
     }
 
+    /// All states that were made for it.
+    pub(super) fn made_states(&self) -> impl Iterator<Item = &RepositoryState> {
+        self.made.values().map(|made| &made.state)
+    }
+
     /// Records the generation, then makes its tree and switches its place to it.
     pub(in crate::jobs) fn perform(&self, mirror: &Mirror<'_>, reporter: &dyn Reporter) -> Result<Links, Error> {
         let generation = &self.plan.generation;

@@ -11,6 +11,7 @@ use super::{Course, Error, Mirror, Run, SyncRequest, layers_of};
 use crate::apk::names::{Arch, Place};
 use crate::config::Repository;
 use crate::ledger::{LastError, State};
+use crate::plan::publish::RepositoryState;
 use crate::report::Reporter;
 use crate::snapshot::{IndexKey, Snapshot};
 
@@ -39,9 +40,8 @@ pub(super) fn nothing_new(
     for repository in repositories {
         for arch in &repository.arches {
             let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref(), &withdrawn)?;
-            let Some(state) = shown.repository(&repository.name, arch).filter(|state| state.inputs == inputs) else {
-                return Ok(None);
-            };
+            let same = |state: &&RepositoryState| asked.state.follows(shown.number, state, &inputs);
+            let Some(state) = shown.repository(&repository.name, arch).filter(same) else { return Ok(None) };
             let keys = layers_of(repository, arch);
             let mine: Vec<&Index> = asked.indexes.iter().filter(|index| keys.contains(&index.key)).collect();
             let unmatched = report::unmatched(&repository.name, arch, &state.unmatched);
@@ -111,6 +111,8 @@ pub(super) fn finish(
             links = Some(made);
             settled.state.links = links;
         }
+    } else if let (Course::Publish(_), Some(former)) = (&run.course, &assembly.former) {
+        settled.state.note_same(former.number, assembly.made_states());
     }
     for index in &settled.indexes {
         note_validators(&mut settled.state, index, snapshot, run.request);

@@ -187,18 +187,29 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     require_live(&mirror)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     let asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
-    if let Some(report) = finish::nothing_new(&mirror, &chosen, &asked, &run)? {
-        return Ok(report);
-    }
-    let mut settled = settle::settle(&mirror, &chosen, asked, &request.accept_shrink, &reporter).await?;
-    settled.accept_gate = request.accept_gate.clone();
-    let (snapshot, settled) = accept(&mirror, settled, request)?;
-    let report = finish::finish(&mirror, &chosen, settled, &snapshot, &run, &reporter)?;
+    let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
+        Some(report) => report,
+        None => take_over(&mirror, &chosen, asked, &run, &reporter).await?,
+    };
     // What is published is published, whatever becomes of what is too old.
     if let Err(error) = prune::after_sync(&mirror, &lock, request.now) {
         reporter.warning(&format!("nothing was pruned: {}", gather::chain(&error)));
     }
     Ok(report)
+}
+
+/// Fetches what is new, accepts it, and publishes what follows from it.
+async fn take_over(
+    mirror: &Mirror<'_>,
+    chosen: &[&Repository],
+    asked: indexes::Asked,
+    run: &Run<'_>,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<SyncReport, Error> {
+    let mut settled = settle::settle(mirror, chosen, asked, &run.request.accept_shrink, reporter).await?;
+    settled.accept_gate = run.request.accept_gate.clone();
+    let (snapshot, settled) = accept(mirror, settled, run.request)?;
+    finish::finish(mirror, chosen, settled, &snapshot, run, reporter)
 }
 
 /// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.

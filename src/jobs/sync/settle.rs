@@ -36,7 +36,7 @@ pub(in crate::jobs) struct Settled {
     /// By wish: packages that keep a former version.
     pub(super) carried: Vec<Vec<Carried>>,
     /// By wish: why it keeps its former state.
-    pub(super) broken: Vec<Option<Setback>>,
+    pub(in crate::jobs) broken: Vec<Option<Setback>>,
     /// Repositories, or with an arch behind, that the gate lets through this once.
     pub(super) accept_gate: Vec<RepositoryName>,
 }
