@@ -154,7 +154,7 @@ fn two_hundred_worlds_are_judged_as_the_real_apk_does() {
     let catalogue = Catalogue::new(&supplies);
     let mut chance = Chance(200);
     let worlds: Vec<(String, String)> =
-        std::iter::repeat_with(|| world(&union, &catalogue, &mut chance)).take(100).collect();
+        std::iter::repeat_with(|| world(&union, &catalogue, &mut chance)).take(WORLDS).collect();
     let tally = Mutex::new(Judged::default());
     on_machines(&real, &worlds, |machine, (world, removed)| {
         // What the world could need of the union, all providers; then the same without the one package. (That apk installs
@@ -188,10 +188,14 @@ fn two_hundred_worlds_are_judged_as_the_real_apk_does() {
     });
     let Judged { whole, lacking, other_packages, otherwise } = tally.into_inner().unwrap();
     println!("the union: {whole:?} yes and no; lacking a package: {lacking:?}; other packages: {other_packages:#?}");
-    assert!(otherwise.is_empty(), "{} of 200 are judged otherwise:\n{}", otherwise.len(), otherwise.join("\n\n"));
-    assert!(whole[0] == 100 && lacking[1] > 80, "{whole:?}, {lacking:?}: half must want the package");
+    assert!(otherwise.is_empty(), "{} are judged otherwise:\n{}", otherwise.len(), otherwise.join("\n\n"));
+    // Where another package serves as well, the world can still be installed.
+    assert!(whole[0] == WORLDS && lacking[1] >= 100, "{whole:?}, {lacking:?}: a hundred must want the package");
     assert!(other_packages.len() <= 2, "{other_packages:?}");
 }
+
+/// So many that a hundred of them cannot be installed without the package that is taken away.
+const WORLDS: usize = 120;
 
 #[derive(Default)]
 struct Judged {

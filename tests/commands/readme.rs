@@ -43,6 +43,9 @@ fn ten_minutes_to_a_real_mirror() {
                 let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
                 let ours = text.replace("https://dl-cdn.alpinelinux.org/alpine", &env.upstream.url());
                 assert_ne!(ours, text);
+                // The boot media have no web server.
+                assert!(ours.contains("\"nginx\""), "{ours}");
+                let ours = ours.replace("\"nginx\"", "\"openssl\"");
                 std::fs::write(env.path("bivouac.toml"), ours).unwrap();
             }
             ["serve"] => {
