@@ -129,6 +129,10 @@ fn what_lingers_stays_and_goes_when_its_time_is_over() {
     assert_eq!(objects(&env), 2);
     assert!(!folder.join("tool-1.0-r0.apk").exists());
     assert_eq!(env.live("v3.23/main", "x86_64"), ["lib-1.0-r0", "tool-4.0-r0"]);
+    // Without the key what leaves the index lingers again.
+    configured(&env, rest);
+    syncs(&env, 5..=5);
+    assert!(folder.join("tool-4.0-r0.apk").exists());
 }
 
 #[test]

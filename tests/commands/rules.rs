@@ -377,6 +377,7 @@ beside   = ["v3.23/extra"]
 keep_versions = 3
 must_install = ["@world-web"]
 incomplete = "refuse"
+together = false
 [[repositories]]
 name     = "v3.23/extra"
 arches   = ["x86_64"]

@@ -183,6 +183,11 @@ fn what_is_excluded_stays_out() {
     env.bivouac(&["sync"]).exits_with(0);
     assert_eq!(env.live("v3.23/site", "x86_64"), ["hello-1.0-r0", "libgreet-1.0-r0"]);
     assert!(!env.upstream.take_log().iter().any(|request| request.path.contains("extra")));
+    // Without the key it comes.
+    let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap().replace("exclude = [\"ext*\"]", "");
+    env.write("bivouac.toml", text.as_bytes());
+    env.bivouac(&["sync"]).exits_with(0);
+    assert!(env.live("v3.23/site", "x86_64").contains(&"extra-1.0-r0".to_owned()));
 }
 
 #[test]

@@ -12,6 +12,11 @@ use crate::report::Reporter;
 
 /// Sets aside the candidates that list nothing in place of something.
 pub(super) fn hold(mirror: &Mirror<'_>, asked: &mut Asked, reporter: &Arc<dyn Reporter>) -> Result<(), Error> {
+    let lists_nothing = |index: &Index| index.candidate.is_some() && index.entries().is_none_or(<[_]>::is_empty);
+    if !asked.indexes.iter().any(lists_nothing) {
+        // Nothing is read of the store where nothing is new.
+        return Ok(());
+    }
     for index in asked.indexes.iter_mut().filter(|index| index.candidate.is_none()) {
         index.load(mirror)?;
     }
