@@ -4,10 +4,10 @@
 // A bench is a program of its own that prints; the library's house rules end at its door.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, missing_docs)]
 
-use std::hint::black_box;
-use std::path::{Path, PathBuf};
+mod timing;
+
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use bivouac::apk::v2::index;
 use bivouac::apk::v2::sections::{Limits, split_index};
@@ -23,29 +23,12 @@ use rsa::pkcs8::DecodePublicKey as _;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use timing::{Outcome, median};
 
 fn main() -> ExitCode {
-    // `cargo test --benches` starts benches without this flag, and wants no measurement.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    let done = match std::env::var_os("BIVOUAC_REAL_ALPINE").map(PathBuf::from) {
-        None => {
-            println!("skipped: no real Alpine data");
-            Ok(())
-        }
-        Some(real) => {
-            signatures(&real).and_then(|()| indexes(&real)).and_then(|()| merge(&real)).and_then(|()| hashes())
-        }
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    timing::on_real_data(|real| {
+        signatures(real).and_then(|()| indexes(real)).and_then(|()| merge(real)).and_then(|()| hashes())
+    })
 }
 
 /// One RSA-4096 verification over a control section's length: what each package with its own signature costs.
@@ -133,20 +116,6 @@ fn official_keys(real: &Path) -> Outcome<Keyring> {
         keyring.add(PublicKey::parse(name, &std::fs::read(entry.path())?)?)?;
     }
     Ok(keyring)
-}
-
-/// The middle one of `runs` times in seconds, after one that is not counted.
-fn median<T>(runs: usize, mut work: impl FnMut() -> T) -> f64 {
-    black_box(work());
-    let mut seconds: Vec<f64> = (0..runs)
-        .map(|_| {
-            let started = Instant::now();
-            black_box(work());
-            started.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[runs / 2]
 }
 
 /// One line: time per call, and the throughput where `bytes` went through.

@@ -5,10 +5,10 @@
 // A bench is a program of its own that prints; the library's house rules end at its door.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, missing_docs)]
 
-use std::hint::black_box;
-use std::path::{Path, PathBuf};
+mod timing;
+
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use bivouac::apk::dependency::parse_world;
 use bivouac::apk::v2::index;
@@ -21,27 +21,10 @@ use bivouac::sign::key_file::ModulusBits;
 use bivouac::sign::{Digests, PrivateKey};
 use bivouac::solve::Catalogue;
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+use timing::{Outcome, median};
 
 fn main() -> ExitCode {
-    // `cargo test --benches` starts benches without this flag, and wants no measurement.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return ExitCode::SUCCESS;
-    }
-    let done = match std::env::var_os("BIVOUAC_REAL_ALPINE").map(PathBuf::from) {
-        None => {
-            println!("skipped: no real Alpine data");
-            Ok(())
-        }
-        Some(real) => measure(&real),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    timing::on_real_data(measure)
 }
 
 /// Alpine 3.21: main alone; with community; that four times over, each copy under names of its own.
@@ -143,20 +126,6 @@ fn peak_kilobytes() -> Outcome<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
-}
-
-/// The middle one of `runs` times in seconds, after one that is not counted.
-fn median<T>(runs: usize, mut work: impl FnMut() -> T) -> f64 {
-    black_box(work());
-    let mut seconds: Vec<f64> = (0..runs)
-        .map(|_| {
-            let started = Instant::now();
-            black_box(work());
-            started.elapsed().as_secs_f64()
-        })
-        .collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds[runs / 2]
 }
 
 fn row(name: &str, seconds: f64) {
