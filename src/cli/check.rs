@@ -31,19 +31,10 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
-            for finding in &report.findings {
-                out::line(format_args!("{}: {} ({})", finding.subject, finding.message, finding.code))?;
-                if let Some(hint) = &finding.hint {
-                    out::line(format_args!("  hint: {hint}"))?;
-                }
-            }
+            out::findings(&report.findings)?;
             if !global.quiet {
                 let checked = &report.checked;
-                let verdict = match report.findings.len() {
-                    0 => "all of it is what it was".to_owned(),
-                    1 => "1 finding".to_owned(),
-                    count => format!("{count} findings"),
-                };
+                let verdict = out::verdict(&report.findings, "all of it is what it was");
                 out::line(format_args!(
                     "{} objects ({}) and {} files that clients see: {verdict}",
                     checked.objects,

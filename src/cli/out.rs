@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use bivouac::finding::Finding;
 use serde::Serialize;
 
 use super::Failure;
@@ -24,6 +25,26 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
         serde_json::to_writer(&mut *out, value)?;
         out.write_all(b"\n")
     })
+}
+
+/// Prints what a look found, each with its hint.
+pub(crate) fn findings(findings: &[Finding]) -> Result<(), Failure> {
+    for finding in findings {
+        line(format_args!("{}: {} ({})", finding.subject, finding.message, finding.code))?;
+        if let Some(hint) = &finding.hint {
+            line(format_args!("  hint: {hint}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// How many findings there are, or `nothing`.
+pub(crate) fn verdict(findings: &[Finding], nothing: &str) -> String {
+    match findings.len() {
+        0 => nothing.to_owned(),
+        1 => "1 finding".to_owned(),
+        count => format!("{count} findings"),
+    }
 }
 
 fn write(print: impl FnOnce(&mut io::BufWriter<io::StdoutLock<'static>>) -> io::Result<()>) -> Result<(), Failure> {

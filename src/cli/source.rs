@@ -55,19 +55,10 @@ fn tell(global: &Global, report: &SourceCheckReport) -> Result<(), Failure> {
         let cells = row.iter().zip(widths.iter().copied().chain([0])).map(|(cell, width)| format!("{cell:<width$}"));
         out::line(cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
-    for finding in &report.findings {
-        out::line(format_args!("{}: {} ({})", finding.subject, finding.message, finding.code))?;
-        if let Some(hint) = &finding.hint {
-            out::line(format_args!("  hint: {hint}"))?;
-        }
-    }
+    out::findings(&report.findings)?;
     if !global.quiet {
         let checked = &report.checked;
-        let verdict = match report.findings.len() {
-            0 => "nothing is wrong".to_owned(),
-            1 => "1 finding".to_owned(),
-            count => format!("{count} findings"),
-        };
+        let verdict = out::verdict(&report.findings, "nothing is wrong");
         out::line(format_args!(
             "looked at sources: {}, URLs: {}, indexes: {}, packages: {}; {verdict}",
             checked.sources, checked.urls, checked.indexes, checked.packages

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bivouac::apk::{Place, RepositoryName};
-use bivouac::jobs::publish::Call;
+use bivouac::jobs::Call;
 use bivouac::jobs::sync::{
     self as job, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport, SyncRequest,
 };

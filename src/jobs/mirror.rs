@@ -58,15 +58,6 @@ impl<'c> Mirror<'c> {
         }
     }
 
-    /// The same without its files.
-    pub fn former_summary(&self, place: &Place) -> Result<Option<Generation>, Error> {
-        let number = match self.tree.shown(place)? {
-            Some(number) => Some(number),
-            None => self.tree.live()?,
-        };
-        Ok(number.map(|number| self.ledger.generation_summary(number)).transpose()?)
-    }
-
     /// Whether publishing is held: a rollback is live.
     pub fn is_held(&self) -> Result<bool, Error> {
         let live = self.tree.live()?.map(|number| self.ledger.generation_summary(number)).transpose()?;

@@ -17,6 +17,7 @@
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
 //! because what they look at never changes under its name.
 
+mod call;
 pub mod check;
 pub mod client;
 pub mod demo;
@@ -46,6 +47,7 @@ pub mod why;
 #[cfg(debug_assertions)]
 pub use crate::disk::durable::Rehearsal;
 pub use crate::sources::http::ProxyVariables;
+pub use call::Call;
 pub use error::Error;
 pub use mirror::Mirror;
 pub use states::NoState;

@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::publish::Call;
-use super::{Error, Mirror};
+use super::call::system_time;
+use super::{Call, Error, Mirror};
 use crate::apk::{ObjectId, Place};
 use crate::config::{self, Config};
 use crate::disk::lock::{Lock, Purpose};
@@ -79,8 +79,7 @@ pub(super) fn after_sync(mirror: &Mirror<'_>, _held: &Lock, now: Timestamp) -> R
     if mirror.config.retain.prune == config::Prune::Never || records(mirror)?.0.is_empty() {
         return Ok(());
     }
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    let plan = plan(mirror, Spare::Since(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds), STALE_PART))?;
+    let plan = plan(mirror, Spare::Since(system_time(now), STALE_PART))?;
     perform(mirror, &plan)
 }
 
@@ -258,8 +257,7 @@ fn add_up(mirror: &Mirror<'_>) -> Result<DiskReport, Error> {
         pool.iter().filter(|(object, _)| chosen(object)).map(|(_, size)| size).sum()
     };
     let repositories = states.iter().map(|state| {
-        let mine: HashSet<ObjectId> =
-            state.files.iter().filter(|placed| placed.left.is_none()).map(|placed| placed.object).collect();
+        let mine: HashSet<ObjectId> = state.listed().map(|placed| placed.object).collect();
         let bytes =
             |exclusive: bool| bytes_where(&|object| mine.contains(object) && (listed[object] == 1) == exclusive);
         RepositoryBytes {

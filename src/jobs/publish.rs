@@ -14,41 +14,19 @@ use serde::Serialize;
 use super::states::{self, NoState};
 use super::sync::build::{self, Assembly};
 use super::sync::report::compare;
-use super::sync::{self, SyncReport, finish, indexes, settle};
-use super::{Error, Mirror};
+use super::sync::{SyncReport, finish, indexes, settle};
+use super::{Call, Error, Mirror};
 use crate::apk::ObjectId;
 use crate::apk::names::{Arch, PackageFile, Place, RepositoryName, TreeName};
 use crate::config::{Config, Repository};
-use crate::disk::layout::Store;
-use crate::disk::lock::{Lock, Patience, Purpose};
-use crate::ledger::Withdrawn;
+use crate::disk::lock::Purpose;
+use crate::ledger::{Links, Withdrawn};
 use crate::plan::publish::{Cause, Generation, Mode, RepositoryState, Wish};
 use crate::report::Reporter;
 
 pub use again::CannotShow;
-pub(super) use again::remake;
+pub(super) use again::{entries_shown, remake};
 pub use withdraw::{PlaceReport, Reach, TakenBack, Target, WithdrawReport, take_back, withdraw};
-
-/// How a job takes the store's lock, and the time of the call.
-#[derive(Clone, Copy, Debug)]
-pub struct Call {
-    /// How long to wait for another run.
-    pub patience: Patience,
-    /// The time of the call.
-    pub now: Timestamp,
-}
-
-impl Call {
-    /// Opens the mirror with its lock held, swept of what killed runs left.
-    pub(super) fn open<'c>(&self, config: &'c Config, purpose: Purpose) -> Result<(Mirror<'c>, Lock), Error> {
-        let store = Store::open(&config.store)?;
-        let lock = Lock::take(&store, purpose, self.now, self.patience)?;
-        let mirror = Mirror::on(config, store)?;
-        sync::sweep(&mirror, &lock, self.now)?;
-        sync::require_live(&mirror)?;
-        Ok((mirror, lock))
-    }
-}
 
 /// Publishes a snapshot (the one in force, unless `snapshot` begins another's id) by today's rules and key at `place`. What a
 /// rule forbids, and what wants packages that the pool lacks, keeps its former state there. Publishing live ends a hold.
@@ -75,12 +53,7 @@ pub fn publish(
         assembly.plan.generation.cause = former.cause.clone();
     }
     let published = assembly.is_worth_it() || (held.is_some() && !refused);
-    let links = if published { Some(assembly.perform(&mirror, &**reporter)?) } else { None };
-    if let Some(links) = links.filter(|_| *place == Place::Live) {
-        let mut state = mirror.ledger.state()?;
-        state.links = Some(links);
-        mirror.ledger.save_state(&state)?;
-    }
+    let links = if published { Some(perform(&mirror, &assembly, &**reporter)?) } else { None };
     Ok(SyncReport {
         snapshot: Some(snapshot.id.clone()),
         generation: published.then_some(assembly.plan.generation.number),
@@ -199,7 +172,7 @@ fn listed<'g>(
 ) -> BTreeSet<(&'g RepositoryName, &'g Arch, &'g PackageFile, &'g ObjectId)> {
     let files = generation.repositories.iter().flat_map(|state| {
         let stays = |file: &PackageFile| state.mode != Mode::Ours || !withdrawn.iter().any(|rule| rule.names(file));
-        let listed = state.files.iter().filter(move |placed| placed.left.is_none() && stays(&placed.file));
+        let listed = state.listed().filter(move |placed| stays(&placed.file));
         listed.map(|placed| (&state.name, &state.arch, &placed.file, &placed.object))
     });
     files.collect()
@@ -231,22 +204,31 @@ fn show_again(
     let before = live.clone();
     let mut assembly = Assembly::new(mirror, &Place::Live, Some(live), &target.snapshot, (wishes, made), now)?;
     assembly.plan.generation.cause = cause;
-    let links = assembly.perform(mirror, &**reporter)?;
-    let mut state = mirror.ledger.state()?;
-    state.links = Some(links);
-    mirror.ledger.save_state(&state)?;
+    perform(mirror, &assembly, &**reporter)?;
     let mut report = report(&before, &assembly.plan.generation, shows(target));
     report.still_shown = still_shown(target, &withdrawn);
     Ok(report)
 }
 
+/// Performs what was assembled, and leaves to later runs how the packages came into the live tree.
+pub(super) fn perform(mirror: &Mirror<'_>, assembly: &Assembly, reporter: &dyn Reporter) -> Result<Links, Error> {
+    let links = assembly.perform(mirror, reporter)?;
+    if assembly.plan.generation.place == Place::Live {
+        let mut state = mirror.ledger.state()?;
+        state.links = Some(links);
+        mirror.ledger.save_state(&state)?;
+    }
+    Ok(links)
+}
+
+/// Whether the index of a repository lists what one of `rules` names.
+pub(super) fn lists(state: &RepositoryState, rules: &[Withdrawn]) -> bool {
+    state.listed().any(|placed| rules.iter().any(|rule| rule.names(&placed.file)))
+}
+
 /// Repositories and arches whose index is upstream's own and lists what is withdrawn.
 pub(super) fn still_shown(shown: &Generation, withdrawn: &[Withdrawn]) -> Vec<String> {
-    let lists = |state: &&RepositoryState| {
-        let mut listed = state.files.iter().filter(|placed| placed.left.is_none());
-        listed.any(|placed| withdrawn.iter().any(|rule| rule.names(&placed.file)))
-    };
-    let theirs = shown.repositories.iter().filter(|state| state.mode != Mode::Ours).filter(lists);
+    let theirs = shown.repositories.iter().filter(|state| state.mode != Mode::Ours && lists(state, withdrawn));
     theirs.map(|state| format!("{}/{}", state.name, state.arch)).collect()
 }
 

@@ -5,17 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::publish::{Call, CannotShow};
+use super::publish::entries_shown;
 use super::states::{self, NoState, still_there};
 use super::sync::carry;
-use super::{Error, Mirror};
+use super::{Call, Error, Mirror};
 use crate::apk::Entry;
-use crate::apk::v2::index;
-use crate::apk::v2::sections::{Limits, split_index};
 use crate::config::Config;
 use crate::disk::lock::Purpose;
 use crate::plan::publish::Generation;
-use crate::publish::Publishable;
 use crate::snapshot::diff;
 use crate::snapshot::{Role, Snapshot};
 
@@ -171,11 +168,7 @@ fn accepted_entries(mirror: &Mirror<'_>, snapshot: &Snapshot, other: &Snapshot) 
 fn shown_entries(mirror: &Mirror<'_>, generation: &Generation) -> Result<Lists, Error> {
     let mut lists = BTreeMap::new();
     for state in &generation.repositories {
-        let index = Publishable::again(&mirror.tree, generation.number, state)?;
-        let limits = Limits { index: usize::MAX >> 1, ..Limits::default() };
-        let parts = split_index(index.bytes(), &limits).map_err(CannotShow::Sections)?;
-        let entries = index::parse(&parts.text).map_err(CannotShow::Entries)?;
-        lists.insert(format!("{}/{}", state.name, state.arch), entries);
+        lists.insert(format!("{}/{}", state.name, state.arch), entries_shown(mirror, generation.number, state)?);
     }
     Ok(lists)
 }

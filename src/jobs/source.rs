@@ -271,7 +271,7 @@ impl AtUrl {
 
     /// Notes what went wrong with the whole index.
     fn trouble(&mut self, key: &IndexKey, error: &dyn Trouble) {
-        self.note(error.class(), key, error.code(), Severity::Error, super::sync::chain(error), error.hint());
+        self.note(error.class(), key, error.code(), Severity::Error, super::error::in_one_line(error), error.hint());
         self.status = error.code();
     }
 

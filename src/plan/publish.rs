@@ -27,6 +27,13 @@ pub struct Placed {
     pub left: Option<Timestamp>,
 }
 
+impl Placed {
+    /// Whether the index lists it; else it lingers.
+    pub fn is_listed(&self) -> bool {
+        self.left.is_none()
+    }
+}
+
 /// Whose index a repository shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +90,11 @@ pub struct RepositoryState {
 }
 
 impl RepositoryState {
+    /// The files that its index lists.
+    pub fn listed(&self) -> impl Iterator<Item = &Placed> {
+        self.files.iter().filter(|placed| placed.is_listed())
+    }
+
     /// Whether this is the state of `name` and `arch`.
     pub fn is_for(&self, name: &RepositoryName, arch: &Arch) -> bool {
         self.name == *name && self.arch == *arch
@@ -233,7 +245,7 @@ pub fn decide(
         former.is_some_and(|former| {
             former.repositories.len() == repositories.len()
                 && former.repositories.iter().zip(&repositories).all(|(was, is)| {
-                    was.is_for(&is.name, &is.arch) && was.index == is.index && listed(was).eq(listed(is))
+                    was.is_for(&is.name, &is.arch) && was.index == is.index && shown(was).eq(shown(is))
                 })
         });
     let number = last_number.max(former.map_or(0, |former| former.number)) + 1;
@@ -260,8 +272,8 @@ fn is_same_index(before: &RepositoryState, state: &RepositoryState) -> bool {
     before.index == state.index || (state.mode == Mode::Ours && before.mode == Mode::Ours && same_text)
 }
 
-fn listed(state: &RepositoryState) -> impl Iterator<Item = (&PackageFile, &ObjectId)> {
-    state.files.iter().filter(|placed| placed.left.is_none()).map(|placed| (&placed.file, &placed.object))
+fn shown(state: &RepositoryState) -> impl Iterator<Item = (&PackageFile, &ObjectId)> {
+    state.listed().map(|placed| (&placed.file, &placed.object))
 }
 
 fn stays(placed: &Placed, linger: SignedDuration, now: Timestamp) -> bool {

@@ -140,9 +140,7 @@ impl AcceptedIndex {
         if ObjectId::new(Sha256::digest(&bytes).into()) != record.index {
             return Err(Damage::Index);
         }
-        // Accepted once under the limits of its day; what is stored is ours.
-        let limits = Limits { index: usize::MAX >> 1, ..Limits::default() };
-        let parts = sections::split_index(&bytes, &limits).map_err(Damage::Sections)?;
+        let parts = sections::split_index(&bytes, &Limits::of_our_own()).map_err(Damage::Sections)?;
         let entries = index::parse(&parts.text).map_err(Damage::Entries)?;
         let objects: Vec<Option<ObjectId>> = objects
             .lines()

@@ -6,15 +6,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::sync::build::{Made, Seal, seal};
 use super::super::{Error, Mirror};
-use crate::apk::ObjectId;
 use crate::apk::names::PackageFile;
 use crate::apk::v2::index::{self, BadIndex};
 use crate::apk::v2::sections::{BadSections, Limits, split_index};
 use crate::apk::v2::signature::Signature;
+use crate::apk::{Entry, ObjectId};
 use crate::error::{Class, Trouble};
 use crate::ledger::Withdrawn;
 use crate::merge::{Layer, MergedIndex, Prefer, combine};
-use crate::plan::publish::{Mode, RepositoryState};
+use crate::plan::publish::{Mode, Placed, RepositoryState};
 use crate::publish::Publishable;
 use crate::sign::index::{describe, sign_member, sign_merged};
 
@@ -70,7 +70,7 @@ pub(in crate::jobs) fn remake(
 ) -> Result<Made, Error> {
     let index = Publishable::again(&mirror.tree, number, shown)?;
     let mut state = shown.clone();
-    state.files.retain(|placed| placed.left.is_none());
+    state.files.retain(Placed::is_listed);
     // Upstream's own index is shown as it is: nothing can be taken out of it.
     let is_withdrawn = |file: &PackageFile| shown.mode == Mode::Ours && withdrawn.iter().any(|rule| rule.names(file));
     let dropped = state.files.iter().find(|placed| is_withdrawn(&placed.file)).map(|placed| placed.file.clone());
@@ -83,8 +83,7 @@ pub(in crate::jobs) fn remake(
     };
     // It follows from nothing that a sync would recognise: the next one decides it anew.
     state.inputs = String::new();
-    let limits = Limits { index: usize::MAX >> 1, ..Limits::default() };
-    let parts = split_index(index.bytes(), &limits).map_err(CannotShow::Sections)?;
+    let parts = split_index(index.bytes(), &Limits::of_our_own()).map_err(CannotShow::Sections)?;
     let signed = if dropped.is_some() {
         state.files.retain(|placed| !is_withdrawn(&placed.file));
         let merged = without_dropped(&parts.text, &state)?;
@@ -118,6 +117,17 @@ fn seal_of(mirror: &Mirror<'_>, shown: &RepositoryState, dropped: Option<&Packag
         }
         (seal, _) => Ok(seal),
     }
+}
+
+/// What the index that generation `number` showed for a repository lists.
+pub(in crate::jobs) fn entries_shown(
+    mirror: &Mirror<'_>,
+    number: u64,
+    shown: &RepositoryState,
+) -> Result<Vec<Entry>, Error> {
+    let index = Publishable::again(&mirror.tree, number, shown)?;
+    let parts = split_index(index.bytes(), &Limits::of_our_own()).map_err(CannotShow::Sections)?;
+    Ok(index::parse(&parts.text).map_err(CannotShow::Entries)?)
 }
 
 /// The index of what is left of `state`, whose former index had this text.

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Call, Switched, remake, report, still_shown};
+use super::{Switched, lists, perform, remake, report, still_shown};
 use crate::apk::names::{PackageName, Place, VersionText};
 use crate::config::Config;
 use crate::disk::lock::Purpose;
 use crate::jobs::sync::build::Assembly;
-use crate::jobs::{Error, Mirror};
+use crate::jobs::{Call, Error, Mirror};
 use crate::ledger::Withdrawn;
-use crate::plan::publish::{Generation, Mode, RepositoryState, Wish};
+use crate::plan::publish::{Generation, Mode, Wish};
 use crate::report::Reporter;
 
 /// How far a withdrawal goes.
@@ -93,11 +93,6 @@ pub fn withdraw(
     Ok(report)
 }
 
-/// Whether the index of `state` lists what `rule` names.
-fn lists(state: &RepositoryState, rule: &Withdrawn) -> bool {
-    state.files.iter().any(|placed| placed.left.is_none() && rule.names(&placed.file))
-}
-
 #[expect(clippy::too_many_arguments, reason = "one call, made above, from that function's locals")]
 fn one_place(
     mirror: &Mirror<'_>,
@@ -111,7 +106,7 @@ fn one_place(
 ) -> Result<Option<PlaceReport>, Error> {
     let (mut wishes, mut made) = (Vec::new(), Vec::new());
     for state in &shown.repositories {
-        if state.mode == Mode::Ours && lists(state, rule) {
+        if state.mode == Mode::Ours && lists(state, std::slice::from_ref(rule)) {
             let again = remake(mirror, shown.number, state, withdrawn)?;
             wishes.push(Wish::Listing(Box::new(again.state.clone())));
             made.push(again);
@@ -125,7 +120,7 @@ fn one_place(
         for state in &mut former.repositories {
             let (before, ours) = (state.files.len(), state.mode == Mode::Ours);
             // What upstream's own index lists must be there.
-            state.files.retain(|placed| !rule.names(&placed.file) || (!ours && placed.left.is_none()));
+            state.files.retain(|placed| !rule.names(&placed.file) || (!ours && placed.is_listed()));
             dropped += before - state.files.len();
         }
     }
@@ -135,12 +130,7 @@ fn one_place(
     let mut assembly = Assembly::new(mirror, &place, Some(former), &shown.snapshot, (wishes, made), call.now)?;
     // Neither begins nor ends a hold: what else is shown stays what it was.
     assembly.plan.generation.cause = shown.cause.clone();
-    let links = assembly.perform(mirror, &**reporter)?;
-    if place == Place::Live {
-        let mut state = mirror.ledger.state()?;
-        state.links = Some(links);
-        mirror.ledger.save_state(&state)?;
-    }
+    perform(mirror, &assembly, &**reporter)?;
     let generation = &assembly.plan.generation;
     let repositories = report(&shown, generation, shown.number).repositories;
     Ok(Some(PlaceReport { place, generation: generation.number, repositories }))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::indexes::{Asked, Candidate, Index};
 use super::want::{self, Wish};
-use super::{Accepted, Error, Mirror, Refused, Setback, layers_of};
+use super::{Accepted, Error, Mirror, Refused, Setback, takers};
 use crate::apk::Entry;
 use crate::apk::names::PackageFile;
 use crate::config::{Incomplete, Repository};
@@ -97,10 +97,7 @@ pub(in crate::jobs) fn listed(mirror: &Mirror<'_>, in_force: &InForce) -> Result
 
 /// Whether `key` may be carried: all repositories that take from it say so, for it has one state for all of them.
 fn may_carry(mirror: &Mirror<'_>, key: &IndexKey) -> bool {
-    let takes = |repository: &&Repository| {
-        repository.arches.contains(&key.arch) && layers_of(repository, &key.arch).contains(key)
-    };
-    mirror.config.repositories.iter().filter(takes).all(|repository| repository.incomplete == Incomplete::Carry)
+    takers(mirror.config, key).all(|(repository, _)| repository.incomplete == Incomplete::Carry)
 }
 
 /// Lets the origins of what failed keep their former entries. `false` where that may not be, or does not help.
@@ -160,16 +157,7 @@ fn setback(index: &Index, carry: &Carry) -> Setback {
         if origins.len() == 1 { "s" } else { "" }
     );
     let mut setback = Setback::new(class, "carried", message);
-    setback.details.extend(
-        index
-            .refused
-            .iter()
-            .take(NAMED)
-            .map(|refused| format!("{}: {}", refused.file.trim_end_matches(".apk"), refused.reason)),
-    );
-    if index.refused.len() > NAMED {
-        setback.details.push(format!("and {} more", index.refused.len() - NAMED));
-    }
+    setback.details = Refused::told(&index.refused);
     setback
 }
 

@@ -4,11 +4,11 @@
 //! changed is asked about even where no index did, and a refusal is repeated by every run until world or packages change or
 //! `--accept-gate` lets it through: then this state is published, and asked about again when it changes.
 
-use super::{Error, Setback};
+use super::{Error, Setback, is_accepted_for};
 use crate::apk::Entry;
 use crate::apk::dependency::parse_world;
 use crate::apk::names::{Arch, RepositoryName};
-use crate::config::{Config, Repository};
+use crate::config::Repository;
 use crate::error::Class;
 use crate::jobs::selection;
 use crate::solve::Catalogue;
@@ -36,7 +36,7 @@ pub(super) fn ask(
 ) -> Result<Answer, Error> {
     Ok(match shut(repository, arch, supplies)? {
         None => Answer::Open,
-        Some(setback) if is_accepted(accepted, repository, arch) => Answer::LetThrough(passed(&setback)),
+        Some(setback) if is_accepted_for(accepted, repository, arch) => Answer::LetThrough(passed(&setback)),
         Some(setback) => Answer::Shut(setback),
     })
 }
@@ -67,25 +67,6 @@ fn shut(repository: &Repository, arch: &Arch, supplies: &[&[Entry]]) -> Result<O
          `bivouac sync --accept-gate {name}/{arch}` lets this state through once"
     );
     Ok(Some(Setback { details, hint: Some(hint), ..Setback::new(Class::Refused, "gate", message) }))
-}
-
-/// Whether the command line lets `repository` through for `arch`: it names the repository, or both.
-fn is_accepted(accepted: &[RepositoryName], repository: &Repository, arch: &Arch) -> bool {
-    let both = format!("{}/{arch}", repository.name);
-    accepted.iter().any(|one| *one == repository.name || one.as_str() == both)
-}
-
-/// Refuses what names no repository of the configuration.
-pub(super) fn check_accepted(config: &Config, accepted: &[RepositoryName]) -> Result<(), Error> {
-    for one in accepted {
-        let names_it = |repository: &&Repository| {
-            repository.arches.iter().any(|arch| is_accepted(std::slice::from_ref(one), repository, arch))
-        };
-        if !config.repositories.iter().any(|repository| names_it(&repository)) {
-            return Err(super::no_such_repository(config, one));
-        }
-    }
-    Ok(())
 }
 
 /// What a state that was let through is told with.

@@ -17,6 +17,7 @@ use crate::apk::v2::sections::{BadSections, Limits};
 use crate::apk::{Entry, Identity};
 use crate::config::{SourceKind, Unsigned};
 use crate::error::{Class, Trouble};
+use crate::jobs::error::in_one_line;
 use crate::ledger::SeenFile;
 use crate::report::Reporter;
 use crate::snapshot::SignedBy;
@@ -125,7 +126,7 @@ fn gather_one(
         match looked {
             Looked::NoPackage(reason) => reporter.warning(&format!("{shown} is no package and is left out: {reason}")),
             Looked::Unreadable(cause) => refuse(Class::Host, "unreadable", format!("it cannot be read: {cause}")),
-            Looked::Refused(error) => refuse(error.class(), error.code(), chain(&error)),
+            Looked::Refused(error) => refuse(error.class(), error.code(), in_one_line(&error)),
             Looked::Seen(seen) => good.push((listed.folder_arch.clone(), seen, None, listed.path.clone())),
             Looked::Read(package) => {
                 let arch = package.info().arch.clone();
@@ -303,16 +304,4 @@ fn read(
             }
         }
     }
-}
-
-/// An error and its causes in one line.
-pub(in crate::jobs) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::indexes::{Asked, Index};
 use super::want::Wish;
-use super::{Accepted, Error, Mirror, layers_of};
+use super::{Accepted, Error, Mirror, takers};
 use crate::apk::Entry;
 use crate::apk::names::{Arch, PackageFile};
 use crate::config::{Config, Repository, SourceKind};
@@ -25,9 +25,7 @@ fn depth(config: &Config, key: &IndexKey) -> NonZeroUsize {
 
 /// The repositories that take from `key` and keep versions.
 fn keepers<'c>(config: &'c Config, key: &IndexKey) -> impl Iterator<Item = (&'c Repository, &'c Arch)> {
-    let keepers = config.repositories.iter().filter(|repository| repository.keep_versions.is_some());
-    let arches = keepers.flat_map(|repository| repository.arches.iter().map(move |arch| (repository, arch)));
-    arches.filter(|(repository, arch)| layers_of(repository, arch).contains(key))
+    takers(config, key).filter(|(repository, _)| repository.keep_versions.is_some())
 }
 
 /// Finds out for each index what is kept beside what it lists. What the pool has lost is not: nobody supplies it any more.

@@ -35,20 +35,18 @@ pub(in crate::jobs) mod want;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, ProxyVariables, prune};
-use crate::apk::names::{Place, RepositoryName};
+use super::{Error, Mirror, ProxyVariables, call, error, prune};
+use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
 use crate::report::Reporter;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Role, Snapshot};
-
-pub(in crate::jobs) use gather::chain;
 
 pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
@@ -182,9 +180,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(config, store)?;
     let chosen = chosen(config, request)?;
-    gate::check_accepted(config, &request.accept_gate)?;
-    sweep(&mirror, &lock, request.now)?;
-    require_live(&mirror)?;
+    call::begin(&mirror, &lock, request.now)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     let asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
@@ -193,7 +189,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     };
     // What is published is published, whatever becomes of what is too old.
     if let Err(error) = prune::after_sync(&mirror, &lock, request.now) {
-        reporter.warning(&format!("nothing was pruned: {}", gather::chain(&error)));
+        reporter.warning(&format!("nothing was pruned: {}", error::in_one_line(&error)));
     }
     Ok(report)
 }
@@ -219,27 +215,6 @@ async fn lock(store: &Store, request: &SyncRequest) -> Result<Lock, Error> {
     Ok(taken.await.map_err(Error::Crashed)??)
 }
 
-/// Removes what a killed run left half done. First of all: it may be what fills the disk.
-pub(in crate::jobs) fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> {
-    mirror.store.sweep_temporaries(lock)?;
-    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-    mirror.pool.sweep_incoming(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))?;
-    // Where nothing of ours is live yet, the folder may still turn out to be another link's.
-    if mirror.tree.live()?.is_some() {
-        mirror.tree.sweep()?;
-    }
-    Ok(())
-}
-
-/// What is live must still be what we left: its tree, its record, and the snapshot that it shows. A run on a store that lost
-/// the newest snapshot would take the one before for the state in force, and publish it over the live one.
-pub(in crate::jobs) fn require_live(mirror: &Mirror<'_>) -> Result<(), Error> {
-    let Some(number) = mirror.tree.live()? else { return Ok(()) };
-    mirror.tree.require_generation(number)?;
-    let live = mirror.ledger.generation_summary(number)?;
-    Ok(mirror.ledger.require_snapshot(&live.snapshot)?)
-}
-
 /// The error for a repository that is not configured, with the nearest one that is.
 fn no_such_repository(config: &Config, name: &RepositoryName) -> Error {
     let nearest = config
@@ -256,11 +231,11 @@ fn chosen<'c>(config: &'c Config, request: &SyncRequest) -> Result<Vec<&'c Repos
     let only = &request.only;
     let is_known = |name: &RepositoryName| config.repositories.iter().any(|repository| repository.name == *name);
     let is_known_with_arch = |name: &RepositoryName| {
-        let mut repositories = config.repositories.iter();
-        repositories.any(|repository| repository.arches.iter().any(|arch| shrink::names(name, repository, arch)))
+        places(config).any(|(repository, arch)| is_accepted_for(std::slice::from_ref(name), repository, arch))
     };
     let mut unknown = only.iter().filter(|name| !is_known(name));
-    let mut unknown_with_arch = request.accept_shrink.iter().filter(|name| !is_known_with_arch(name));
+    let accepted = request.accept_shrink.iter().chain(&request.accept_gate);
+    let mut unknown_with_arch = accepted.filter(|name| !is_known_with_arch(name));
     if let Some(name) = unknown.next().or_else(|| unknown_with_arch.next()) {
         return Err(no_such_repository(config, name));
     }
@@ -270,6 +245,22 @@ fn chosen<'c>(config: &'c Config, request: &SyncRequest) -> Result<Vec<&'c Repos
     let moves_along =
         |repository: &&Repository| repository.together.as_deref().is_some_and(|word| groups.contains(word));
     Ok(config.repositories.iter().filter(|repository| is_named(repository) || moves_along(repository)).collect())
+}
+
+/// Every repository of the configuration with each of its arches.
+fn places(config: &Config) -> impl Iterator<Item = (&Repository, &Arch)> {
+    config.repositories.iter().flat_map(|repository| repository.arches.iter().map(move |arch| (repository, arch)))
+}
+
+/// The repositories, with the arch, that take from `key`.
+fn takers<'c>(config: &'c Config, key: &IndexKey) -> impl Iterator<Item = (&'c Repository, &'c Arch)> {
+    places(config).filter(|(repository, arch)| layers_of(repository, arch).contains(key))
+}
+
+/// Whether the command line accepts something for `repository` and `arch`: it names the repository, or both.
+fn is_accepted_for(accepted: &[RepositoryName], repository: &Repository, arch: &Arch) -> bool {
+    let both = format!("{}/{arch}", repository.name);
+    accepted.iter().any(|one| *one == repository.name || one.as_str() == both)
 }
 
 /// The indexes that these repositories take from, each once, in the configuration's order.
@@ -289,7 +280,7 @@ pub(in crate::jobs) fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
 }
 
 /// The indexes that one repository takes from for `arch`, by priority.
-pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &crate::apk::Arch) -> Vec<IndexKey> {
+pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &Arch) -> Vec<IndexKey> {
     let key = |from: &crate::config::FromPath| IndexKey {
         source: from.source.clone(),
         path: from.path.clone(),
@@ -333,8 +324,5 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
         return Ok((snapshot, settled));
     }
     mirror.ledger.save_snapshot(&snapshot)?;
-    if let Ok(now) = request.now.try_into() {
-        mirror.pool.sweep_incoming(now)?;
-    }
     Ok((snapshot, settled))
 }

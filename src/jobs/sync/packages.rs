@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Error;
-use super::gather::chain;
 use super::indexes::Upstream;
 use super::want::Lacking;
 use crate::apk::names::SourceName;
 use crate::apk::v2::sections::Limits;
 use crate::apk::{Entry, Identity};
 use crate::error::{Class, Trouble};
+use crate::jobs::error::in_one_line;
 use crate::pool::{self, Incoming, Pool};
 use crate::report::Reporter;
 use crate::sources::seed::Supplied;
@@ -148,7 +148,7 @@ async fn fetch_one(
             Err(error @ (sources::Error::Sink { .. } | sources::Error::Client(_))) => return Err(error.into()),
             Err(error) => {
                 let (class, code) = (error.class(), error.code().to_owned());
-                return Ok(Outcome::Failed { class, code, reason: chain(&error) });
+                return Ok(Outcome::Failed { class, code, reason: in_one_line(&error) });
             }
         }
     }
@@ -220,7 +220,7 @@ impl PackageSink for PoolSink {
     }
 
     fn feed(&mut self, chunk: &[u8]) -> Result<(), SinkError> {
-        self.verifier.feed(chunk).map_err(|error| SinkError::Wrong(chain(&error)))?;
+        self.verifier.feed(chunk).map_err(|error| SinkError::Wrong(in_one_line(&error)))?;
         self.incoming.write(chunk).map_err(host)
     }
 
@@ -231,7 +231,7 @@ impl PackageSink for PoolSink {
                 self.verified = Some(package);
                 Ok(())
             }
-            Err(error) => Err(SinkError::Wrong(chain(&error))),
+            Err(error) => Err(SinkError::Wrong(in_one_line(&error))),
         }
     }
 }

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::indexes::{Asked, Index};
-use super::settle::live_generation;
 use super::want::Wish;
 use super::{Error, Mirror, Refused, Setback};
 use crate::apk::Entry;
-use crate::apk::names::{Arch, RepositoryName};
+use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::Rebuilt as Rule;
 use crate::error::{Class, Trouble as _};
 use crate::plan::publish::{Generation, Published, Rebuilt};
@@ -33,7 +32,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) fn open(mirror: &Mirror<'_>) -> Result<Self, Error> {
-        Ok(History { live: live_generation(mirror)?, older: None })
+        Ok(History { live: mirror.published(&Place::Live)?, older: None })
     }
 
     /// Which of `entries` would replace bytes that were published at this repository.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::indexes::Asked;
-use super::settle::live_generation;
 use super::want::{self, Wish};
 use super::{Error, Mirror, Setback, space};
 use crate::apk::names::{Arch, Place, RepositoryName, SourceName};
@@ -27,6 +26,24 @@ pub struct Refused {
     /// Whose trouble it is.
     #[serde(skip)]
     pub class: Class,
+}
+
+impl Refused {
+    /// How many are told one by one.
+    const TOLD: usize = 5;
+
+    /// A line for each of the first, and one for the rest.
+    pub(super) fn told(all: &[Refused]) -> Vec<String> {
+        let mut lines: Vec<String> = all
+            .iter()
+            .take(Self::TOLD)
+            .map(|refused| format!("{}: {}", refused.file.trim_end_matches(".apk"), refused.reason))
+            .collect();
+        if all.len() > Self::TOLD {
+            lines.push(format!("and {} more", all.len() - Self::TOLD));
+        }
+        lines
+    }
 }
 
 /// Why a repository did not move, or moved without one of its sources.
@@ -184,7 +201,7 @@ type Names<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 fn listed(state: &RepositoryState) -> Names<'_> {
     let mut names: Names<'_> = BTreeMap::new();
-    for placed in state.files.iter().filter(|placed| placed.left.is_none()) {
+    for placed in state.listed() {
         names.entry(placed.file.name()).or_default().insert(placed.file.version());
     }
     names
@@ -274,7 +291,7 @@ impl SyncPlan {
 }
 
 pub(super) fn plan(mirror: &Mirror<'_>, asked: &Asked, wishes: &[Wish]) -> Result<SyncPlan, Error> {
-    let live = live_generation(mirror)?;
+    let live = mirror.published(&Place::Live)?;
     let lacking = want::lacking(mirror, wishes, |_| true);
     let mut repositories = Vec::new();
     for (number, wish) in wishes.iter().enumerate() {

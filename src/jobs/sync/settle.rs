@@ -16,7 +16,6 @@ use crate::apk::names::{Arch, RepositoryName};
 use crate::config::Repository;
 use crate::error::Class;
 use crate::ledger::State;
-use crate::plan::publish::Generation;
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 
@@ -332,21 +331,8 @@ fn incomplete(key: &IndexKey, failures: &[Refused]) -> Setback {
     };
     let count = failures.len();
     let mut setback = Setback::new(class, code, format!("index {key} is incomplete: {count} of its packages {what}"));
-    for refused in failures.iter().take(NAMED) {
-        setback.details.push(format!("{}: {}", refused.file.trim_end_matches(".apk"), refused.reason));
-    }
-    if count > NAMED {
-        setback.details.push(format!("and {} more", count - NAMED));
-    }
+    setback.details = Refused::told(failures);
     setback
-}
-
-/// The live generation's whole record.
-pub(super) fn live_generation(mirror: &Mirror<'_>) -> Result<Option<Generation>, Error> {
-    Ok(match mirror.tree.live()? {
-        Some(number) => Some(mirror.ledger.generation(number)?),
-        None => None,
-    })
 }
 
 /// Why wishes keep their former state: an index that is not there, or packages of the accepted one.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::indexes::{Asked, Candidate};
 use super::rebuilt::Outlook;
-use super::{Error, Mirror, Setback, layers_of};
-use crate::apk::names::{Arch, RepositoryName};
-use crate::config::{Config, Repository};
+use super::{Error, Mirror, Setback, is_accepted_for, takers};
+use crate::apk::names::RepositoryName;
+use crate::config::Config;
 use crate::error::Class;
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
@@ -62,17 +62,6 @@ pub(super) fn refuse(
     Ok(outlook)
 }
 
-fn takers<'c>(config: &'c Config, key: &IndexKey) -> impl Iterator<Item = (&'c Repository, &'c Arch)> {
-    let arches =
-        config.repositories.iter().flat_map(|repository| repository.arches.iter().map(move |arch| (repository, arch)));
-    arches.filter(|(repository, arch)| layers_of(repository, arch).contains(key))
-}
-
 fn is_accepted(config: &Config, key: &IndexKey, accepted: &[RepositoryName]) -> bool {
-    takers(config, key).any(|(repository, arch)| accepted.iter().any(|name| names(name, repository, arch)))
-}
-
-/// Whether `name` is this repository, or this repository for this arch.
-pub(super) fn names(name: &RepositoryName, repository: &Repository, arch: &Arch) -> bool {
-    *name == repository.name || name.as_str().strip_prefix(repository.name.as_str()) == Some(&format!("/{arch}"))
+    takers(config, key).any(|(repository, arch)| is_accepted_for(accepted, repository, arch))
 }

@@ -6,7 +6,7 @@ use super::indexes::Asked;
 use super::rebuilt::Outlook;
 use super::report;
 use super::want::Wish;
-use super::{Mirror, Setback, layers_of};
+use super::{Mirror, Setback, takers};
 use crate::config::{Config, Repository};
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
@@ -71,10 +71,7 @@ pub(super) fn set_aside(
         let Some(cause) = held_by(mirror, number, wishes, &asked.indexes, broken) else { continue };
         let mine = group(mirror.config, wish);
         for (key, _) in &wish.layers {
-            let is_outside = |repository: &Repository| {
-                repository.together.as_deref() != mine && layers_of(repository, &key.arch).contains(key)
-            };
-            if !mirror.config.repositories.iter().any(is_outside) {
+            if takers(mirror.config, key).all(|(repository, _)| repository.together.as_deref() == mine) {
                 waiting.push((key.clone(), cause.setback(&format!("index {key}"))));
             }
         }
