@@ -16,7 +16,7 @@ use bivouac::apk::{Arch, KeyName, ObjectId};
 use bivouac::merge::{Layer, Prefer, combine};
 use bivouac::sign::index::{describe, sign_merged};
 use bivouac::sign::key_file::ModulusBits;
-use bivouac::sign::{Digests, PrivateKey};
+use bivouac::sign::{Digests, PrivateKey, Seal};
 use bivouac::verify::keyring::{Keyring, PublicKey};
 use rsa::pkcs1v15::Pkcs1v15Sign;
 use rsa::pkcs8::DecodePublicKey as _;
@@ -87,13 +87,10 @@ fn merge(real: &Path) -> Outcome<()> {
     row("merge and print", median(9, || combine(&layers, Prefer::Order, &arch)), Some(merged.text.len()));
     let mut rng = rsa::rand_core::UnwrapErr(getrandom::SysRng);
     let key = PrivateKey::generate(ModulusBits::Rsa4096, "bench@example.org-1.rsa.pub".parse()?, &mut rng)?;
+    let seal = Seal::of(Box::new(key), Digests::Sha256);
     let words = describe(&merged, Some("v3.21"));
-    row(
-        "tar, deflate, sign",
-        median(3, || sign_merged(&merged, &words, &key, Digests::Sha256)),
-        Some(merged.text.len()),
-    );
-    row("of it the RSA-4096 signature", median(5, || key.sign(Algorithm::Sha256, b"words")), None);
+    row("tar, deflate, sign", median(3, || sign_merged(&merged, &words, &seal)), Some(merged.text.len()));
+    row("of it the RSA-4096 signature", median(5, || seal.signers()[0].sign(Algorithm::Sha256, b"words")), None);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use bivouac::merge::{Layer, Prefer, combine};
 use bivouac::select::{Dependencies, Item, Request, Selector, Supply, Versions, Wanted, close};
 use bivouac::sign::index::sign_merged;
 use bivouac::sign::key_file::ModulusBits;
-use bivouac::sign::{Digests, PrivateKey};
+use bivouac::sign::{Digests, PrivateKey, Seal};
 use bivouac::solve::Catalogue;
 
 use timing::{Outcome, median};
@@ -31,10 +31,11 @@ fn main() -> ExitCode {
 fn measure(real: &Path) -> Outcome<()> {
     let mut rng = rsa::rand_core::UnwrapErr(getrandom::SysRng);
     let key = PrivateKey::generate(ModulusBits::Rsa4096, "bench@example.org-1.rsa.pub".parse()?, &mut rng)?;
+    let seal = Seal::of(Box::new(key), Digests::Sha256);
     let main = entries(real, "main")?;
-    all_steps(&main, &key)?;
+    all_steps(&main, &seal)?;
     let union: Vec<Entry> = main.into_iter().chain(entries(real, "community")?).collect();
-    all_steps(&union, &key)?;
+    all_steps(&union, &seal)?;
     let mut many = union.clone();
     for copy in 1..4 {
         for entry in &union {
@@ -42,7 +43,7 @@ fn measure(real: &Path) -> Outcome<()> {
         }
     }
     drop(union);
-    all_steps(&many, &key)
+    all_steps(&many, &seal)
 }
 
 fn entries(real: &Path, repository: &str) -> Outcome<Vec<Entry>> {
@@ -71,7 +72,7 @@ fn renamed(entry: &Entry, copy: usize) -> Outcome<Entry> {
     Ok(Entry::parse(&text)?)
 }
 
-fn all_steps(entries: &[Entry], key: &PrivateKey) -> Outcome<()> {
+fn all_steps(entries: &[Entry], seal: &Seal) -> Outcome<()> {
     println!("{} entries", entries.len());
     let arch: Arch = "x86_64".parse()?;
     let Item::Selector(nginx) = Item::parse("nginx")? else { return Err("nginx is a name".into()) };
@@ -96,7 +97,7 @@ fn all_steps(entries: &[Entry], key: &PrivateKey) -> Outcome<()> {
         .collect();
     row("merge of three sources, printed", median(9, || combine(&layers, Prefer::Order, &arch)));
     let merged = combine(&layers, Prefer::Order, &arch);
-    row("tar, deflate, sign", median(5, || sign_merged(&merged, "bench", key, Digests::Sha256)));
+    row("tar, deflate, sign", median(5, || sign_merged(&merged, "bench", seal)));
     println!("  peak of memory so far {:>31.0} MB", peak_kilobytes()? as f64 / 1e3);
     Ok(())
 }

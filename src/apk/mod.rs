@@ -3,6 +3,7 @@
 pub mod checksum;
 pub mod dependency;
 pub mod entry;
+pub mod key_id;
 pub mod names;
 pub mod v2;
 pub mod version;
@@ -10,5 +11,6 @@ pub mod version;
 pub use checksum::{ContentId, Datahash, Identity, ObjectId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
+pub use key_id::KeyId;
 pub use names::{Arch, KeyName, PackageFile, PackageName, Place, RepositoryName, SourceName, TreeName, VersionText};
 pub use version::{BadVersion, Rules, Version};

@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 /// The key that the command line names, else the configured one, if there is a configuration with one.
 pub(super) fn signing_key(global: &Global, named: Option<PathBuf>) -> Result<Option<SigningKey>, Failure> {
     if let Some(file) = named {
-        return Ok(Some(SigningKey { file, digest: config::Digest::default() }));
+        return Ok(Some(SigningKey::in_file(file, config::Digest::default())));
     }
     if global.config.is_none() && super::config::find(global).is_err() {
         return Ok(None);

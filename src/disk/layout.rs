@@ -7,6 +7,7 @@
 //! ├── state.json                    what the last run left to the next
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
+//! ├── signing.json                  which of our keys sign, do so no more, or ever did
 //! ├── pool/                         packages by content; see pool
 //! │   ├── objects/ab/<64 hex>       0444, by SHA-256
 //! │   ├── incoming/<40 hex>.part    not finished, by identity
@@ -264,6 +265,11 @@ impl Store {
     }
 
     /// `withdrawn.json`: packages that our indexes do not list, whatever their sources say.
+    pub fn signing_file(&self) -> PathBuf {
+        self.root.join("signing.json")
+    }
+
+    /// What is withdrawn.
     pub fn withdrawn_file(&self) -> PathBuf {
         self.root.join("withdrawn.json")
     }

@@ -8,7 +8,7 @@ use super::{Error, keyring};
 use crate::apk::Arch;
 use crate::apk::names::KeyName;
 use crate::config::{Config, IndexMode};
-use crate::sign::PrivateKey;
+use crate::sign::Seal;
 
 /// What a client needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +43,7 @@ pub struct ClientKey {
 /// Tells what a client needs that reaches the public tree under `url`. Of a source's keyring all keys are told: which of them
 /// signs next is upstream's choice.
 pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
+    let seal = super::seal::of_config(config)?;
     let base = url.trim_end_matches('/');
     let mut repositories: Vec<String> = Vec::new();
     let (mut by_arch, mut templates) = (BTreeMap::new(), Vec::new());
@@ -61,18 +62,19 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
             repositories.push(line);
         }
         let name = repository.name.to_string();
-        match (repository.index, &config.signing) {
-            (IndexMode::Ours | IndexMode::Cosigned, Some(signing)) => {
-                let key = PrivateKey::load(&signing.key)?;
-                note(&mut keys, name, |repositories| ClientKey {
-                    name: key.key_name().clone(),
-                    fingerprint: key.fingerprint(),
-                    pem: key.public_pem(),
-                    repositories,
-                    ours: true,
-                });
+        match repository.index {
+            IndexMode::Ours | IndexMode::Cosigned => {
+                for key in seal.iter().flat_map(Seal::signers) {
+                    note(&mut keys, name.clone(), |repositories| ClientKey {
+                        name: key.key_name().clone(),
+                        fingerprint: key.fingerprint(),
+                        pem: key.public_pem(),
+                        repositories,
+                        ours: true,
+                    });
+                }
             }
-            _ => {
+            IndexMode::Upstream => {
                 for from in &repository.from {
                     let source = &config.sources[&from.source];
                     let trusted = keyring::load(&source.keyring)

@@ -255,7 +255,7 @@ fn make_upstream(folder: &Path, key: &DemoKey) -> Result<(), Error> {
                 folder: below,
                 arch: Some(arch.parse().expect("the demo's arches are in the alphabet")),
                 description: format!("{BRANCH}.0-1-gdem0"),
-                signing: Some(SigningKey { file: key.file.clone(), digest: config::Digest::Sha256 }),
+                signing: Some(SigningKey::in_file(key.file.clone(), config::Digest::Sha256)),
                 detached: Detached::Leave,
                 threads: std::num::NonZero::<usize>::MIN,
             })?;

@@ -34,7 +34,7 @@ pub enum Error {
     Source(#[from] sources::Error),
     /// No signature came.
     #[error(transparent)]
-    Sign(#[from] sign::key_file::Error),
+    Sign(#[from] sign::Error),
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] durable::Error),

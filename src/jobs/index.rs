@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
-use super::sign::{SigningKey, digests};
+use super::sign::SigningKey;
 use crate::apk::Entry;
 use crate::apk::entry::BadEntry;
 use crate::apk::names::{Arch, KeyName};
@@ -19,8 +19,8 @@ use crate::apk::v2::signature::Algorithm;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
 use crate::merge;
+use crate::sign;
 use crate::sign::index::sign_member;
-use crate::sign::key_file::{self, PrivateKey};
 use crate::verify::package::{RefusedPackage, examine_head};
 
 /// Bytes read at a time; nearly every head fits.
@@ -113,7 +113,7 @@ pub enum Error {
     NoKey,
     /// The key, or signing with it.
     #[error(transparent)]
-    Key(#[from] key_file::Error),
+    Key(#[from] sign::Error),
     /// The disk.
     #[error(transparent)]
     Disk(#[from] durable::Error),
@@ -205,8 +205,8 @@ pub fn index(request: &IndexRequest) -> Result<IndexReport, Error> {
     if description.len() > MAX_DESCRIPTION || description.chars().any(char::is_control) {
         return Err(Error::Description);
     }
-    let key = match (&request.signing, request.detached) {
-        (Some(signing), _) => Some((PrivateKey::load(&signing.file)?, digests(signing.digest))),
+    let seal = match (&request.signing, request.detached) {
+        (Some(signing), _) => Some(signing.open()?),
         (None, Detached::Write) => return Err(Error::NoKey),
         (None, Detached::Leave) => None,
     };
@@ -236,8 +236,8 @@ pub fn index(request: &IndexRequest) -> Result<IndexReport, Error> {
 
     entries.sort_by(merge::order);
     let member = index::member(description, &index::print(&entries), 0);
-    let bytes = match &key {
-        Some((key, digests)) => sign_member(&member, &[], key, *digests)?.bytes().to_vec(),
+    let bytes = match &seal {
+        Some(seal) => sign_member(&member, &[], seal)?.bytes().to_vec(),
         None => member,
     };
     durable::write(&request.output, &bytes, 0o644)?;
@@ -246,14 +246,14 @@ pub fn index(request: &IndexRequest) -> Result<IndexReport, Error> {
         arch,
         packages: entries.len(),
         bytes: bytes.len(),
-        signed_by: key.as_ref().map(|(key, _)| key.key_name().clone()),
+        signed_by: seal.as_ref().map(|seal| seal.signers()[0].key_name().clone()),
         detached: None,
     };
-    if let (Detached::Write, Some((key, _))) = (request.detached, &key) {
+    if let (Detached::Write, Some(seal)) = (request.detached, &seal) {
         let mut beside = request.output.clone().into_os_string();
         beside.push(".sign");
         let beside = PathBuf::from(beside);
-        durable::write(&beside, &key.sign(Algorithm::Sha256, &bytes)?.bytes, 0o644)?;
+        durable::write(&beside, &seal.signers()[0].sign(Algorithm::Sha256, &bytes)?.bytes, 0o644)?;
         report.detached = Some(beside);
     }
     Ok(report)

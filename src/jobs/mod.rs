@@ -31,6 +31,7 @@ mod mirror;
 pub mod prune;
 pub mod publish;
 mod reserve;
+mod seal;
 mod selection;
 pub mod serve;
 pub mod sign;

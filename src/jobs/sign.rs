@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::seal::digests;
 use crate::apk::Datahash;
 use crate::apk::names::KeyName;
 use crate::apk::v2::sections::{BadSections, HeadReader, Limits, split_index};
@@ -15,8 +16,8 @@ use crate::apk::v2::signature;
 use crate::config;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
-use crate::sign::index::{Digests, sign_member};
-use crate::sign::key_file::{self, PrivateKey};
+use crate::sign::index::sign_member;
+use crate::sign::{self, KeyPlace, Seal};
 use crate::verify::package::{RefusedPackage, examine_head};
 
 /// Bytes copied at a time.
@@ -28,23 +29,27 @@ const MAX_INDEX: u64 = 256 << 20;
 /// A key, and which signatures to make with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
-    /// The private key's file.
-    pub file: PathBuf,
+    /// Where it is.
+    pub place: KeyPlace,
     /// Which signatures.
     pub digest: config::Digest,
 }
 
 impl From<&config::Signing> for SigningKey {
     fn from(signing: &config::Signing) -> SigningKey {
-        SigningKey { file: signing.key.clone(), digest: signing.digest }
+        SigningKey { place: KeyPlace::File(signing.key.clone()), digest: signing.digest }
     }
 }
 
-/// The signatures that the configuration's word stands for.
-pub(super) fn digests(digest: config::Digest) -> Digests {
-    match digest {
-        config::Digest::Sha256 => Digests::Sha256,
-        config::Digest::Sha256AndSha1 => Digests::Sha256AndSha1,
+impl SigningKey {
+    /// A key in a file.
+    pub fn in_file(file: PathBuf, digest: config::Digest) -> Self {
+        SigningKey { place: KeyPlace::File(file), digest }
+    }
+
+    /// Reaches the key.
+    pub(super) fn open(&self) -> Result<Seal, sign::Error> {
+        Ok(Seal::of(sign::open(&self.place)?, digests(self.digest)))
     }
 }
 
@@ -97,7 +102,7 @@ pub enum Error {
     },
     /// The key, or signing with it.
     #[error(transparent)]
-    Key(#[from] key_file::Error),
+    Key(#[from] sign::Error),
     /// The disk.
     #[error(transparent)]
     Disk(#[from] durable::Error),
@@ -137,25 +142,24 @@ impl Trouble for Error {
 /// Signs each file in turn; the first that fails ends it, and those before it stay signed. A package is a file whose name
 /// ends with `.apk`, anything else an index.
 pub fn sign(files: &[PathBuf], signing: &SigningKey) -> Result<Vec<SignReport>, Error> {
-    let key = PrivateKey::load(&signing.file)?;
-    let digests = digests(signing.digest);
+    let seal = signing.open()?;
     let mut reports = Vec::with_capacity(files.len());
     for path in files {
         // Through a link, so that the file it leads to is replaced and not the link.
         let target = path.canonicalize().map_err(|source| Error::Unreadable { path: path.clone(), source })?;
         let kind = if target.extension().is_some_and(|extension| extension == "apk") {
-            sign_package(&target, &key, digests)?;
+            sign_package(&target, &seal)?;
             "package"
         } else {
-            sign_index(&target, &key, digests)?;
+            sign_index(&target, &seal)?;
             "index"
         };
-        reports.push(SignReport { file: path.clone(), kind, signed_by: key.key_name().clone() });
+        reports.push(SignReport { file: path.clone(), kind, signed_by: seal.signers()[0].key_name().clone() });
     }
     Ok(reports)
 }
 
-fn sign_index(path: &Path, key: &PrivateKey, digests: Digests) -> Result<(), Error> {
+fn sign_index(path: &Path, seal: &Seal) -> Result<(), Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o7777;
@@ -166,13 +170,13 @@ fn sign_index(path: &Path, key: &PrivateKey, digests: Digests) -> Result<(), Err
     }
     let parts =
         split_index(&bytes, &Limits::default()).map_err(|source| Error::Index { path: path.to_owned(), source })?;
-    let signed = sign_member(&bytes[parts.signed_from..], &[], key, digests)?;
+    let signed = sign_member(&bytes[parts.signed_from..], &[], seal)?;
     Ok(durable::write(path, signed.bytes(), mode)?)
 }
 
 /// The new signatures, then the old file from its control section on. Its data is hashed on the way: nobody should sign
 /// what no client would install.
-fn sign_package(path: &Path, key: &PrivateKey, digests: Digests) -> Result<(), Error> {
+fn sign_package(path: &Path, seal: &Seal) -> Result<(), Error> {
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let refused = |source| Error::Package { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(unreadable)?;
@@ -191,10 +195,7 @@ fn sign_package(path: &Path, key: &PrivateKey, digests: Digests) -> Result<(), E
     let head = reader.finish().map_err(|bad| refused(bad.into()))?;
     let (_, info) = examine_head(&head).map_err(refused)?;
 
-    let mut signatures = Vec::new();
-    for algorithm in digests.algorithms() {
-        signatures.push(key.sign(*algorithm, &head.control)?);
-    }
+    let signatures = seal.signatures(&head.control)?;
     let mut staged = durable::Staged::beside(path)?;
     staged.write(&signature::member(&signatures))?;
     staged.write(&head.control)?;

@@ -150,7 +150,7 @@ mod tests {
             index: ObjectId::new([5; 32]),
             description: "words".into(),
             signers: vec!["k".into()],
-            key: Some("f".into()),
+            keys: vec![crate::apk::KeyId { name: "k.rsa.pub".parse().unwrap(), fingerprint: "f".into() }],
             published: now,
             packages: 1,
             bytes: 3,

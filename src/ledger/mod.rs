@@ -9,6 +9,7 @@
 //! generations/<n>.files           its package files: object, identity, size, when it left the index (or `-`), path
 //! pins.json                       snapshots that stay until they are unpinned
 //! withdrawn.json                  packages that our indexes do not list, whatever their sources say
+//! signing.json                    which of our keys sign, do so no more, or ever did; no private half
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
@@ -19,6 +20,7 @@
 mod error;
 mod generations;
 mod pins;
+mod signing;
 mod snapshots;
 mod state;
 mod withdrawn;

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::apk::names::{Arch, PackageFile, Place, RepositoryName, TreeName};
-use crate::apk::{ContentId, Identity, ObjectId};
+use crate::apk::{ContentId, Identity, KeyId, ObjectId};
 
 /// One package file of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +65,9 @@ pub struct RepositoryState {
     pub description: String,
     /// Names of its signature entries.
     pub signers: Vec<String>,
-    /// Fingerprint of our key, where we signed: another key may have the same name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    /// Our keys that signed it, where we did, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyId>,
     /// When the index file was published, whole seconds: its modification time.
     pub published: Timestamp,
     /// How many packages its index lists.
@@ -268,7 +268,7 @@ pub fn decide(
 /// Whether clients may keep the index file they have. Of ours only text and signers count: upstream's words for a state may
 /// change while the packages do not. Whatever carries upstream's bytes is the same only byte for byte.
 fn is_same_index(before: &RepositoryState, state: &RepositoryState) -> bool {
-    let same_text = before.content == state.content && before.signers == state.signers && before.key == state.key;
+    let same_text = before.content == state.content && before.signers == state.signers && before.keys == state.keys;
     before.index == state.index || (state.mode == Mode::Ours && before.mode == Mode::Ours && same_text)
 }
 

@@ -19,6 +19,7 @@ use rsa::rand_core::TryCryptoRng;
 use rsa::traits::PublicKeyParts as _;
 use sha2::{Digest as _, Sha256, Sha512};
 
+use super::Signer;
 use crate::apk::KeyName;
 use crate::apk::v2::signature::{Algorithm, Signature};
 use crate::disk::durable;
@@ -303,6 +304,28 @@ impl PrivateKey {
             .verify(bytes, &signature)
             .map_err(|_| failed("checking a fresh signature"))?;
         Ok(Signature { algorithm, key: self.name.clone(), bytes: signature })
+    }
+}
+
+impl Signer for PrivateKey {
+    fn key_name(&self) -> &KeyName {
+        PrivateKey::key_name(self)
+    }
+
+    fn fingerprint(&self) -> String {
+        PrivateKey::fingerprint(self)
+    }
+
+    fn public_pem(&self) -> String {
+        PrivateKey::public_pem(self)
+    }
+
+    fn bits(&self) -> usize {
+        PrivateKey::bits(self)
+    }
+
+    fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, super::Error> {
+        Ok(PrivateKey::sign(self, algorithm, bytes)?)
     }
 }
 

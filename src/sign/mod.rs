@@ -1,32 +1,100 @@
 //! Our signature.
 //!
-//! A [`Signer`] holds a private key; [`index`] puts its signatures in front of a merged index, or in front of upstream's own
-//! signed bytes. What comes out is a [`SignedIndex`], which only this room makes and which alone (beside upstream's own
-//! file) can be published as an index.
+//! A [`Signer`] holds a private key, or reaches one; a [`Seal`] is all that sign now, and [`index`] puts their signatures in
+//! front of a merged index, or in front of upstream's own signed bytes. What comes out is a [`SignedIndex`], which only this
+//! room makes and which alone (beside upstream's own file) can be published as an index. [`rotation`] tells who signs now.
 
 pub mod index;
 pub mod key_file;
+pub mod rotation;
 
-pub use index::{Digests, SignedIndex};
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use index::{Digests, Seal, SignedIndex};
 pub use key_file::PrivateKey;
 
+use crate::apk::KeyId;
 use crate::apk::names::KeyName;
 use crate::apk::v2::signature::{Algorithm, Signature};
+use crate::error::{Class, Trouble};
 
-/// Holds a private key.
-pub trait Signer: Send + Sync {
+/// Holds a private key, or reaches one.
+pub trait Signer: fmt::Debug + Send + Sync {
     /// The public key's file name, as clients have it in `/etc/apk/keys`.
     fn key_name(&self) -> &KeyName;
+    /// SHA-256 of the public half's DER SubjectPublicKeyInfo, lower-case hex.
+    fn fingerprint(&self) -> String;
+    /// The public half as clients need it: PEM, SubjectPublicKeyInfo.
+    fn public_pem(&self) -> String;
+    /// The modulus's bits.
+    fn bits(&self) -> usize;
+    /// Which key it is.
+    fn id(&self) -> KeyId {
+        KeyId { name: self.key_name().clone(), fingerprint: self.fingerprint() }
+    }
     /// An RSA PKCS#1 v1.5 signature over `bytes`, checked against the public half before it is handed out.
-    fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, key_file::Error>;
+    fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, Error>;
 }
 
-impl Signer for PrivateKey {
-    fn key_name(&self) -> &KeyName {
-        PrivateKey::key_name(self)
+/// Where a private key is. It is part of records of ours: the key that signs beside the configured one is found by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyPlace {
+    /// In a file, by an absolute path.
+    File(PathBuf),
+}
+
+/// Reaches the key at `place`.
+pub fn open(place: &KeyPlace) -> Result<Box<dyn Signer>, Error> {
+    match place {
+        KeyPlace::File(path) => Ok(Box::new(PrivateKey::load(path)?)),
+    }
+}
+
+/// Why no signature came.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A key in a file.
+    #[error(transparent)]
+    Key(#[from] key_file::Error),
+    /// Another key lies where a key that signs was left.
+    #[error("the key at {place:?} is not {name} any more: its fingerprint is {found}, not {expected}")]
+    Changed {
+        /// Where.
+        place: KeyPlace,
+        /// The public key's file name.
+        name: KeyName,
+        /// The fingerprint that was recorded.
+        expected: String,
+        /// The one that is there.
+        found: String,
+    },
+}
+
+impl Trouble for Error {
+    fn class(&self) -> Class {
+        match self {
+            Error::Key(error) => error.class(),
+            Error::Changed { .. } => Class::Usage,
+        }
     }
 
-    fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, key_file::Error> {
-        PrivateKey::sign(self, algorithm, bytes)
+    fn code(&self) -> &'static str {
+        match self {
+            Error::Key(error) => error.code(),
+            Error::Changed { .. } => "key-changed",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Error::Key(error) => error.hint(),
+            Error::Changed { .. } => {
+                Some("put the key back, or `bivouac key retire` the one that is lost, with --now".into())
+            }
+        }
     }
 }

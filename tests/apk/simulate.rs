@@ -10,7 +10,7 @@ use bivouac::apk::v2::sections::{Limits, split_index};
 use bivouac::apk::{Arch, Entry, ObjectId};
 use bivouac::merge::{Layer, Prefer, combine};
 use bivouac::sign::index::sign_merged;
-use bivouac::sign::{Digests, PrivateKey};
+use bivouac::sign::{Digests, PrivateKey, Seal};
 use tempfile::TempDir;
 
 use super::client::{CLIENTS, Machine};
@@ -38,8 +38,10 @@ impl Chance {
     }
 }
 
-static KEY: LazyLock<PrivateKey> =
-    LazyLock::new(|| PrivateKey::parse(&OURS.private_pem(), OURS.name.parse().unwrap()).unwrap());
+static SEAL: LazyLock<Seal> = LazyLock::new(|| {
+    let key = PrivateKey::parse(&OURS.private_pem(), OURS.name.parse().unwrap()).unwrap();
+    Seal::of(Box::new(key), Digests::Sha256)
+});
 
 /// A repository that lists these entries: merged and signed by our engine.
 pub(crate) struct Listing {
@@ -51,7 +53,7 @@ impl Listing {
         let arch: Arch = "x86_64".parse().unwrap();
         let object = ObjectId::new([7; 32]);
         let layer = Layer { entries: entries.into_iter().map(|entry| (entry, object)).collect() };
-        let signed = sign_merged(&combine(&[layer], Prefer::All, &arch), "test", &*KEY, Digests::Sha256).unwrap();
+        let signed = sign_merged(&combine(&[layer], Prefer::All, &arch), "test", &SEAL).unwrap();
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("x86_64")).unwrap();
         std::fs::write(folder.path().join("x86_64/APKINDEX.tar.gz"), signed.bytes()).unwrap();

@@ -42,13 +42,10 @@ impl Folder {
     /// A key and its public half.
     fn key(&self) -> (SigningKey, PublicKey) {
         let name: KeyName = "t@example.org-00000001.rsa.pub".parse().unwrap();
-        let bits = key_file::ModulusBits::Rsa2048;
-        let key = PrivateKey::generate(bits, name.clone(), &mut getrandom::SysRng).unwrap();
+        let bits = crate::sign::key_file::ModulusBits::Rsa2048;
+        let key = crate::sign::PrivateKey::generate(bits, name.clone(), &mut getrandom::SysRng).unwrap();
         let file = key.store(&self.path("keys")).unwrap();
-        (
-            SigningKey { file, digest: Digest::Sha256AndSha1 },
-            PublicKey::parse(name, key.public_pem().as_bytes()).unwrap(),
-        )
+        (SigningKey::in_file(file, Digest::Sha256AndSha1), PublicKey::parse(name, key.public_pem().as_bytes()).unwrap())
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::sync::build::{Made, Seal, seal};
+use super::super::seal::seal;
+use super::super::sync::build::Made;
 use super::super::{Error, Mirror};
 use crate::apk::names::PackageFile;
 use crate::apk::v2::index::{self, BadIndex};
-use crate::apk::v2::sections::{BadSections, Limits, split_index};
+use crate::apk::v2::sections::{BadSections, Limits, SignaturePart, split_index, split_signatures};
 use crate::apk::v2::signature::Signature;
 use crate::apk::{Entry, ObjectId};
 use crate::error::{Class, Trouble};
@@ -16,6 +17,7 @@ use crate::ledger::Withdrawn;
 use crate::merge::{Layer, MergedIndex, Prefer, combine};
 use crate::plan::publish::{Mode, Placed, RepositoryState};
 use crate::publish::Publishable;
+use crate::sign::Seal;
 use crate::sign::index::{describe, sign_member, sign_merged};
 
 /// Why a state cannot be shown again.
@@ -78,30 +80,31 @@ pub(in crate::jobs) fn remake(
         Mode::Upstream => None,
         Mode::Ours | Mode::Cosigned => seal_of(mirror, shown, dropped.as_ref())?,
     };
-    let Some(seal) = seal.filter(|seal| dropped.is_some() || shown.key != Some(seal.key.fingerprint())) else {
+    let Some(seal) = seal.filter(|seal| dropped.is_some() || shown.keys != seal.keys()) else {
         return Ok(Made { state, index });
     };
     // It follows from nothing that a sync would recognise: the next one decides it anew.
     state.inputs = String::new();
-    let parts = split_index(index.bytes(), &Limits::of_our_own()).map_err(CannotShow::Sections)?;
     let signed = if dropped.is_some() {
+        let parts = split_index(index.bytes(), &Limits::of_our_own()).map_err(CannotShow::Sections)?;
         state.files.retain(|placed| !is_withdrawn(&placed.file));
         let merged = without_dropped(&parts.text, &state)?;
         // Ours begin with twelve digits of their content, which is another now; upstream's words follow.
         let words = shown.description.split_once(' ').map(|(_, words)| words);
         state.description = describe(&merged, words);
-        let signed = sign_merged(&merged, &state.description, &seal.key, seal.digests)?;
+        let signed = sign_merged(&merged, &state.description, &seal)?;
         state.content = merged.content;
         signed
     } else {
-        // Our former signatures stand in front; those of others behind them are kept.
-        let ours = parts.signatures.first().map(|signature| signature.key.clone());
-        let theirs: Vec<Signature> =
-            parts.signatures.into_iter().filter(|signature| Some(&signature.key) != ours.as_ref()).collect();
-        sign_member(&index.bytes()[parts.signed_from..], &theirs, &seal.key, seal.digests)?
+        // The index itself is not even inflated.
+        let part = split_signatures(index.bytes(), &Limits::of_our_own()).map_err(CannotShow::Sections)?;
+        let SignaturePart { signatures, signed_from } = part;
+        let is_ours = |signature: &Signature| shown.keys.iter().any(|key| key.name == signature.key);
+        let theirs: Vec<Signature> = signatures.into_iter().filter(|signature| !is_ours(signature)).collect();
+        sign_member(&index.bytes()[signed_from..], &theirs, &seal)?
     };
     state.signers = signed.signers().to_vec();
-    state.key = Some(seal.key.fingerprint());
+    state.keys = seal.keys();
     state.index = ObjectId::new(Sha256::digest(signed.bytes()).into());
     state.packages = state.files.len() as u64;
     state.bytes = state.files.iter().map(|placed| placed.size).sum();
@@ -110,7 +113,7 @@ pub(in crate::jobs) fn remake(
 
 /// Our key, which must be there where an index has to be signed anew.
 fn seal_of(mirror: &Mirror<'_>, shown: &RepositoryState, dropped: Option<&PackageFile>) -> Result<Option<Seal>, Error> {
-    match (seal(mirror.config)?, dropped) {
+    match (seal(mirror)?, dropped) {
         (None, Some(file)) => {
             let place = format!("{}/{}", shown.name, shown.arch);
             Err(CannotShow::Unsigned { file: file.clone(), place }.into())

@@ -13,9 +13,10 @@ use super::{Error, Mirror, Setback, beside, gate, layers_of, together};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{ContentId, Entry, ObjectId};
-use crate::config::{Config, Digest, IndexMode, Repository};
+use crate::config::{IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
+use crate::jobs::seal::{SealWord, seal};
 use crate::jobs::selection::{self, Chosen};
 use crate::ledger::{Links, Withdrawn};
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
@@ -24,25 +25,9 @@ use crate::plan::publish::{
 };
 use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
-use crate::sign::index::{cosign, describe, sign_merged, signer_names};
-use crate::sign::{Digests, PrivateKey};
+use crate::sign::Seal;
+use crate::sign::index::{cosign, describe, sign_merged};
 use crate::snapshot::{InForce, IndexKey, Role, Snapshot};
-
-/// Our key, loaded when some repository needs it.
-pub(in crate::jobs) struct Seal {
-    pub(in crate::jobs) key: PrivateKey,
-    pub(in crate::jobs) digests: Digests,
-}
-
-pub(in crate::jobs) fn seal(config: &Config) -> Result<Option<Seal>, Error> {
-    let needed = config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
-    let Some(signing) = config.signing.as_ref().filter(|_| needed) else { return Ok(None) };
-    let digests = match signing.digest {
-        Digest::Sha256 => Digests::Sha256,
-        Digest::Sha256AndSha1 => Digests::Sha256AndSha1,
-    };
-    Ok(Some(Seal { key: PrivateKey::load(&signing.key)?, digests }))
-}
 
 /// Digest of everything that a repository's index follows from. A word for the rules themselves comes first: it changes when
 /// a later version of this program merges otherwise.
@@ -51,7 +36,7 @@ pub(in crate::jobs) fn inputs(
     repository: &Repository,
     arch: &Arch,
     accepted: &BTreeMap<IndexKey, String>,
-    seal: Option<&Seal>,
+    seal: Option<&SealWord>,
     withdrawn: &[Withdrawn],
 ) -> Result<String, Error> {
     let mut hash = Sha256::new();
@@ -70,7 +55,7 @@ pub(in crate::jobs) fn inputs(
         hash.update(format!("withdrawn {} {:?}\n", rule.name, rule.version));
     }
     if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
-        hash.update(format!("{}\0{:?}\n", seal.key.fingerprint(), seal.digests));
+        hash.update(format!("{seal}\n"));
     }
     Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
 }
@@ -220,7 +205,8 @@ pub(in crate::jobs) fn assemble(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Assembly, Error> {
     let former = mirror.former(place)?;
-    let seal = seal(mirror.config)?;
+    let seal = seal(mirror)?;
+    let word = seal.as_ref().map(SealWord::of);
     let accepted = accepted_ids(snapshot);
     let withdrawn = mirror.ledger.withdrawn()?;
     let (mut publications, mut made) = (Vec::new(), Vec::new());
@@ -232,7 +218,7 @@ pub(in crate::jobs) fn assemble(
                 publications.push(keep);
                 continue;
             };
-            let inputs = inputs(mirror, repository, arch, &accepted, seal.as_ref(), &withdrawn)?;
+            let inputs = inputs(mirror, repository, arch, &accepted, word.as_ref(), &withdrawn)?;
             let before = former.as_ref().and_then(|former| former.repository(&repository.name, arch));
             if before.is_some_and(|before| before.inputs == inputs) {
                 publications.push(keep);
@@ -343,8 +329,8 @@ fn make(
         IndexMode::Ours => {
             let seal = seal_or_bug();
             let description = describe(&merged, upstream_words.as_deref());
-            let signed = sign_merged(&merged, &description, &seal.key, seal.digests)?;
-            let signers = signer_names(&seal.key, seal.digests);
+            let signed = sign_merged(&merged, &description, seal)?;
+            let signers = seal.entry_names();
             (Publishable::Signed(signed), signers, merged.content, description, Mode::Ours)
         }
         IndexMode::Upstream | IndexMode::Cosigned => {
@@ -366,7 +352,7 @@ fn make(
             } else {
                 let seal = seal_or_bug();
                 let bytes = &accepted.bytes()[parts.signed_from..];
-                let signed = cosign(bytes, parts.signatures, &theirs, &seal.key, seal.digests)?;
+                let signed = cosign(bytes, parts.signatures, &theirs, seal)?;
                 let signers = signed.signers().to_vec();
                 (Publishable::Signed(signed), signers, content, words, Mode::Cosigned)
             }
@@ -393,7 +379,7 @@ fn make(
         index: ObjectId::new(Sha256::digest(index.bytes()).into()),
         description,
         signers,
-        key: seal.filter(|_| mode != Mode::Upstream).map(|seal| seal.key.fingerprint()),
+        keys: seal.filter(|_| mode != Mode::Upstream).map(|seal| seal.keys()).unwrap_or_default(),
         published: jiff::Timestamp::UNIX_EPOCH,
         packages: files.len() as u64,
         bytes: files.iter().map(|placed| placed.size).sum(),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::{self, Assembly, accepted_ids, inputs, seal};
+use super::build::{self, Assembly, accepted_ids, inputs};
 use super::indexes::{Asked, Index};
 use super::report::{self, Broken, RepositoryReport, SyncReport};
 use super::settle::Settled;
 use super::{Course, Error, Mirror, Run, SyncRequest, layers_of};
 use crate::apk::names::{Arch, Place};
 use crate::config::Repository;
+use crate::jobs::seal::{SealWord, seal};
 use crate::ledger::{LastError, State};
 use crate::plan::publish::RepositoryState;
 use crate::report::Reporter;
@@ -33,7 +34,7 @@ pub(super) fn nothing_new(
     if shown.repositories.len() != configured || shown.aliases != mirror.config.aliases {
         return Ok(None);
     }
-    let seal = seal(mirror.config)?;
+    let seal = seal(mirror)?.as_ref().map(SealWord::of);
     let accepted = accepted_ids(snapshot);
     let withdrawn = mirror.ledger.withdrawn()?;
     let mut reports = Vec::new();

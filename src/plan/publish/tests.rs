@@ -24,7 +24,7 @@ fn listing(content: u8, files: &[Placed]) -> Wish {
         index: ObjectId::new([content; 32]),
         description: format!("{content}"),
         signers: vec!["k".into()],
-        key: Some("f".into()),
+        keys: vec![crate::apk::KeyId { name: "k.rsa.pub".parse().unwrap(), fingerprint: "f".into() }],
         published: at(0),
         packages: files.len() as u64,
         bytes: files.len() as u64,

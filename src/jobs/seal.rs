@@ -1,0 +1,92 @@
+//! Who signs in this run: the configured key, and with it whoever the record of our keys names beside it or in its place.
+
+use std::fmt;
+
+use super::{Error, Mirror};
+use crate::config::{Config, Digest, IndexMode, Signing};
+use crate::error::Trouble as _;
+use crate::sign::rotation::{PlacedKey, SigningRecord};
+use crate::sign::{self, Digests, KeyPlace, Seal, Signer};
+
+/// All that sign, where some repository needs it.
+pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
+    let needed = mirror.config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
+    match mirror.config.signing.as_ref().filter(|_| needed) {
+        Some(signing) => Ok(Some(seal_of(signing, &mirror.ledger.signing()?)?)),
+        None => Ok(None),
+    }
+}
+
+/// All that sign when `signing` is configured, by what is remembered of our keys.
+pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Result<Seal, sign::Error> {
+    let (configured, place) = configured(signing)?;
+    let own = PlacedKey { key: configured.id(), place };
+    let mut configured = Some(configured);
+    let mut signers = Vec::new();
+    for placed in record.signers(&own) {
+        signers.push(match configured.take_if(|_| placed.key == own.key) {
+            Some(signer) => signer,
+            None => open(&placed)?,
+        });
+    }
+    let mut signers = signers.into_iter();
+    let first = signers.next().expect("somebody always signs: at least the configured key");
+    Ok(Seal::of(first, digests(signing.digest)).and(signers))
+}
+
+/// The configured key and where it is.
+pub(in crate::jobs) fn configured(signing: &Signing) -> Result<(Box<dyn Signer>, KeyPlace), sign::Error> {
+    let place = KeyPlace::File(signing.key.clone());
+    Ok((sign::open(&place)?, place))
+}
+
+/// A key that was recorded, which must still be that key.
+pub(in crate::jobs) fn open(placed: &PlacedKey) -> Result<Box<dyn Signer>, sign::Error> {
+    let signer = sign::open(&placed.place)?;
+    if signer.fingerprint() != placed.key.fingerprint {
+        return Err(sign::Error::Changed {
+            place: placed.place.clone(),
+            name: placed.key.name.clone(),
+            expected: placed.key.fingerprint.clone(),
+            found: signer.fingerprint(),
+        });
+    }
+    Ok(signer)
+}
+
+/// The signatures that the configuration's word stands for.
+pub(in crate::jobs) fn digests(digest: Digest) -> Digests {
+    match digest {
+        Digest::Sha256 => Digests::Sha256,
+        Digest::Sha256AndSha1 => Digests::Sha256AndSha1,
+    }
+}
+
+/// All that sign by `config`, whether or not there is a store that remembers more than the configured key; none where nothing
+/// is configured to sign with.
+pub(in crate::jobs) fn of_config(config: &Config) -> Result<Option<Seal>, Error> {
+    let Some(signing) = &config.signing else { return Ok(None) };
+    let record = match Mirror::open(config) {
+        Ok(mirror) => mirror.ledger.signing()?,
+        Err(error) if error.code() == "no-store" => SigningRecord::default(),
+        Err(error) => return Err(error),
+    };
+    Ok(Some(seal_of(signing, &record)?))
+}
+
+/// What of a seal an index follows from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::jobs) struct SealWord(String);
+
+impl SealWord {
+    pub(in crate::jobs) fn of(seal: &Seal) -> Self {
+        let keys: Vec<String> = seal.keys().into_iter().map(|key| key.fingerprint).collect();
+        SealWord(format!("{}\0{:?}", keys.join(" "), seal.digests()))
+    }
+}
+
+impl fmt::Display for SealWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
