@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may")]
 
+mod bytes;
 mod closure;
 mod real;
 mod text;
