@@ -37,6 +37,12 @@ pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
     Ok(Config::load(&find(global)?, credentials.as_deref())?)
 }
 
+/// The file that holds the passphrase of our key, by a configuration that may lack everything else.
+pub(super) fn passphrase_file(file: &Path) -> Result<Option<PathBuf>, Failure> {
+    let credentials = environment("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    Ok(Config::passphrase_file(file, credentials.as_deref())?)
+}
+
 /// The environment's proxies. Of two spellings the lower one goes first, as in most programs that know them.
 pub(crate) fn proxies() -> ProxyVariables {
     let either = |lower: &str, upper: &str| {

@@ -1,8 +1,7 @@
 //! `bivouac key`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use bivouac::config;
 use bivouac::jobs::keys::{self, ModulusBits};
 
 use super::global::Output;
@@ -25,6 +24,9 @@ pub(crate) enum Action {
         /// RSA modulus bits
         #[arg(long, default_value_t = 4096)]
         bits: usize,
+        /// Encrypt it with the passphrase in this file [default: passphrase_file of the configuration]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
     },
     /// List the keys that this configuration signs with and trusts
     List,
@@ -34,7 +36,7 @@ pub(crate) enum Action {
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match args.action {
-        Action::New { name, bits } => new(global, name, bits),
+        Action::New { name, bits, passphrase_file } => new(global, name, bits, passphrase_file),
         Action::List => list(global),
         Action::Export => export(global),
     }
@@ -47,22 +49,31 @@ pub(super) fn usual_name() -> String {
     keys::usual_name(&user.to_string_lossy(), &host.nodename().to_string_lossy(), now())
 }
 
-fn new(global: &Global, name: Option<String>, bits: usize) -> Result<Outcome, Failure> {
+fn new(
+    global: &Global,
+    name: Option<String>,
+    bits: usize,
+    passphrase_file: Option<PathBuf>,
+) -> Result<Outcome, Failure> {
     let bits = match bits {
         2048 => ModulusBits::Rsa2048,
         4096 => ModulusBits::Rsa4096,
         _ => return Err(Failure::usage(format_args!("--bits is {bits}, not 2048 or 4096"))),
     };
     // Only the configuration's place is needed: a first one that names no key yet would not resolve.
-    let folder = match config::find(global.config.as_deref(), None, Path::new(".")) {
-        Ok(file) => file.parent().unwrap_or(Path::new("")).join("keys"),
-        Err(_) => Path::new("keys").to_owned(),
+    let (folder, configured) = match super::config::find(global) {
+        Ok(file) => (file.parent().unwrap_or(Path::new("")).join("keys"), super::config::passphrase_file(&file)?),
+        Err(_) => (Path::new("keys").to_owned(), None),
     };
-    let key = keys::make(&folder, &name.unwrap_or_else(usual_name), bits, &mut getrandom::SysRng)?;
+    let passphrase_file = passphrase_file.or(configured);
+    let name = name.unwrap_or_else(usual_name);
+    let keys::NewKey { key, encrypted } =
+        keys::make_under(passphrase_file.as_deref(), &folder, &name, bits, &mut getrandom::SysRng)?;
+    let secret = if encrypted { "encrypted; its passphrase opens it" } else { "keep it secret, and a copy of it" };
     match global.output() {
-        Output::Json => out::json(&key)?,
+        Output::Json => out::json(&keys::NewKey { key, encrypted })?,
         Output::Text => out::text(format_args!(
-            "private      {private}  (keep it secret, and a copy of it)\n\
+            "private      {private}  ({secret})\n\
              public       {private}.pub  (for clients' /etc/apk/keys)\n\
              fingerprint  {fingerprint}\n\
              \n\

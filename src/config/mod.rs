@@ -14,7 +14,9 @@ mod problem;
 mod redacted;
 mod resolve;
 mod resolved;
+mod signing;
 mod template;
+mod token;
 mod units;
 mod written;
 
@@ -26,11 +28,13 @@ use crate::error::{Class, Trouble};
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 pub use resolved::{
-    Access, Auth, ClientFiles, Config, Dependencies, Digest, FromPath, Incomplete, IndexMode, KeyringChoice, MinFree,
-    Packages, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Signing,
-    Source, SourceKind, Unsigned,
+    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KeyringChoice, MinFree, Packages,
+    Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Source, SourceKind,
+    Unsigned,
 };
+pub use signing::{Digest, ExposedKey, KeyHolder, Signing};
 pub use template::small_partial_mirror;
+pub use token::{BadTokenUri, TokenKey, TokenModule};
 pub use units::{BadUnit, Percent, parse_duration, parse_percent, parse_rate, parse_size, parse_time_of_day};
 
 /// Where a configuration is looked for when none is named, relative to the working directory.
@@ -113,8 +117,25 @@ pub fn find(named: Option<&Path>, environment: Option<&Path>, working_directory:
 }
 
 impl Config {
+    /// The file that holds the passphrase of our key, as `file` names it under `[signing]`, even where the rest does not
+    /// resolve: a key may be made before it is named.
+    pub fn passphrase_file(file: &Path, credentials: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+        Config::read(file, |text, folder| {
+            let written = written::Written::parse(text, file)?;
+            resolve::passphrase_file(&written, file, folder, credentials)
+        })
+    }
+
     /// Reads and resolves `file`. `credentials` is systemd's `$CREDENTIALS_DIRECTORY`, which the keys of the file may name.
     pub fn load(file: &Path, credentials: Option<&Path>) -> Result<Config, Error> {
+        Config::read(file, |text, folder| {
+            let written = written::Written::parse(text, file)?;
+            resolve::resolve(&written, file, folder, credentials)
+        })
+    }
+
+    /// Hands the file's text and the folder that it lies in to `take`.
+    fn read<T>(file: &Path, take: impl FnOnce(&str, &Path) -> Result<T, Problems>) -> Result<T, Error> {
         let unreadable = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => Error::Missing { file: file.to_owned() },
             _ => Error::Unreadable { file: file.to_owned(), source },
@@ -123,7 +144,7 @@ impl Config {
         let place = std::path::absolute(file).map_err(unreadable)?;
         let folder = place.parent().expect("a file that was read has a folder");
         match std::str::from_utf8(&bytes) {
-            Ok(text) => Config::parse(text, file, folder, credentials),
+            Ok(text) => take(text, folder).map_err(Error::Refused),
             Err(error) => {
                 let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
                 let mut problems = Problems::new(file);

@@ -5,8 +5,9 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, Incomplete, IndexMode, KeyringChoice, MinFree, Packages, Prefer,
-    ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Source, SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, IndexMode, KeyHolder, KeyringChoice, MinFree,
+    Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Signing, Source,
+    SourceKind, Unsigned,
 };
 
 impl Config {
@@ -22,11 +23,7 @@ impl Config {
         writeln!(out, "public = {}", path(&self.public))?;
         print_rate_limit(out, &self.rate_limit)?;
         if let Some(signing) = &self.signing {
-            let digest = match signing.digest {
-                Digest::Sha256 => "sha256",
-                Digest::Sha256AndSha1 => "sha1",
-            };
-            writeln!(out, "\n[signing]\nkey = {}\ndigest = {}", path(&signing.key), quoted(digest))?;
+            print_signing(out, signing)?;
         }
         for source in self.sources.values() {
             print_source(out, source)?;
@@ -64,6 +61,37 @@ impl Config {
             quoted(&min_free)
         )
     }
+}
+
+fn print_signing(out: &mut String, signing: &Signing) -> fmt::Result {
+    let digest = match signing.digest {
+        Digest::Sha256 => "sha256",
+        Digest::Sha256AndSha1 => "sha1",
+    };
+    let max_age = signing.max_key_age.map_or("off".to_owned(), |age| format!("{}s", age.as_secs()));
+    writeln!(out, "\n[signing]\nkey = {}\ndigest = {}", path(&signing.key), quoted(digest))?;
+    writeln!(out, "max_key_age = {}", quoted(&max_age))?;
+    let (secret, exposed) = match &signing.holder {
+        KeyHolder::Command { command, folder: _, timeout } => {
+            let command = list(command.iter().cloned());
+            return writeln!(out, "command = {command}\ncommand_timeout = \"{}s\"", timeout.as_secs());
+        }
+        KeyHolder::File { passphrase_file, exposed } => {
+            (passphrase_file.as_ref().map(|f| ("passphrase_file", f)), exposed)
+        }
+        KeyHolder::Token { token, pin_file, exposed } => {
+            writeln!(out, "pkcs11 = {}", quoted(&token.to_string()))?;
+            (pin_file.as_ref().map(|file| ("pin_file", file)), exposed)
+        }
+    };
+    if let Some((key, file)) = secret {
+        writeln!(out, "{key} = {}", path(file))?;
+    }
+    let exposed = match exposed {
+        ExposedKey::Refuse => "refuse",
+        ExposedKey::Accept => "accept",
+    };
+    writeln!(out, "exposed = {}", quoted(exposed))
 }
 
 fn print_source(out: &mut String, source: &Source) -> fmt::Result {

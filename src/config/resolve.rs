@@ -6,6 +6,7 @@ mod aliases;
 mod layout;
 mod matrix;
 mod repositories;
+mod signing;
 mod sources;
 mod together;
 
@@ -15,8 +16,8 @@ use std::time::Duration;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, Digest, IndexMode, MinFree, Problems, Prune, Publish, Repository, Retain, RetainSnapshots,
-    Signing, parse_duration, parse_percent, parse_size,
+    BadUnit, Config, IndexMode, MinFree, Problems, Prune, Publish, Repository, Retain, RetainSnapshots, parse_duration,
+    parse_percent, parse_size,
 };
 use crate::apk::Place;
 
@@ -75,6 +76,18 @@ pub(super) fn resolve(
         retain,
     };
     resolver.problems.or(config)
+}
+
+/// The file that `[signing] passphrase_file` names, whatever else is missing or wrong.
+pub(super) fn passphrase_file(
+    written: &Written,
+    file: &Path,
+    folder: &Path,
+    credentials: Option<&Path>,
+) -> Result<Option<PathBuf>, Problems> {
+    let mut resolver = Resolver { folder, credentials, problems: Problems::new(file) };
+    let named = written.signing.as_ref().and_then(|signing| resolver.passphrase_file(signing));
+    resolver.problems.or(named)
 }
 
 struct Resolver<'a> {
@@ -138,21 +151,6 @@ impl Resolver<'_> {
         } else if public.starts_with(store) {
             self.problems.add(public_line, "public lies inside store, which is closed to all but us");
         }
-    }
-
-    fn signing(&mut self, signing: &written::Signing) -> Option<Signing> {
-        let digest = match &signing.digest {
-            None => Digest::default(),
-            Some(text) => {
-                let choices = [("sha256", Digest::Sha256), ("sha1", Digest::Sha256AndSha1)];
-                self.choice("signing.digest", text, &choices)?
-            }
-        };
-        let Some(key) = &signing.key else {
-            self.problems.add(signing.line, "[signing] names no key");
-            return None;
-        };
-        Some(Signing { key: self.secret_path("signing.key", key)?, digest })
     }
 
     /// The path of a file that holds a secret, in which systemd's credentials folder may be named.

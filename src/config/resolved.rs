@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Percent, SourceUrl};
+use super::{Percent, Signing, SourceUrl};
 use crate::apk::{Arch, Place, RepositoryName, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
@@ -101,26 +101,6 @@ pub struct Publish {
     pub linger: Duration,
     /// Where a sync publishes.
     pub to: Place,
-}
-
-/// Who signs our indexes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Signing {
-    /// The private key's file.
-    pub key: PathBuf,
-    /// Which signatures are written with it.
-    pub digest: Digest,
-}
-
-/// Which signatures our key writes into an index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Digest {
-    /// `.SIGN.RSA256.` alone, which every apk since 2.7 accepts.
-    #[default]
-    Sha256,
-    /// `.SIGN.RSA256.` and, after it, the older `.SIGN.RSA.`.
-    Sha256AndSha1,
 }
 
 /// Whatever supplies packages.
@@ -375,6 +355,6 @@ pub enum Dependencies {
     Leave,
 }
 
-fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(span.as_secs())
 }

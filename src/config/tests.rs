@@ -96,7 +96,7 @@ to = "qa"
     assert_eq!(config.publish.linger, Duration::from_secs(14 * 86_400));
     assert_eq!(
         config.signing,
-        Some(Signing { key: PathBuf::from("/srv/site/keys/ops@example.org-6743a0c1.rsa"), digest: Digest::Sha256 })
+        Some(Signing::by_file("/srv/site/keys/ops@example.org-6743a0c1.rsa".into(), Digest::Sha256))
     );
     let names: Vec<_> = config.repositories.iter().map(|repository| repository.name.as_str()).collect();
     assert_eq!(names, ["v3.22/main", "v3.22/community", "v3.23/main", "v3.23/community", "v3.23/site"]);
@@ -270,9 +270,7 @@ fn every_later_key_is_known_and_none_is_said_to_be_unknown() {
     let text = r#"
 [signing]
 key = "k"
-command = ["…"]
 pkcs11 = "…"
-max_key_age = "1y"
 min_overlap = "30d"
 keyring_package = "corp-keys"
 [sources.a]
@@ -295,7 +293,7 @@ arches = ["x86_64"]
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 15 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 13 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
     assert_eq!(error.lines().count(), 15, "{error}");

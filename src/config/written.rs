@@ -51,6 +51,13 @@ pub(super) struct Signing {
     pub(super) line: usize,
     pub(super) key: Option<At<String>>,
     pub(super) digest: Option<At<String>>,
+    pub(super) passphrase_file: Option<At<String>>,
+    pub(super) exposed: Option<At<String>>,
+    pub(super) max_key_age: Option<At<String>>,
+    pub(super) command: Option<At<Vec<At<String>>>>,
+    pub(super) command_timeout: Option<At<String>>,
+    pub(super) pkcs11: Option<At<String>>,
+    pub(super) pin_file: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -152,8 +159,10 @@ const FILE: Keys = Keys {
     now: &["store", "public", "rate_limit", "signing", "sources", "repositories", "aliases", "publish", "retain"],
     later: &["backups", "schedule", "serve", "policy", "metrics", "notify"],
 };
-const SIGNING: Keys =
-    Keys { now: &["key", "digest"], later: &["command", "pkcs11", "max_key_age", "min_overlap", "keyring_package"] };
+const SIGNING: Keys = Keys {
+    now: &["key", "digest", "passphrase_file", "exposed", "max_key_age", "command", "command_timeout"],
+    later: &["pkcs11", "pin_file", "min_overlap", "keyring_package"],
+};
 const SOURCE: Keys = Keys {
     now: &[
         "url",
@@ -212,10 +221,7 @@ impl Written {
         written.store = reader.text(&top, "store");
         written.public = reader.text(&top, "public");
         written.rate_limit = reader.rate_limit(&top);
-        written.signing = reader.table(&top, "signing").map(|section| {
-            reader.check_keys(&section, &SIGNING);
-            Signing { line: section.line, key: reader.text(&section, "key"), digest: reader.text(&section, "digest") }
-        });
+        written.signing = reader.table(&top, "signing").map(|section| reader.signing(&section));
         if let Some(sources) = reader.table(&top, "sources") {
             written.sources =
                 reader.tables_of(&sources).into_iter().map(|(name, section)| reader.source(name, &section)).collect();
@@ -237,6 +243,22 @@ impl Written {
 }
 
 impl Reader<'_> {
+    fn signing(&mut self, section: &Section<'_>) -> Signing {
+        self.check_keys(section, &SIGNING);
+        Signing {
+            line: section.line,
+            key: self.text(section, "key"),
+            digest: self.text(section, "digest"),
+            passphrase_file: self.text(section, "passphrase_file"),
+            exposed: self.text(section, "exposed"),
+            max_key_age: self.text(section, "max_key_age"),
+            command: self.texts(section, "command"),
+            command_timeout: self.text(section, "command_timeout"),
+            pkcs11: self.text(section, "pkcs11"),
+            pin_file: self.text(section, "pin_file"),
+        }
+    }
+
     fn retain(&mut self, section: &Section<'_>) -> Retain {
         self.check_keys(section, &RETAIN);
         let mut retain = Retain {

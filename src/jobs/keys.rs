@@ -7,11 +7,14 @@ use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
 use super::keyring;
+use super::seal::configured;
 use crate::apk::names::BadName;
 use crate::apk::{KeyName, SourceName};
 use crate::config::{Config, KeyringChoice};
+use crate::disk::private_file::Exposed;
 use crate::error::{Class, Trouble};
-use crate::sign::key_file::{self, PrivateKey};
+use crate::sign::key_file::{Passphrase, PrivateKey};
+use crate::sign::{self, Signer};
 
 pub use crate::sign::key_file::ModulusBits;
 
@@ -20,7 +23,7 @@ pub use crate::sign::key_file::ModulusBits;
 pub enum Error {
     /// Our own key.
     #[error(transparent)]
-    Key(#[from] key_file::Error),
+    Key(#[from] sign::Error),
     /// The keys that a source trusts.
     #[error("keyring of source \"{source_name}\" is not usable")]
     Keyring {
@@ -78,14 +81,24 @@ pub struct OwnKey {
     pub bits: usize,
     /// SHA-256 of the public half's DER, hex.
     pub fingerprint: String,
-    /// The private half.
+    /// The private half; where a program or a token holds it, the public one.
     pub private: PathBuf,
 }
 
 impl OwnKey {
-    fn of(key: &PrivateKey, private: PathBuf) -> Self {
+    fn of(key: &dyn Signer, private: PathBuf) -> Self {
         OwnKey { name: key.key_name().clone(), bits: key.bits(), fingerprint: key.fingerprint(), private }
     }
+}
+
+/// A key that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: OwnKey,
+    /// Whether its private half is encrypted.
+    pub encrypted: bool,
 }
 
 /// A key whose signatures are trusted.
@@ -121,14 +134,36 @@ pub struct PublicHalf {
     pub pem: String,
 }
 
-/// Makes a key and writes both halves into `folder`. `name` is the private half's file name; `.rsa` is added where it is
-/// missing.
+/// Makes a key and writes both halves into `folder`, the private one in the clear. `name` is the private half's file name;
+/// `.rsa` is added where it is missing.
 pub fn make(folder: &Path, name: &str, bits: ModulusBits, rng: &mut impl TryCryptoRng) -> Result<OwnKey, Error> {
+    let key = generate(name, bits, rng)?;
+    let private = key.store(folder).map_err(sign::Error::from)?;
+    Ok(OwnKey::of(&key, private))
+}
+
+/// The same; where a file holds a passphrase, the private half is encrypted with it.
+pub fn make_under(
+    passphrase_file: Option<&Path>,
+    folder: &Path,
+    name: &str,
+    bits: ModulusBits,
+    rng: &mut impl TryCryptoRng,
+) -> Result<NewKey, Error> {
+    let Some(file) = passphrase_file else {
+        return Ok(NewKey { key: make(folder, name, bits, rng)?, encrypted: false });
+    };
+    // Before the seconds that a key takes.
+    let passphrase = Passphrase::load(file, Exposed::Refuse).map_err(sign::Error::from)?;
+    let key = generate(name, bits, rng)?;
+    let private = key.store_encrypted(folder, &passphrase, rng).map_err(sign::Error::from)?;
+    Ok(NewKey { key: OwnKey::of(&key, private), encrypted: true })
+}
+
+fn generate(name: &str, bits: ModulusBits, rng: &mut impl TryCryptoRng) -> Result<PrivateKey, Error> {
     let stem = name.strip_suffix(".rsa").unwrap_or(name);
     let public = format!("{stem}.rsa.pub").parse().map_err(Error::Name)?;
-    let key = PrivateKey::generate(bits, public, rng)?;
-    let private = key.store(folder)?;
-    Ok(OwnKey::of(&key, private))
+    Ok(PrivateKey::generate(bits, public, rng).map_err(sign::Error::from)?)
 }
 
 /// The name that a new key has unless another is asked for: `user@host-` and the time in hex, as abuild-keygen does.
@@ -148,7 +183,7 @@ pub fn usual_name(user: &str, host: &str, now: SystemTime) -> String {
 pub fn list(config: &Config) -> Result<KeyList, Error> {
     let signing = match &config.signing {
         None => None,
-        Some(signing) => Some(OwnKey::of(&PrivateKey::load(&signing.key)?, signing.key.clone())),
+        Some(signing) => Some(OwnKey::of(&*configured(signing)?.0, signing.key.clone())),
     };
     let mut trusted = Vec::new();
     for (name, source) in &config.sources {
@@ -168,7 +203,7 @@ pub fn list(config: &Config) -> Result<KeyList, Error> {
 /// its match.
 pub fn export(config: &Config) -> Result<PublicHalf, Error> {
     let signing = config.signing.as_ref().ok_or_else(|| Error::NoSigning { config: config.file.clone() })?;
-    let key = PrivateKey::load(&signing.key)?;
+    let (key, _) = configured(signing)?;
     Ok(PublicHalf { name: key.key_name().clone(), fingerprint: key.fingerprint(), pem: key.public_pem() })
 }
 

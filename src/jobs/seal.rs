@@ -3,10 +3,11 @@
 use std::fmt;
 
 use super::{Error, Mirror};
-use crate::config::{Config, Digest, IndexMode, Signing};
+use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing};
+use crate::disk::private_file::Exposed;
 use crate::error::Trouble as _;
 use crate::sign::rotation::{PlacedKey, SigningRecord};
-use crate::sign::{self, Digests, KeyPlace, Seal, Signer};
+use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer};
 
 /// All that sign, where some repository needs it.
 pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
@@ -36,8 +37,34 @@ pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Res
 
 /// The configured key and where it is.
 pub(in crate::jobs) fn configured(signing: &Signing) -> Result<(Box<dyn Signer>, KeyPlace), sign::Error> {
-    let place = KeyPlace::File(signing.key.clone());
+    let place = place_of(signing);
     Ok((sign::open(&place)?, place))
+}
+
+/// Where the configured key is.
+pub(in crate::jobs) fn place_of(signing: &Signing) -> KeyPlace {
+    match &signing.holder {
+        KeyHolder::File { passphrase_file, exposed } => KeyPlace::File(KeyFile {
+            path: signing.key.clone(),
+            passphrase_file: passphrase_file.clone(),
+            exposed: exposed_of(*exposed),
+        }),
+        KeyHolder::Command { command, folder, timeout } => KeyPlace::Command(CommandKey {
+            public: signing.key.clone(),
+            command: command.clone(),
+            folder: folder.clone(),
+            timeout: *timeout,
+        }),
+        KeyHolder::Token { .. } => unreachable!("its key is refused in the configuration"),
+    }
+}
+
+/// What becomes of a secret that others may read, in the words of whoever reads it.
+fn exposed_of(exposed: ExposedKey) -> Exposed {
+    match exposed {
+        ExposedKey::Refuse => Exposed::Refuse,
+        ExposedKey::Accept => Exposed::Accept,
+    }
 }
 
 /// A key that was recorded, which must still be that key.
@@ -45,7 +72,7 @@ pub(in crate::jobs) fn open(placed: &PlacedKey) -> Result<Box<dyn Signer>, sign:
     let signer = sign::open(&placed.place)?;
     if signer.fingerprint() != placed.key.fingerprint {
         return Err(sign::Error::Changed {
-            place: placed.place.clone(),
+            path: placed.place.file().to_owned(),
             name: placed.key.name.clone(),
             expected: placed.key.fingerprint.clone(),
             found: signer.fingerprint(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::seal::digests;
+use super::seal::{digests, place_of};
 use crate::apk::Datahash;
 use crate::apk::names::KeyName;
 use crate::apk::v2::sections::{BadSections, HeadReader, Limits, split_index};
@@ -17,7 +17,7 @@ use crate::config;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
 use crate::sign::index::sign_member;
-use crate::sign::{self, KeyPlace, Seal};
+use crate::sign::{self, KeyFile, KeyPlace, Seal};
 use crate::verify::package::{RefusedPackage, examine_head};
 
 /// Bytes copied at a time.
@@ -37,14 +37,14 @@ pub struct SigningKey {
 
 impl From<&config::Signing> for SigningKey {
     fn from(signing: &config::Signing) -> SigningKey {
-        SigningKey { place: KeyPlace::File(signing.key.clone()), digest: signing.digest }
+        SigningKey { place: place_of(signing), digest: signing.digest }
     }
 }
 
 impl SigningKey {
     /// A key in a file.
     pub fn in_file(file: PathBuf, digest: config::Digest) -> Self {
-        SigningKey { place: KeyPlace::File(file), digest }
+        SigningKey { place: KeyPlace::File(KeyFile::plain(file)), digest }
     }
 
     /// Reaches the key.

@@ -1,167 +1,56 @@
 //! Our private key, in a file as abuild-keygen and openssl make it.
 //!
 //! ```text
-//! keys/ops@example.org-6743a0c1.rsa       0600  the private half: PEM, PKCS#8 or PKCS#1
+//! keys/ops@example.org-6743a0c1.rsa       0600  the private half: PEM, PKCS#8 (plain, or encrypted by PBES2) or PKCS#1
 //! keys/ops@example.org-6743a0c1.rsa.pub   0644  the public half, as clients need it in /etc/apk/keys: SubjectPublicKeyInfo
 //!                                               (PKCS#1's "RSA PUBLIC KEY" fails on apk 2.12)
 //! ```
 //!
 //! The public half's file name is part of every signature: clients look the key up by it.
 
+mod error;
+mod passphrase;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ring::signature::{self as second_opinion, UnparsedPublicKey};
-use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
-use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
+use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, LineEnding};
 use rsa::rand_core::TryCryptoRng;
-use rsa::traits::PublicKeyParts as _;
-use sha2::{Digest as _, Sha256, Sha512};
+use serde::{Deserialize, Serialize};
+use sha2::{Sha256, Sha512};
 
 use super::Signer;
+use super::public_half::{MODULUS_BITS, PublicHalf};
 use crate::apk::KeyName;
 use crate::apk::v2::signature::{Algorithm, Signature};
 use crate::disk::durable;
-use crate::disk::private_file::{self, Unread};
-use crate::error::{Class, Trouble};
+use crate::disk::private_file::{self, Exposed, Unread};
 
-/// Largest key file that is read; a 4096-bit key takes 3.3 kB.
+pub use error::{Error, Flaw, PassphraseFlaw};
+pub use passphrase::Passphrase;
+
+/// Largest key file that is read; an encrypted 4096-bit key takes 3.5 kB.
 const MAX_FILE: u64 = 64 << 10;
 
-/// Smallest and largest modulus that we sign with: below, forgery is within reach; above, 2.x clients were never tried.
-const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
-
-/// Why there is no key to sign with.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file is not there or cannot be read.
-    #[error("signing key {} cannot be read", .path.display())]
-    Unreadable {
-        /// The key's file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// Others than its owner may read the file.
-    #[error("signing key {} is open to others (mode {mode:04o})", .path.display())]
-    Exposed {
-        /// The key's file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The file's content is not a key that we can sign with.
-    #[error("signing key {} {flaw}", .path.display())]
-    Unusable {
-        /// The key's file.
-        path: PathBuf,
-        /// What is the matter with it.
-        flaw: Flaw,
-    },
-    /// The file's name cannot become a public key's.
-    #[error("signing key {} has a name that no client's /etc/apk/keys can hold", .path.display())]
-    BadName {
-        /// The key's file.
-        path: PathBuf,
-    },
-    /// A new key would replace this file.
-    #[error("{} is there already; a key is never overwritten", .path.display())]
-    Exists {
-        /// The file in the way.
-        path: PathBuf,
-    },
-    /// Something could not be computed: no randomness, or a fault in this machine's arithmetic.
-    #[error("{what} with key {name} failed")]
-    Arithmetic {
-        /// What was computed.
-        what: &'static str,
-        /// The public key's file name.
-        name: KeyName,
-    },
-    /// The new key's files could not be written.
-    #[error("key {name} was not stored")]
-    Unwritten {
-        /// The public key's file name.
-        name: KeyName,
-        /// What failed.
-        #[source]
-        source: durable::Error,
-    },
+/// A private key's file, and what is needed to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The file that holds its passphrase; not read where the key is not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Whether key and passphrase are used even where others may read them.
+    #[serde(default)]
+    pub exposed: Exposed,
 }
 
-/// What is the matter with a key file's content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// No PEM block at all.
-    NoKey,
-    /// The public half.
-    Public,
-    /// Its key is encrypted with a passphrase.
-    Encrypted,
-    /// A key of another kind: EC, Ed25519, DSA, or in OpenSSH's own form.
-    NotRsa,
-    /// A PEM block whose content cannot be read, or whose numbers do not fit together.
-    Broken,
-    /// An RSA key of so many bits.
-    Bits(usize),
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::NoKey => f.write_str("holds no key in PEM form"),
-            Flaw::Public => f.write_str("holds a public key; the private one belongs here"),
-            Flaw::Encrypted => f.write_str("is encrypted with a passphrase, which is not supported yet"),
-            Flaw::NotRsa => f.write_str("is not an RSA key; apk's indexes are signed with RSA"),
-            Flaw::Broken => f.write_str("is damaged: its numbers cannot be read or do not fit together"),
-            Flaw::Bits(bits) => {
-                write!(f, "has {bits} bits, not {} to {}", MODULUS_BITS.start(), MODULUS_BITS.end())
-            }
-        }
-    }
-}
-
-impl Trouble for Error {
-    fn class(&self) -> Class {
-        match self {
-            Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Usage,
-            Error::Unreadable { .. } | Error::Arithmetic { .. } => Class::Host,
-            Error::Exposed { .. } | Error::Unusable { .. } | Error::BadName { .. } | Error::Exists { .. } => {
-                Class::Usage
-            }
-            Error::Unwritten { source, .. } => source.class(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Error::Unreadable { .. } => "key-unreadable",
-            Error::Exposed { .. } => "key-exposed",
-            Error::Unusable { .. } => "key-unusable",
-            Error::BadName { .. } => "key-name",
-            Error::Exists { .. } => "key-exists",
-            Error::Arithmetic { .. } => "key-arithmetic",
-            Error::Unwritten { source, .. } => source.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
-                Some("`bivouac key new` makes one; name it under [signing] as key".into())
-            }
-            Error::Exposed { path, .. } => Some(format!("chmod 600 {}", path.display())),
-            Error::Unusable { flaw: Flaw::Public, .. } => Some("the private key is the file without .pub".into()),
-            Error::Unusable { path, flaw: Flaw::Encrypted } => {
-                Some(format!("openssl pkey -in {} -out PLAIN.rsa, readable by you alone", path.display()))
-            }
-            Error::Unusable { .. } | Error::Unreadable { .. } | Error::BadName { .. } => None,
-            Error::Exists { .. } => Some("choose another name".into()),
-            Error::Arithmetic { .. } => None,
-            Error::Unwritten { source, .. } => source.hint(),
-        }
+impl KeyFile {
+    /// A file that holds a key in the clear and that nobody else may read.
+    pub fn plain(path: impl Into<PathBuf>) -> Self {
+        KeyFile { path: path.into(), passphrase_file: None, exposed: Exposed::Refuse }
     }
 }
 
@@ -179,52 +68,76 @@ pub enum ModulusBits {
 pub struct PrivateKey {
     /// Primes and CRT exponents are precomputed by every constructor of the `rsa` crate.
     key: rsa::PrivateKey,
-    name: KeyName,
+    public: PublicHalf,
 }
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PrivateKey").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("PrivateKey").field("name", self.key_name()).finish_non_exhaustive()
     }
 }
 
 impl PrivateKey {
-    /// Reads a key's file: PEM, PKCS#8 or PKCS#1, unencrypted, RSA of 2048 to 4096 bits.
-    ///
-    /// A file that others may read is refused, by the rule of [`private_file::read`].
-    pub fn load(path: &Path) -> Result<PrivateKey, Error> {
-        let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-        let bytes = private_file::read(path, MAX_FILE).map_err(|unread| match unread {
-            Unread::Io(source) => unreadable(source),
-            Unread::Exposed { mode } => Error::Exposed { path: path.to_owned(), mode },
-        })?;
-        let name = public_name(path)?;
-        let unusable = |flaw| Error::Unusable { path: path.to_owned(), flaw };
-        let text = std::str::from_utf8(&bytes).map_err(|_| unusable(Flaw::NoKey))?;
-        PrivateKey::parse(text, name).map_err(unusable)
+    fn new(key: rsa::PrivateKey, name: KeyName) -> PrivateKey {
+        let public = PublicHalf::new(name, key.as_public_key().clone());
+        PrivateKey { key, public }
     }
 
-    /// Reads the first PEM block of `text`; `name` is the public half's file name.
+    /// Reads a key's file that needs no passphrase; see [`PrivateKey::open`].
+    pub fn load(path: &Path) -> Result<PrivateKey, Error> {
+        PrivateKey::open(&KeyFile::plain(path))
+    }
+
+    /// Reads a key's file: PEM, PKCS#8 or PKCS#1, RSA of 2048 to 4096 bits; PKCS#8 may be encrypted by PBES2.
+    ///
+    /// A file that others may read is refused, by the rule of [`private_file::read`], unless `file` bears it. The passphrase's
+    /// file is held to the same rule.
+    pub fn open(file: &KeyFile) -> Result<PrivateKey, Error> {
+        let path = &file.path;
+        let bytes = private_file::read_unless(file.exposed, path, MAX_FILE).map_err(|unread| match unread {
+            Unread::Io(source) => Error::Unreadable { path: path.clone(), source },
+            Unread::Exposed { mode } => Error::Exposed { path: path.clone(), mode },
+        })?;
+        let name = public_name(path)?;
+        let unusable = |flaw| Error::Unusable { path: path.clone(), flaw };
+        let text = std::str::from_utf8(&bytes).map_err(|_| unusable(Flaw::NoKey))?;
+        let block = PemBlock::first_in(text).ok_or(unusable(Flaw::NoKey))?;
+        if block.label != passphrase::LABEL {
+            return PrivateKey::of_block(&block, name).map_err(unusable);
+        }
+        let Some(passphrase_file) = &file.passphrase_file else {
+            return Err(Error::NoPassphrase { path: path.clone() });
+        };
+        let opened = Passphrase::load(passphrase_file, file.exposed)?.open(&block.text).map_err(unusable)?;
+        let wrong = || Error::WrongPassphrase { path: path.clone(), passphrase_file: passphrase_file.clone() };
+        let key = opened.ok_or_else(wrong)?;
+        PrivateKey::sized(key, name).map_err(unusable)
+    }
+
+    /// Reads the first PEM block of `text`, which is not encrypted; `name` is the public half's file name.
     pub fn parse(text: &str, name: KeyName) -> Result<PrivateKey, Flaw> {
-        let block = PemBlock::first_in(text).ok_or(Flaw::NoKey)?;
+        PrivateKey::of_block(&PemBlock::first_in(text).ok_or(Flaw::NoKey)?, name)
+    }
+
+    fn of_block(block: &PemBlock<'_>, name: KeyName) -> Result<PrivateKey, Flaw> {
         let key = match block.label {
-            "ENCRYPTED PRIVATE KEY" => return Err(Flaw::Encrypted),
             // The older form of encryption leaves the label and adds headers (RFC 1421 4.6).
-            _ if block.text.contains("Proc-Type: 4,ENCRYPTED") => return Err(Flaw::Encrypted),
+            _ if block.text.contains("Proc-Type: 4,ENCRYPTED") => return Err(Flaw::LegacyEncryption),
             "RSA PRIVATE KEY" => rsa::PrivateKey::from_pkcs1_pem(&block.text).map_err(|_| Flaw::Broken)?,
-            "PRIVATE KEY" => rsa::PrivateKey::from_pkcs8_pem(&block.text).map_err(|error| match error {
-                rsa::pkcs8::Error::PublicKey(rsa::pkcs8::spki::Error::OidUnknown { .. }) => Flaw::NotRsa,
-                _ => Flaw::Broken,
-            })?,
+            "PRIVATE KEY" => rsa::PrivateKey::from_pkcs8_pem(&block.text).map_err(|error| flaw_of(&error))?,
             "PUBLIC KEY" | "RSA PUBLIC KEY" | "CERTIFICATE" => return Err(Flaw::Public),
             other if other.ends_with("PRIVATE KEY") => return Err(Flaw::NotRsa),
             _ => return Err(Flaw::NoKey),
         };
-        let bits = key.n().bit_width_vartime() as usize;
-        if !MODULUS_BITS.contains(&bits) {
-            return Err(Flaw::Bits(bits));
+        PrivateKey::sized(key, name)
+    }
+
+    fn sized(key: rsa::PrivateKey, name: KeyName) -> Result<PrivateKey, Flaw> {
+        let key = PrivateKey::new(key, name);
+        match key.bits() {
+            bits if MODULUS_BITS.contains(&bits) => Ok(key),
+            bits => Err(Flaw::Bits(bits)),
         }
-        Ok(PrivateKey { key, name })
     }
 
     /// Makes a new key; takes a second or two for 4096 bits, and much longer where `rng` is slow.
@@ -234,7 +147,7 @@ impl PrivateKey {
             ModulusBits::Rsa4096 => 4096,
         };
         match rsa::PrivateKey::new(rng, bits) {
-            Ok(key) => Ok(PrivateKey { key, name }),
+            Ok(key) => Ok(PrivateKey::new(key, name)),
             Err(_) => Err(Error::Arithmetic { what: "making a key pair", name }),
         }
     }
@@ -242,7 +155,23 @@ impl PrivateKey {
     /// Writes both halves into `folder`, which is made (0700) where it is missing, and returns the private one's path.
     /// Neither file is ever overwritten.
     pub fn store(&self, folder: &Path) -> Result<PathBuf, Error> {
-        let public = folder.join(self.name.as_str());
+        let pem = self.key.to_pkcs8_pem(LineEnding::LF).map_err(|_| self.failed("encoding the private half"))?;
+        self.write(folder, &pem)
+    }
+
+    /// The same with the private half encrypted, by parameters that every openssl reads; see [`Passphrase::seal`].
+    pub fn store_encrypted(
+        &self,
+        folder: &Path,
+        passphrase: &Passphrase,
+        rng: &mut impl TryCryptoRng,
+    ) -> Result<PathBuf, Error> {
+        let pem = passphrase.seal(&self.key, rng).ok_or_else(|| self.failed("encrypting the private half"))?;
+        self.write(folder, &pem)
+    }
+
+    fn write(&self, folder: &Path, private_pem: &str) -> Result<PathBuf, Error> {
+        let public = folder.join(self.key_name().as_str());
         let private = public.with_extension("");
         for path in [&private, &public] {
             match path.symlink_metadata() {
@@ -251,37 +180,36 @@ impl PrivateKey {
                 Err(source) => return Err(Error::Unreadable { path: path.clone(), source }),
             }
         }
-        let pem = self
-            .key
-            .to_pkcs8_pem(LineEnding::LF)
-            .map_err(|_| Error::Arithmetic { what: "encoding the private half", name: self.name.clone() })?;
         durable::create_folder(folder, 0o700)
-            .and_then(|()| durable::write(&private, pem.as_bytes(), 0o600))
+            .and_then(|()| durable::write(&private, private_pem.as_bytes(), 0o600))
             .and_then(|()| durable::write(&public, self.public_pem().as_bytes(), 0o644))
-            .map_err(|source| Error::Unwritten { name: self.name.clone(), source })?;
+            .map_err(|source| Error::Unwritten { name: self.key_name().clone(), source })?;
         Ok(private)
+    }
+
+    fn failed(&self, what: &'static str) -> Error {
+        Error::Arithmetic { what, name: self.key_name().clone() }
     }
 
     /// The public half's file name, as it stands in signatures and in `/etc/apk/keys`.
     pub fn key_name(&self) -> &KeyName {
-        &self.name
+        self.public.name()
     }
 
     /// The modulus's bits.
     pub fn bits(&self) -> usize {
-        self.key.n().bit_width_vartime() as usize
+        self.public.bits()
     }
 
     /// The public half as clients need it: PEM, SubjectPublicKeyInfo.
     pub fn public_pem(&self) -> String {
-        self.key.as_public_key().to_public_key_pem(LineEnding::LF).expect("an RSA public key has an encoding")
+        self.public.pem()
     }
 
     /// SHA-256 of the public half's DER SubjectPublicKeyInfo, lower-case hex:
     /// `openssl pkey -pubin -in KEY.rsa.pub -outform DER | sha256sum`.
     pub fn fingerprint(&self) -> String {
-        let der = self.key.as_public_key().to_public_key_der().expect("an RSA public key has an encoding");
-        crate::apk::checksum::hex(&Sha256::digest(der.as_bytes()))
+        self.public.fingerprint()
     }
 
     /// Signs `bytes`: RSA PKCS#1 v1.5 over their digest. The same key and bytes always give the same signature.
@@ -289,39 +217,30 @@ impl PrivateKey {
     /// The result is verified by a second implementation before it is returned: a bit that flips while signing with CRT
     /// gives away the key.
     pub fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, Error> {
-        let (signed, verifier): (_, &'static dyn second_opinion::VerificationAlgorithm) = match algorithm {
-            Algorithm::Sha1 => (
-                self.key.pkcs1v15_sign::<sha1::Sha1>(bytes),
-                &second_opinion::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
-            ),
-            Algorithm::Sha256 => (self.key.pkcs1v15_sign::<Sha256>(bytes), &second_opinion::RSA_PKCS1_2048_8192_SHA256),
-            Algorithm::Sha512 => (self.key.pkcs1v15_sign::<Sha512>(bytes), &second_opinion::RSA_PKCS1_2048_8192_SHA512),
+        let signed = match algorithm {
+            Algorithm::Sha1 => self.key.pkcs1v15_sign::<sha1::Sha1>(bytes),
+            Algorithm::Sha256 => self.key.pkcs1v15_sign::<Sha256>(bytes),
+            Algorithm::Sha512 => self.key.pkcs1v15_sign::<Sha512>(bytes),
         };
-        let failed = |what| Error::Arithmetic { what, name: self.name.clone() };
-        let signature = signed.map_err(|_| failed("signing"))?;
-        let public = self.key.as_public_key().to_pkcs1_der().map_err(|_| failed("encoding the public half"))?;
-        UnparsedPublicKey::new(verifier, public.as_bytes())
-            .verify(bytes, &signature)
-            .map_err(|_| failed("checking a fresh signature"))?;
-        Ok(Signature { algorithm, key: self.name.clone(), bytes: signature })
+        let signature = signed.map_err(|_| self.failed("signing"))?;
+        if !self.public.accepts(algorithm, bytes, &signature) {
+            return Err(self.failed("checking a fresh signature"));
+        }
+        Ok(Signature { algorithm, key: self.key_name().clone(), bytes: signature })
+    }
+}
+
+/// What is the matter with a key in PKCS#8.
+fn flaw_of(error: &rsa::pkcs8::Error) -> Flaw {
+    match error {
+        rsa::pkcs8::Error::PublicKey(rsa::pkcs8::spki::Error::OidUnknown { .. }) => Flaw::NotRsa,
+        _ => Flaw::Broken,
     }
 }
 
 impl Signer for PrivateKey {
-    fn key_name(&self) -> &KeyName {
-        PrivateKey::key_name(self)
-    }
-
-    fn fingerprint(&self) -> String {
-        PrivateKey::fingerprint(self)
-    }
-
-    fn public_pem(&self) -> String {
-        PrivateKey::public_pem(self)
-    }
-
-    fn bits(&self) -> usize {
-        PrivateKey::bits(self)
+    fn public_half(&self) -> &PublicHalf {
+        &self.public
     }
 
     fn sign(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Signature, super::Error> {

@@ -4,17 +4,21 @@
 //! front of a merged index, or in front of upstream's own signed bytes. What comes out is a [`SignedIndex`], which only this
 //! room makes and which alone (beside upstream's own file) can be published as an index. [`rotation`] tells who signs now.
 
+pub mod command;
 pub mod index;
 pub mod key_file;
+pub mod public_half;
 pub mod rotation;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use command::{Command, CommandKey};
 pub use index::{Digests, Seal, SignedIndex};
-pub use key_file::PrivateKey;
+pub use key_file::{KeyFile, PrivateKey};
+pub use public_half::PublicHalf;
 
 use crate::apk::KeyId;
 use crate::apk::names::KeyName;
@@ -23,14 +27,24 @@ use crate::error::{Class, Trouble};
 
 /// Holds a private key, or reaches one.
 pub trait Signer: fmt::Debug + Send + Sync {
+    /// What clients have of it.
+    fn public_half(&self) -> &PublicHalf;
     /// The public key's file name, as clients have it in `/etc/apk/keys`.
-    fn key_name(&self) -> &KeyName;
+    fn key_name(&self) -> &KeyName {
+        self.public_half().name()
+    }
     /// SHA-256 of the public half's DER SubjectPublicKeyInfo, lower-case hex.
-    fn fingerprint(&self) -> String;
+    fn fingerprint(&self) -> String {
+        self.public_half().fingerprint()
+    }
     /// The public half as clients need it: PEM, SubjectPublicKeyInfo.
-    fn public_pem(&self) -> String;
+    fn public_pem(&self) -> String {
+        self.public_half().pem()
+    }
     /// The modulus's bits.
-    fn bits(&self) -> usize;
+    fn bits(&self) -> usize {
+        self.public_half().bits()
+    }
     /// Which key it is.
     fn id(&self) -> KeyId {
         KeyId { name: self.key_name().clone(), fingerprint: self.fingerprint() }
@@ -43,14 +57,27 @@ pub trait Signer: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyPlace {
-    /// In a file, by an absolute path.
-    File(PathBuf),
+    /// In a file.
+    File(KeyFile),
+    /// Another program holds it.
+    Command(CommandKey),
+}
+
+impl KeyPlace {
+    /// The file that tells the key's name: the private half's, or the public one's where the private one is elsewhere.
+    pub fn file(&self) -> &Path {
+        match self {
+            KeyPlace::File(file) => &file.path,
+            KeyPlace::Command(key) => &key.public,
+        }
+    }
 }
 
 /// Reaches the key at `place`.
 pub fn open(place: &KeyPlace) -> Result<Box<dyn Signer>, Error> {
     match place {
-        KeyPlace::File(path) => Ok(Box::new(PrivateKey::load(path)?)),
+        KeyPlace::File(file) => Ok(Box::new(PrivateKey::open(file)?)),
+        KeyPlace::Command(key) => Ok(Box::new(Command::open(key)?)),
     }
 }
 
@@ -60,11 +87,14 @@ pub enum Error {
     /// A key in a file.
     #[error(transparent)]
     Key(#[from] key_file::Error),
+    /// Another program.
+    #[error(transparent)]
+    Command(#[from] command::Error),
     /// Another key lies where a key that signs was left.
-    #[error("the key at {place:?} is not {name} any more: its fingerprint is {found}, not {expected}")]
+    #[error("the key in {} is not {name} any more: its fingerprint is {found}, not {expected}", .path.display())]
     Changed {
-        /// Where.
-        place: KeyPlace,
+        /// The file that tells which key it is.
+        path: PathBuf,
         /// The public key's file name.
         name: KeyName,
         /// The fingerprint that was recorded.
@@ -78,6 +108,7 @@ impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
             Error::Key(error) => error.class(),
+            Error::Command(error) => error.class(),
             Error::Changed { .. } => Class::Usage,
         }
     }
@@ -85,6 +116,7 @@ impl Trouble for Error {
     fn code(&self) -> &'static str {
         match self {
             Error::Key(error) => error.code(),
+            Error::Command(error) => error.code(),
             Error::Changed { .. } => "key-changed",
         }
     }
@@ -92,6 +124,7 @@ impl Trouble for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Key(error) => error.hint(),
+            Error::Command(error) => error.hint(),
             Error::Changed { .. } => {
                 Some("put the key back, or `bivouac key retire` the one that is lost, with --now".into())
             }

@@ -136,11 +136,12 @@ pub enum Noted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sign::KeyFile;
 
     fn key(name: &str) -> PlacedKey {
         let key =
             KeyId { name: format!("{name}.rsa.pub").parse().unwrap(), fingerprint: format!("{name}{name}{name}") };
-        PlacedKey { key, place: KeyPlace::File(format!("/keys/{name}.rsa").into()) }
+        PlacedKey { key, place: KeyPlace::File(KeyFile::plain(format!("/keys/{name}.rsa"))) }
     }
 
     fn names(keys: &[PlacedKey]) -> Vec<&str> {
@@ -160,7 +161,7 @@ mod tests {
         // A third key that somebody wrote into the configuration is neither.
         assert_eq!(names(&record.signers(&key("third"))), ["third"]);
         // A key file that moved is looked for where the configuration says.
-        let moved = PlacedKey { place: KeyPlace::File("/elsewhere/old.rsa".into()), ..key("old") };
+        let moved = PlacedKey { place: KeyPlace::File(KeyFile::plain("/elsewhere/old.rsa")), ..key("old") };
         assert_eq!(record.signers(&moved)[1], moved);
     }
 

@@ -9,7 +9,9 @@
 )]
 
 mod changes;
+mod keys;
 mod indexes;
+mod signers;
 
 // Shared with the command tests, each using what it needs.
 #[path = "../commands/env.rs"]

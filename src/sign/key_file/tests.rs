@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::error::{Class, Trouble as _};
 
 macro_rules! frozen {
     ($file:literal) => {
@@ -74,8 +75,7 @@ fn what_cannot_sign_is_refused_by_what_it_is() {
         ("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----\n", Flaw::NotRsa),
         (text(frozen!("public-half.rsa.pub")), Flaw::Public),
         (text(frozen!("public-half-pkcs1.rsa.pub")), Flaw::Public),
-        (text(frozen!("encrypted-pkcs8.rsa")), Flaw::Encrypted),
-        (text(frozen!("encrypted-pkcs1.rsa")), Flaw::Encrypted),
+        (text(frozen!("encrypted-pkcs1.rsa")), Flaw::LegacyEncryption),
         (text(frozen!("ec.pem")), Flaw::NotRsa),
         (text(frozen!("ec-pkcs8.pem")), Flaw::NotRsa),
         (text(frozen!("ed25519.pem")), Flaw::NotRsa),
@@ -97,7 +97,13 @@ fn a_file_that_others_may_read_is_refused() {
         let error = PrivateKey::load(&path).unwrap_err();
         let expected = format!("signing key {} is open to others (mode {mode:04o})", path.display());
         assert_eq!(error.to_string(), expected);
-        assert_eq!(error.hint(), Some(format!("chmod 600 {}", path.display())));
+        assert_eq!(
+            error.hint(),
+            Some(format!(
+                "chmod 600 {}; where no modes can be kept, exposed = \"accept\" under [signing]",
+                path.display()
+            ))
+        );
         assert_eq!(error.class(), Class::Usage);
     }
 }

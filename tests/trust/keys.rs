@@ -1,0 +1,227 @@
+//! Private keys as openssl and abuild-keygen make them, and what keeps one from signing.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::env::{Env, Ran};
+use super::fixture::{CORP, Package};
+use super::oracle;
+
+/// The words under which a site signs its own packages.
+const REPOSITORY: &str = r#"
+[sources.corp]
+directory = "packages"
+keyring = ["trusted/builder@corp.example-00000004.rsa.pub"]
+
+[[repositories]]
+name = "site"
+arches = ["x86_64"]
+from = ["corp"]
+"#;
+
+/// The key that all these tests sign with.
+pub(super) const KEY: &str = "keys/new@site.example-6743a0c1.rsa";
+
+/// A site with one package that signs by `signing`.
+pub(super) fn site(signing: &str) -> Env {
+    let env = Env::new();
+    let tool = Package::new("corp-tool", "1.0-r0").build(&CORP);
+    env.write(&format!("packages/{}", tool.file), &tool.bytes);
+    configure(&env, signing);
+    env
+}
+
+pub(super) fn configure(env: &Env, signing: &str) {
+    let head = "store = \"store\"\npublic = \"site/alpine\"\n[signing]\n";
+    env.write("bivouac.toml", format!("{head}{signing}{REPOSITORY}").as_bytes());
+}
+
+pub(super) fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Writes a file that nobody else may read.
+pub(super) fn secret(env: &Env, inside: &str, content: &[u8]) -> PathBuf {
+    let path = env.write(inside, content);
+    mode(&path, 0o600);
+    path
+}
+
+/// Runs openssl in the root; it is on every machine that runs these tests.
+pub(super) fn openssl(env: &Env, line: &str) -> Vec<u8> {
+    let run = Command::new("openssl").args(line.split(' ')).current_dir(env.path("")).output().expect("openssl runs");
+    assert!(run.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
+
+/// A fresh key at [`KEY`], made by openssl, PKCS#8 in the clear, and its public half.
+pub(super) fn make_key(env: &Env) {
+    std::fs::create_dir_all(env.path("keys")).unwrap();
+    openssl(env, &format!("genrsa -out {KEY} 2048"));
+    publish_half(env);
+    mode(&env.path(KEY), 0o600);
+}
+
+fn publish_half(env: &Env) {
+    openssl(env, &format!("pkey -in {KEY} -passin pass:x -pubout -out {KEY}.pub"));
+}
+
+/// What is published, by a client that trusts the public half of [`KEY`] alone.
+pub(super) fn live(env: &Env) -> Vec<String> {
+    let pem = std::fs::read_to_string(env.path(&format!("{KEY}.pub"))).unwrap();
+    let public = <rsa::PublicKey as rsa::pkcs8::DecodePublicKey>::from_public_key_pem(&pem).unwrap();
+    let name = KEY.rsplit('/').next().unwrap();
+    let listed = env.live_records("site", "x86_64", &[(format!("{name}.pub"), public)]);
+    listed.iter().map(|listed: &oracle::Listed| listed.name.clone()).collect()
+}
+
+/// A site that signs with [`KEY`] under the passphrase "x".
+fn encrypted() -> Env {
+    let signing = format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\n");
+    let env = site(&signing);
+    make_key(&env);
+    openssl(&env, &format!("pkcs8 -topk8 -v2 aes-256-cbc -in {KEY} -passout pass:x -out encrypted"));
+    std::fs::rename(env.path("encrypted"), env.path(KEY)).unwrap();
+    mode(&env.path(KEY), 0o600);
+    secret(&env, "passphrase", b"x\n");
+    env
+}
+
+fn code(ran: &Ran) -> String {
+    ran.json()["error"]["code"].as_str().unwrap_or_else(|| panic!("{ran}")).to_owned()
+}
+
+/// Each is what stands in a manual or in abuild-keygen, typed as it stands there.
+#[test]
+fn keys_as_openssl_and_abuild_keygen_make_them() {
+    let env = site(&format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\n"));
+    secret(&env, "passphrase", b"x\n");
+    std::fs::create_dir_all(env.path("keys")).unwrap();
+    for line in [
+        "genrsa -out KEY 2048",
+        "genrsa -traditional -out KEY 2048",
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out KEY",
+        "genrsa -aes256 -passout pass:x -out KEY 2048",
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -aes-128-cbc -pass pass:x -out KEY",
+    ] {
+        openssl(&env, &line.replace("KEY", KEY));
+        signs(&env, line);
+    }
+    openssl(&env, "genrsa -out plain 2048");
+    for line in [
+        "pkcs8 -topk8 -v2 aes-256-cbc -in plain -passout pass:x -out KEY",
+        "pkcs8 -topk8 -v2 aes-256-cbc -v2prf hmacWithSHA512 -iter 100000 -in plain -passout pass:x -out KEY",
+        "pkcs8 -topk8 -v2 des3 -v2prf hmacWithSHA1 -in plain -passout pass:x -out KEY",
+        "pkcs8 -topk8 -scrypt -in plain -passout pass:x -out KEY",
+    ] {
+        openssl(&env, &line.replace("KEY", KEY));
+        signs(&env, line);
+    }
+}
+
+#[track_caller]
+fn signs(env: &Env, how: &str) {
+    mode(&env.path(KEY), 0o600);
+    publish_half(env);
+    let run = env.bivouac(&["sync"]);
+    assert_eq!(run.code, Some(0), "{how}: {run}");
+    assert_eq!(live(env), ["corp-tool"], "{how}");
+}
+
+/// What `key new` encrypts, openssl opens, and so do we; in the clear stands nothing.
+#[test]
+fn a_new_key_is_encrypted_where_a_passphrase_is_named() {
+    let env = Env::new();
+    let secret_file = secret(&env, "passphrase", b"correct horse\n");
+    env.bivouac(&["key", "new", "a@site.example-1", "--bits", "2048", "--passphrase-file", "passphrase"]).exits_with(0);
+    // In a configuration that names one no flag is needed, even before it names a key.
+    let text = "store = \"store\"\npublic = \"site/alpine\"\n[signing]\npassphrase_file = \"passphrase\"\n";
+    env.write("bivouac.toml", text.as_bytes());
+    let made = env.bivouac(&["--json", "key", "new", "b@site.example-1", "--bits", "2048"]);
+    assert_eq!(made.exits_with(0).json()["encrypted"], true, "{made}");
+    for name in ["a", "b"] {
+        let path = format!("keys/{name}@site.example-1.rsa");
+        let pem = std::fs::read_to_string(env.path(&path)).unwrap();
+        assert!(pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n"), "{pem}");
+        assert_eq!(env.path(&path).metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+        let half = openssl(&env, &format!("pkey -in {path} -passin file:{} -pubout", secret_file.display()));
+        assert_eq!(half, std::fs::read(env.path(&format!("{path}.pub"))).unwrap());
+        let scheme = String::from_utf8(openssl(&env, &format!("asn1parse -in {path}"))).unwrap();
+        for word in ["PBES2", "PBKDF2", "INTEGER           :0927C0", "hmacWithSHA256", "aes-256-cbc"] {
+            assert!(scheme.contains(word), "{word}: {scheme}");
+        }
+    }
+    env.write("empty", b"");
+    let refused = env.bivouac(&["key", "new", "c@site.example-1", "--bits", "2048", "--passphrase-file", "none"]);
+    refused.exits_with(2).tells(&["passphrase file none cannot be read"]);
+    assert!(!env.path("keys/c@site.example-1.rsa").exists());
+}
+
+#[test]
+fn a_missing_or_wrong_passphrase_file() {
+    let env = encrypted();
+    env.bivouac(&["sync"]).exits_with(0);
+    let before = env.generation();
+    // Something new is to be signed each time.
+    let tool = Package::new("corp-other", "1.0-r0").build(&CORP);
+    env.write(&format!("packages/{}", tool.file), &tool.bytes);
+    let refused = |word: &str, told: &[&str]| {
+        env.bivouac(&["sync"]).exits_with(2).tells(told);
+        assert_eq!(code(&env.bivouac(&["--json", "sync"])), word);
+        assert_eq!(env.generation(), before);
+    };
+    secret(&env, "passphrase", b"y\n");
+    refused("passphrase-wrong", &["does not open with the passphrase in", "hint: openssl pkey -in"]);
+    secret(&env, "passphrase", b"x\n\n");
+    refused("passphrase-wrong", &["does not open with the passphrase in"]);
+    secret(&env, "passphrase", b"\n");
+    refused("passphrase-unusable", &["is empty", "hint: one line, the passphrase"]);
+    secret(&env, "passphrase", &[b'x'; 5000]);
+    refused("passphrase-unusable", &["has more than 1024 bytes"]);
+    std::fs::remove_file(env.path("passphrase")).unwrap();
+    refused("passphrase-unreadable", &["cannot be read", "hint: write the passphrase there"]);
+    configure(&env, &format!("key = \"{KEY}\"\n"));
+    refused("passphrase-missing", &["is encrypted, and no file with its passphrase is named", "as passphrase_file"]);
+    configure(&env, &format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\n"));
+    mode(&secret(&env, "passphrase", b"x"), 0o644);
+    refused("passphrase-exposed", &["is open to others (mode 0644)", "hint: chmod 600"]);
+    secret(&env, "passphrase", b"x");
+    env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(live(&env), ["corp-other", "corp-tool"]);
+}
+
+/// The old form derives the key by one round of MD5; it is told how to leave it.
+#[test]
+fn a_key_encrypted_in_the_old_form() {
+    let env = encrypted();
+    openssl(&env, &format!("rsa -in {KEY} -passin pass:x -traditional -aes256 -passout pass:x -out old"));
+    std::fs::rename(env.path("old"), env.path(KEY)).unwrap();
+    mode(&env.path(KEY), 0o600);
+    let run = env.bivouac(&["sync"]);
+    run.exits_with(2).tells(&["Proc-Type: 4,ENCRYPTED", "hint: openssl pkcs8 -topk8 -v2 aes-256-cbc -in "]);
+    // The hint, typed, mends it.
+    let hint = run.stderr.lines().find_map(|line| line.trim().strip_prefix("hint: openssl ")).unwrap();
+    let line = hint.split(',').next().unwrap().replace("NEW.rsa", "new.rsa");
+    openssl(&env, &format!("{line} -passin pass:x -passout pass:x"));
+    std::fs::rename(env.path("new.rsa"), env.path(KEY)).unwrap();
+    mode(&env.path(KEY), 0o600);
+    env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(live(&env), ["corp-tool"]);
+}
+
+#[test]
+fn a_key_readable_by_others_is_refused_unless_told() {
+    let env = encrypted();
+    mode(&env.path(KEY), 0o644);
+    mode(&env.path("passphrase"), 0o640);
+    env.bivouac(&["sync"]).exits_with(2).tells(&["is open to others (mode 0644)", "exposed = \"accept\""]);
+    assert_eq!(code(&env.bivouac(&["--json", "sync"])), "key-exposed");
+    assert!(!env.public().exists());
+    let told = format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\nexposed = \"accept\"\n");
+    configure(&env, &told);
+    env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(live(&env), ["corp-tool"]);
+    configure(&env, &told.replace("accept", "refuse"));
+    env.bivouac(&["sync"]).exits_with(2).tells(&["is open to others (mode 0644)"]);
+}
