@@ -13,6 +13,8 @@ pub trait Reporter: Send + Sync {
     fn index_verified(&self, _source: &SourceName, _path: &str, _arch: &Arch, _packages: u64) {}
     /// An index was refused or could not be had; its former state stays.
     fn index_failed(&self, _source: &SourceName, _path: &str, _arch: &Arch, _reason: &str) {}
+    /// One URL has an index that was accepted before the one in force; another is asked.
+    fn index_lags(&self, _source: &SourceName, _path: &str, _arch: &Arch, _reason: &str) {}
     /// Fetching begins: so many packages and bytes are wanted in all.
     fn fetch_planned(&self, _packages: u64, _bytes: u64) {}
     /// More bytes of packages arrived.

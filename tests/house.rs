@@ -38,7 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["apk", "select", "solve", "snapshot", "merge"]),
     ("pool", &["apk", "verify", "snapshot", "plan", "disk", "finding"]),
     // Records on disk of what was accepted and published; it draws nothing of its own.
-    ("ledger", &["apk", "disk", "snapshot", "sources", "plan", "sign"]),
+    ("ledger", &["apk", "disk", "verify", "snapshot", "sources", "plan", "sign"]),
     ("sign", &["apk", "merge", "disk"]),
     // What is published as upstream signed it comes out of the snapshot.
     ("publish", &["apk", "verify", "snapshot", "sign", "plan", "pool", "disk", "places"]),

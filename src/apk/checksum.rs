@@ -1,7 +1,8 @@
 //! Hashes of different things are different types: none of them can be passed for another.
 //!
 //! [`Identity`] is over a package's control section (`C:` of an index), [`Datahash`] over its data section (`datahash` of
-//! `.PKGINFO`), [`ObjectId`] over a whole file, [`ContentId`] over an index's APKINDEX text.
+//! `.PKGINFO`), [`ObjectId`] over a whole file, [`ContentId`] over an index's APKINDEX text, [`SignedId`] over what
+//! an index's signatures are over.
 
 use std::fmt;
 use std::str::FromStr;
@@ -132,6 +133,10 @@ sha256_type! {
 sha256_type! {
     /// SHA-256 of an index's APKINDEX text: what sites compare.
     ContentId
+}
+sha256_type! {
+    /// SHA-256 of an index's signed part, from the first byte behind its signatures to the end: the same whoever signs it.
+    SignedId
 }
 
 /// Text that is not 64 hex digits.

@@ -8,7 +8,7 @@ pub mod names;
 pub mod v2;
 pub mod version;
 
-pub use checksum::{ContentId, Datahash, Identity, ObjectId};
+pub use checksum::{ContentId, Datahash, Identity, ObjectId, SignedId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
 pub use key_id::KeyId;

@@ -1,7 +1,9 @@
-//! `bivouac source`: a source's URLs compared.
+//! `bivouac source`: a source's URLs compared, and its signers accepted.
 
 use bivouac::apk::SourceName;
-use bivouac::jobs::source::{self as job, AtUrl, Compared, SourceCheckReport, SourceCheckRequest};
+use bivouac::jobs::source::{
+    self as job, AcceptSignerRequest, AcceptedSigner, AtUrl, Compared, SourceCheckReport, SourceCheckRequest,
+};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, status, sync};
@@ -26,16 +28,45 @@ pub(crate) enum Action {
         #[arg(value_name = "NAME")]
         name: Option<SourceName>,
     },
-    /// Not supported yet: accept a signer that is held back
-    #[command(hide = true)]
-    AcceptSigner { name: Vec<String> },
+    /// Accept a signer of a source that is held back
+    #[command(after_help = "\
+        An index whose signature is good, but none of whose signers was seen before, is held: the sync says which key it is \
+        and what speaks for it. Compare its fingerprint with what upstream publishes elsewhere. The next sync takes what an \
+        accepted key signed.")]
+    AcceptSigner {
+        /// The source
+        #[arg(value_name = "NAME")]
+        name: SourceName,
+        /// Only this key, by its file name or the first 8 digits or more of its fingerprint [all that are held back]
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    let only = match args.action {
-        Action::Check { name } => name,
-        Action::AcceptSigner { .. } => return Err(Failure::not_supported_yet("`source accept-signer`")),
-    };
+    match args.action {
+        Action::Check { name } => check(global, name),
+        Action::AcceptSigner { name, key } => accept_signer(global, AcceptSignerRequest { source: name, key }),
+    }
+}
+
+fn accept_signer(global: &Global, request: AcceptSignerRequest) -> Result<Outcome, Failure> {
+    let config = super::config::load(global)?;
+    let report = job::accept_signer(&config, &request, &sync::call(global)?)?;
+    match global.output() {
+        Output::Json => out::json(&report)?,
+        Output::Text => {
+            for one in &report.accepted {
+                let AcceptedSigner { key, fingerprint, arch } = one;
+                out::line(format_args!("{key} vouches for {arch} of source \"{}\" from now on", report.source))?;
+                out::line(format_args!("  fingerprint: {fingerprint}"))?;
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn check(global: &Global, only: Option<SourceName>) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let request = SourceCheckRequest { only, now: sync::timestamp()?, proxies: super::config::proxies() };
     let reporter = progress::reporter(global);

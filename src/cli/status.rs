@@ -2,7 +2,7 @@
 
 use bivouac::error::Class;
 use bivouac::jobs::prune::{self, DiskReport};
-use bivouac::jobs::status::{self as job, RepositoryStatus};
+use bivouac::jobs::status::{self as job, IndexStatus, RepositoryStatus};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, sync};
@@ -10,7 +10,8 @@ use super::{Failure, Global, Outcome, out, progress, sync};
 /// Arguments of `status`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    A repository is stale when one of its sources has not confirmed its index for 26 hours, or nothing of it is published. \
+    A repository is stale when one of its sources has not confirmed its index for longer than its `stale_after`, or nothing of it is \
+    published. \
     Exit code 0 only when nothing is stale, else 4.")]
 pub(crate) struct Args {
     /// Also where the bytes are: exclusive, shared, lingering, kept
@@ -51,6 +52,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                 if let Some(error) = &one.last_error {
                     out::line(format_args!("  last error: {}", error.message))?;
                 }
+                for index in &one.indexes {
+                    tell_index(index)?;
+                }
             }
             if let Some(disk) = &report.disk {
                 tell_disk(disk)?;
@@ -64,6 +68,26 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
     }
     Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
+}
+
+/// What is to be said of an index that a repository takes from, if there is anything.
+fn tell_index(index: &IndexStatus) -> Result<(), Failure> {
+    let name = format!("{}:{}", index.key.source, index.key.place());
+    let ours = index.description.as_deref().unwrap_or("the newest that was accepted");
+    if let Some(lagging) = &index.lagging {
+        let theirs = lagging.description.as_deref().unwrap_or("an index that was accepted before");
+        let since = lagging.since.strftime("%Y-%m-%d %H:%M UTC");
+        out::line(format_args!("  {name} lags since {since}: {} has {theirs}, ours is {ours}", lagging.url))?;
+    }
+    if index.frozen {
+        let unchanged = index.unchanged_seconds.map(span).unwrap_or_default();
+        out::line(format_args!("  {name} has not changed for {unchanged}: it is still {ours}"))?;
+    }
+    for held in &index.held_signers {
+        let since = held.first_seen.strftime("%Y-%m-%d %H:%M UTC");
+        out::line(format_args!("  {name} is signed by a new key since {since}: {} ({})", held.key, held.fingerprint))?;
+    }
+    Ok(())
 }
 
 fn tell_disk(disk: &DiskReport) -> Result<(), Failure> {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bivouac::apk::{Place, RepositoryName};
 use bivouac::jobs::Call;
 use bivouac::jobs::sync::{
-    self as job, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport, SyncRequest,
+    self as job, AcceptOlder, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport,
+    SyncRequest,
 };
 use bivouac::report::Reporter;
 use jiff::Timestamp;
@@ -32,21 +33,24 @@ pub(crate) struct Args {
     /// Publish this repository once although what must_install asks for cannot be installed from it
     #[arg(long, value_name = "REPOSITORY[/ARCH]")]
     accept_gate: Vec<RepositoryName>,
-    #[arg(long, hide = true)]
-    accept_older: bool,
+    /// Take an older index than the one in force, if no URL has a newer one; of these repositories, or of all
+    #[arg(long, value_name = "REPOSITORY[/ARCH]", num_args = 0..=1, require_equals = true)]
+    accept_older: Option<Vec<RepositoryName>>,
     /// Let the index of a repository lose more names than `max_shrink` allows, this once; may be given several times
     #[arg(long, value_name = "REPOSITORY[/ARCH]")]
     accept_shrink: Vec<RepositoryName>,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    if args.accept_older {
-        return Err(Failure::not_supported_yet("`sync --accept-older`"));
-    }
     let config = super::config::load(global)?;
     let request = SyncRequest {
         only: args.repositories,
         accept_shrink: args.accept_shrink,
+        accept_older: match args.accept_older {
+            None => AcceptOlder::Nothing,
+            Some(names) if names.is_empty() => AcceptOlder::All,
+            Some(names) => AcceptOlder::Only(names),
+        },
         publish: if args.no_publish { Publishing::None } else { Publishing::New },
         accept_gate: args.accept_gate,
         patience: patience(global),

@@ -97,9 +97,11 @@ fn print_signing(out: &mut String, signing: &Signing) -> fmt::Result {
 fn print_source(out: &mut String, source: &Source) -> fmt::Result {
     writeln!(out, "\n[sources.{}]", quoted(source.name.as_str()))?;
     match &source.kind {
-        SourceKind::Url { urls, connections, timeout, seed, access } => {
+        SourceKind::Url { urls, connections, timeout, seed, stale_after, frozen_after, access } => {
             writeln!(out, "url = {}", list(urls.iter().map(|url| url.to_string())))?;
             writeln!(out, "connections = {connections}\ntimeout = \"{}s\"", timeout.as_secs())?;
+            let frozen_after = frozen_after.map_or("off".to_owned(), |span| format!("{}s", span.as_secs()));
+            writeln!(out, "stale_after = \"{}s\"\nfrozen_after = {}", stale_after.as_secs(), quoted(&frozen_after))?;
             if !seed.is_empty() {
                 writeln!(out, "seed = {}", paths(seed))?;
             }

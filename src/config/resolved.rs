@@ -132,6 +132,20 @@ pub enum Rebuilt {
     Accept,
 }
 
+/// How long after its last confirmation an index counts as stale, when the file does not say: a day, and two hours for a late
+/// timer.
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(26 * 3600);
+
+impl Source {
+    /// How long after its last confirmation an index of this source counts as stale. A directory confirms with each sync.
+    pub fn stale_after(&self) -> Duration {
+        match self.kind {
+            SourceKind::Url { stale_after, .. } => stale_after,
+            SourceKind::Directory { .. } => STALE_AFTER,
+        }
+    }
+}
+
 /// Where a source's packages are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
@@ -147,6 +161,12 @@ pub enum SourceKind {
         timeout: Duration,
         /// Folders in which packages are looked for before the wire.
         seed: Vec<PathBuf>,
+        /// How long after no URL confirmed an index any more it counts as stale.
+        #[serde(rename = "stale_after_seconds", serialize_with = "as_seconds")]
+        stale_after: Duration,
+        /// How long an index may stay as it is before that is worth a line; none: as long as it likes.
+        #[serde(rename = "frozen_after_seconds", serialize_with = "as_seconds_if_any")]
+        frozen_after: Option<Duration>,
         /// What the way there asks for.
         #[serde(flatten)]
         access: Box<Access>,
@@ -357,4 +377,11 @@ pub enum Dependencies {
 
 pub(super) fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(span.as_secs())
+}
+
+fn as_seconds_if_any<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match span {
+        Some(span) => serializer.serialize_some(&span.as_secs()),
+        None => serializer.serialize_none(),
+    }
 }

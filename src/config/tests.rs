@@ -121,7 +121,10 @@ fn absent_keys_have_the_contracts_values() {
     assert_eq!(config.publish.linger, Duration::from_secs(14 * 86_400));
     let alpine = &config.sources[&"alpine".parse::<SourceName>().unwrap()];
     assert_eq!(alpine.keyring, KeyringChoice::Official);
-    let SourceKind::Url { urls, connections, timeout, seed, access } = &alpine.kind else { panic!("{alpine:?}") };
+    let SourceKind::Url { urls, connections, timeout, seed, frozen_after, access, .. } = &alpine.kind else {
+        panic!("{alpine:?}")
+    };
+    assert_eq!((alpine.stale_after(), *frozen_after), (Duration::from_secs(26 * 3600), None));
     assert_eq!(urls[0].reveal().as_str(), "https://dl-cdn.alpinelinux.org/alpine/");
     assert_eq!((*connections, *timeout, seed.len()), (8, Duration::from_secs(30), 0));
     assert_eq!(**access, Access::default());
@@ -276,8 +279,6 @@ keyring_package = "corp-keys"
 [sources.a]
 url = ["http://h"]
 keyring = "alpine"
-stale_after = "26h"
-frozen_after = "off"
 [sources.hq]
 bundles = "/media"
 keyring = ["k"]
@@ -396,6 +397,8 @@ rebuilt = "accept"
 connections = 3
 timeout = "2m"
 max_shrink = "off"
+stale_after = "6h"
+frozen_after = "4d"
 keyring = { x86_64 = ["a.pub"], aarch64 = ["b.pub", "c"] }
 [sources."d.ot"]
 directory = "d"

@@ -80,6 +80,8 @@ pub(super) struct Source {
     pub(super) reserve: Option<At<Vec<At<String>>>>,
     pub(super) rebuilt: Option<At<String>>,
     pub(super) max_shrink: Option<At<String>>,
+    pub(super) stale_after: Option<At<String>>,
+    pub(super) frozen_after: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -181,8 +183,10 @@ const SOURCE: Keys = Keys {
         "reserve",
         "rebuilt",
         "max_shrink",
+        "stale_after",
+        "frozen_after",
     ],
-    later: &["stale_after", "frozen_after", "bundles", "origin"],
+    later: &["bundles", "origin"],
 };
 const AUTH: Keys = Keys { now: &["basic_file", "header_file"], later: &[] };
 const RATE_WINDOW: Keys = Keys { now: &["limit", "from", "to"], later: &[] };
@@ -310,6 +314,8 @@ impl Reader<'_> {
             reserve: self.texts(section, "reserve"),
             rebuilt: self.text(section, "rebuilt"),
             max_shrink: self.text(section, "max_shrink"),
+            stale_after: self.text(section, "stale_after"),
+            frozen_after: self.text(section, "frozen_after"),
         }
     }
 

@@ -5,6 +5,7 @@
 //! ├── format                        "bivouac store 1"
 //! ├── lock                          who works here now; see disk::lock
 //! ├── state.json                    what the last run left to the next
+//! ├── trust.json                    what was accepted before, and whose signatures vouch
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
@@ -257,6 +258,11 @@ impl Store {
     /// `state.json`: what the last run left to the next.
     pub fn state_file(&self) -> PathBuf {
         self.root.join("state.json")
+    }
+
+    /// `trust.json`: what was accepted of each index before, and whose signatures vouch for its source.
+    pub fn trust_file(&self) -> PathBuf {
+        self.root.join("trust.json")
     }
 
     /// `pins.json`: snapshots that stay until they are unpinned.

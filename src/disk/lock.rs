@@ -35,6 +35,8 @@ pub enum Purpose {
     Prune,
     /// `bivouac repair`.
     Repair,
+    /// `bivouac source accept-signer`.
+    AcceptSigner,
 }
 
 impl Purpose {
@@ -49,6 +51,7 @@ impl Purpose {
             Purpose::Pin => "snapshots pin",
             Purpose::Prune => "prune",
             Purpose::Repair => "repair",
+            Purpose::AcceptSigner => "source accept-signer",
         }
     }
 }

@@ -194,6 +194,7 @@ pub async fn demo(
         publish: Publishing::New,
         accept_gate: Vec::new(),
         accept_shrink: Vec::new(),
+        accept_older: sync::AcceptOlder::Nothing,
         patience,
         now,
         proxies: ProxyVariables::default(),

@@ -115,6 +115,14 @@ pub enum Error {
         /// The nearest one that is.
         nearest: Option<SourceName>,
     },
+    /// No signer of a source is held back, or not the one that was named.
+    #[error("no signer of source \"{of}\"{} is held back", key.as_ref().map(|key| format!(" called {key:?}")).unwrap_or_default())]
+    NothingHeld {
+        /// The source.
+        of: SourceName,
+        /// The key as typed.
+        key: Option<String>,
+    },
     /// What a sync would fetch does not fit.
     #[error("{0}")]
     TooLittleSpace(Shortage),
@@ -143,6 +151,7 @@ impl Trouble for Error {
             | Error::Reserve { .. }
             | Error::NoSuchRepository { .. }
             | Error::NoSuchSource { .. }
+            | Error::NothingHeld { .. }
             | Error::NoSuchPackage { .. } => Class::Usage,
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
@@ -167,6 +176,7 @@ impl Trouble for Error {
             Error::NoSuchRepository { .. } => "no-such-repository",
             Error::NoSuchPackage { .. } => "no-such-package",
             Error::NoSuchSource { .. } => "no-such-source",
+            Error::NothingHeld { .. } => "nothing-held",
             Error::TooLittleSpace(_) => "too-little-space",
             Error::Crashed(_) => "bug",
         }
@@ -190,6 +200,7 @@ impl Trouble for Error {
             Error::NoSuchSource { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
+            Error::NothingHeld { .. } => Some("`bivouac status` lists the signers that are held back".into()),
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::KeyringChoice;
 use crate::error::{Class, Trouble};
-use crate::verify::keyring::{BadKey, Keyring, PublicKey};
+use crate::verify::keyring::{BadKey, Keyring, Listing, PublicKey};
 
 /// What a public key's file name ends in; other files of a folder are passed over, so that a folder may hold our private
 /// keys, too.
@@ -74,16 +74,17 @@ pub fn load(choice: &KeyringChoice) -> Result<Keyring, Error> {
     match choice {
         KeyringChoice::Official => return Ok(Keyring::official()),
         KeyringChoice::Files(places) => {
-            for path in key_files(places)? {
+            for (path, listing) in key_files(places)? {
                 let key = read(&path)?;
-                keyring.add(key).map_err(|source| Error::BadKey { path, source })?;
+                keyring.add_as(key, None, listing).map_err(|source| Error::BadKey { path, source })?;
             }
         }
         KeyringChoice::ByArch(by_arch) => {
             for (arch, places) in by_arch {
-                for path in key_files(places)? {
+                for (path, listing) in key_files(places)? {
                     let key = read(&path)?;
-                    keyring.add_for(key, arch.clone()).map_err(|source| Error::BadKey { path, source })?;
+                    let arch = Some(arch.clone());
+                    keyring.add_as(key, arch, listing).map_err(|source| Error::BadKey { path, source })?;
                 }
             }
         }
@@ -91,13 +92,13 @@ pub fn load(choice: &KeyringChoice) -> Result<Keyring, Error> {
     Ok(keyring)
 }
 
-/// The key files in `places`, each a file or a folder.
-fn key_files(places: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+/// The key files in `places`, each a file or a folder, and which of the two it came by.
+fn key_files(places: &[PathBuf]) -> Result<Vec<(PathBuf, Listing)>, Error> {
     let mut files = Vec::new();
     for place in places {
         let unreadable = |source| Error::Unreadable { path: place.clone(), source };
         if !place.metadata().map_err(unreadable)?.is_dir() {
-            files.push(place.clone());
+            files.push((place.clone(), Listing::ByFile));
             continue;
         }
         let mut inside = Vec::new();
@@ -111,7 +112,7 @@ fn key_files(places: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
             return Err(Error::Empty { folder: place.clone() });
         }
         inside.sort();
-        files.append(&mut inside);
+        files.extend(inside.into_iter().map(|path| (path, Listing::InFolder)));
     }
     Ok(files)
 }
@@ -152,6 +153,27 @@ mod tests {
         let keyring = load(&KeyringChoice::Files(vec![folder.path().to_owned()])).unwrap();
         let names: Vec<_> = keyring.keys().map(|key| key.name().as_str()).collect();
         assert_eq!(names, ["a@x-1.rsa.pub", "b@x-2.rsa.pub"]);
+    }
+
+    #[test]
+    fn a_key_listed_by_file_is_told_from_one_found_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = put(folder.path(), "a@x-1.rsa.pub", KEY);
+        put(folder.path(), "b@x-2.rsa.pub", OTHER);
+        let arch = "x86_64".parse().unwrap();
+        let listings = |places: Vec<PathBuf>| {
+            let keyring = load(&KeyringChoice::Files(places)).unwrap();
+            let listings: Vec<_> = keyring.keys().map(|key| keyring.listing(&key.fingerprint(), &arch)).collect();
+            listings
+        };
+        assert_eq!(listings(vec![file.clone()]), [Some(Listing::ByFile)]);
+        let in_folder = Some(Listing::InFolder);
+        assert_eq!(listings(vec![folder.path().to_owned()]), [in_folder, in_folder]);
+        assert_eq!(listings(vec![folder.path().to_owned(), file]), [Some(Listing::ByFile), in_folder]);
+        let official = load(&KeyringChoice::Official).unwrap();
+        let one = official.keys().find(|key| key.name().as_str().ends_with("-6165ee59.rsa.pub")).unwrap();
+        assert_eq!(official.listing(&one.fingerprint(), &arch), Some(Listing::BuiltIn));
+        assert_eq!(official.listing(&one.fingerprint(), &"aarch64".parse().unwrap()), None);
     }
 
     #[test]

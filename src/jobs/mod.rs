@@ -40,6 +40,7 @@ pub mod source;
 mod states;
 pub mod status;
 pub mod sync;
+mod trust;
 mod upstream;
 pub mod verify;
 pub mod why;

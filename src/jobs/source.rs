@@ -1,6 +1,8 @@
 //! Every URL of a source compared, for each index that the configuration takes from it: who answers, who is behind, whose
-//! packages are not all there, whose signature is good. Nothing is changed and no lock is taken.
+//! packages are not all there, whose signature is good. For that nothing is changed and no lock is taken. And a signer that is
+//! held back is accepted.
 
+mod accept;
 mod compare;
 
 use std::collections::BTreeMap;
@@ -28,6 +30,8 @@ use crate::sources;
 use crate::sources::PackageRequest;
 use crate::sources::http::{Http, HttpSettings, IndexReply, IndexRequest, Presence};
 use crate::verify::{self, Keyring};
+
+pub use accept::{AcceptSignerReport, AcceptSignerRequest, AcceptedSigner, accept_signer};
 
 /// How many packages of an index are looked for at each URL, evenly spread over it.
 const SAMPLE: usize = 12;

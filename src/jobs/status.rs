@@ -1,22 +1,21 @@
 //! What is in force: per repository and arch its snapshot, age, packages and last error.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::prune::DiskReport;
+use super::sync::hear::is_frozen;
+use super::sync::layers_of;
 use super::{Error, Mirror};
 use crate::apk::ContentId;
 use crate::apk::names::{Arch, RepositoryName, TreeName};
 use crate::config::{Config, Repository};
-use crate::ledger::{LastError, Links, State};
+use crate::ledger::{Lagging, LastError, Links, State, Trust};
 use crate::plan::publish::{Generation, RepositoryState};
-use crate::snapshot::IndexKey;
-
-/// How long after its last confirmation an index counts as stale: a day, and two hours for a late timer.
-const STALE_AFTER: Duration = Duration::from_secs(26 * 3600);
+use crate::snapshot::{IndexKey, SignedBy, Snapshot};
+use crate::verify::accepted::Held;
 
 /// What is in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -58,10 +57,36 @@ pub struct RepositoryStatus {
     pub age_seconds: Option<u64>,
     /// Seconds since its index file last changed.
     pub unchanged_seconds: Option<u64>,
-    /// Whether one of its sources has not confirmed its index for too long, or nothing is published.
+    /// Whether one of its sources has not confirmed its index for longer than its `stale_after`, or nothing is published.
     pub stale: bool,
     /// What went wrong at the last attempt with one of the indexes that it takes from.
     pub last_error: Option<LastError>,
+    /// The indexes that it takes from, by priority.
+    pub indexes: Vec<IndexStatus>,
+}
+
+/// One index of a source.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IndexStatus {
+    /// Which index.
+    #[serde(flatten)]
+    pub key: IndexKey,
+    /// Upstream's words for the state in force.
+    pub description: Option<String>,
+    /// Who signed that.
+    pub signers: Vec<SignedBy>,
+    /// Seconds since a URL last confirmed it.
+    pub age_seconds: Option<u64>,
+    /// Seconds since it last changed.
+    pub unchanged_seconds: Option<u64>,
+    /// Whether nobody has confirmed it for longer than its source's `stale_after`.
+    pub stale: bool,
+    /// What a URL had at the last attempt, if none had what is in force, nor anything newer.
+    pub lagging: Option<Lagging>,
+    /// Whether it has not changed for longer than its source's `frozen_after`.
+    pub frozen: bool,
+    /// New signers of it that are held back.
+    pub held_signers: Vec<Held>,
 }
 
 impl StatusReport {
@@ -79,12 +104,13 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         None => None,
     };
     let state = mirror.ledger.state()?;
-    let repositories = config
-        .repositories
-        .iter()
-        .flat_map(|repository| repository.arches.iter().map(move |arch| (repository, arch)))
-        .map(|(repository, arch)| one(repository, arch, live.as_ref(), &state, now))
-        .collect();
+    let known = Known { state: &state, trust: mirror.ledger.trust()?, snapshot: mirror.ledger.latest_snapshot()?, now };
+    let mut repositories = Vec::new();
+    for repository in &config.repositories {
+        for arch in &repository.arches {
+            repositories.push(one(&mirror, repository, arch, live.as_ref(), &known)?);
+        }
+    }
     let links = state.links.filter(|links| Some(links.generation) == live.as_ref().map(|live| live.number));
     Ok(StatusReport {
         held: live.as_ref().is_some_and(Generation::is_hold),
@@ -97,35 +123,62 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
     })
 }
 
+/// What is known of all indexes.
+struct Known<'k> {
+    state: &'k State,
+    trust: Option<Trust>,
+    snapshot: Option<Snapshot>,
+    now: Timestamp,
+}
+
 fn one(
+    mirror: &Mirror<'_>,
     repository: &Repository,
     arch: &Arch,
     live: Option<&Generation>,
-    state: &State,
-    now: Timestamp,
-) -> RepositoryStatus {
+    known: &Known<'_>,
+) -> Result<RepositoryStatus, Error> {
     let shown: Option<&RepositoryState> = live.and_then(|live| live.repository(&repository.name, arch));
-    let sources: Vec<_> = repository
-        .from
-        .iter()
-        .map(|from| {
-            let key = IndexKey { source: from.source.clone(), path: from.path.clone(), arch: arch.clone() };
-            state.index(&key)
-        })
-        .collect();
-    let ages: Option<Vec<u64>> = sources.iter().map(|source| Some(seconds_since((*source)?.confirmed?, now))).collect();
-    let age = ages.and_then(|ages| ages.into_iter().max());
-    RepositoryStatus {
+    let keys = layers_of(repository, arch);
+    let indexes = keys.iter().map(|key| known.index(mirror, key)).collect::<Result<Vec<_>, Error>>()?;
+    let ages: Option<Vec<u64>> = indexes.iter().map(|index| index.age_seconds).collect();
+    Ok(RepositoryStatus {
         name: repository.name.clone(),
         arch: arch.clone(),
         content: shown.map(|shown| shown.content),
         snapshot: shown.and(live).map(|live| live.snapshot.clone()),
         packages: shown.map_or(0, |shown| shown.packages),
         bytes: shown.map_or(0, |shown| shown.bytes),
-        age_seconds: age,
-        unchanged_seconds: shown.map(|shown| seconds_since(shown.published, now)),
-        stale: shown.is_none() || age.is_none_or(|age| age > STALE_AFTER.as_secs()),
-        last_error: sources.iter().find_map(|source| (*source)?.last_error.clone()),
+        age_seconds: ages.and_then(|ages| ages.into_iter().max()),
+        unchanged_seconds: shown.map(|shown| seconds_since(shown.published, known.now)),
+        stale: shown.is_none() || indexes.iter().any(|index| index.stale),
+        last_error: keys.iter().find_map(|key| known.state.index(key)?.last_error.clone()),
+        indexes,
+    })
+}
+
+impl Known<'_> {
+    fn index(&self, mirror: &Mirror<'_>, key: &IndexKey) -> Result<IndexStatus, Error> {
+        let source = &mirror.config.sources[&key.source];
+        let state = self.state.index(key);
+        let accepted = self.snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key));
+        let record = accepted.map(|id| mirror.ledger.accepted_record(id)).transpose()?;
+        let remembered = self.trust.as_ref().and_then(|trust| trust.history(key)?.newest());
+        let changed = state.and_then(|state| state.changed).or(remembered.map(|seen| seen.time));
+        let age = state.and_then(|state| state.confirmed).map(|time| seconds_since(time, self.now));
+        let signers = self.trust.as_ref().and_then(|trust| trust.signers(&key.source, &key.arch));
+        let held = signers.iter().flat_map(|signers| &signers.held).filter(|held| held.path == key.path);
+        Ok(IndexStatus {
+            key: key.clone(),
+            description: record.as_ref().and_then(|record| record.description.clone()),
+            signers: record.map(|record| record.signers).unwrap_or_default(),
+            age_seconds: age,
+            unchanged_seconds: changed.map(|time| seconds_since(time, self.now)),
+            stale: age.is_none_or(|age| age > source.stale_after().as_secs()),
+            lagging: state.and_then(|state| state.lagging.clone()),
+            frozen: changed.is_some_and(|changed| is_frozen(source, changed, self.now)),
+            held_signers: held.cloned().collect(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@
 //! pins.json                       snapshots that stay until they are unpinned
 //! withdrawn.json                  packages that our indexes do not list, whatever their sources say
 //! signing.json                    which of our keys sign, do so no more, or ever did; no private half
+//! trust.json                      what was accepted of each index before, and whose signatures vouch for its source
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
@@ -23,10 +24,12 @@ mod pins;
 mod signing;
 mod snapshots;
 mod state;
+mod trust;
 mod withdrawn;
 
 pub use error::Error;
-pub use state::{IndexState, LastError, Links, SameIndexes, SeenFile, State};
+pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, State};
+pub use trust::Trust;
 pub use withdrawn::Withdrawn;
 
 use crate::disk::layout::Store;

@@ -74,6 +74,20 @@ pub struct IndexState {
     pub changed: Option<Timestamp>,
     /// What went wrong at the last attempt.
     pub last_error: Option<LastError>,
+    /// That no URL had the index in force at the last attempt, but one that was accepted before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lagging: Option<Lagging>,
+}
+
+/// An upstream that lags behind the index in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lagging {
+    /// When that was first seen.
+    pub since: Timestamp,
+    /// The URL, as it may be shown.
+    pub url: String,
+    /// Upstream's words for what it has.
+    pub description: Option<String>,
 }
 
 /// A trouble of the last attempt.
@@ -136,6 +150,7 @@ impl State {
                 confirmed: None,
                 changed: None,
                 last_error: None,
+                lagging: None,
             });
             self.indexes.len() - 1
         });

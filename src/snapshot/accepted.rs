@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::apk::names::{Arch, KeyName, SourceName};
 use crate::apk::v2::index::{self, BadIndex};
 use crate::apk::v2::sections::{self, BadSections, Limits};
-use crate::apk::{Entry, ObjectId};
+use crate::apk::{Entry, ObjectId, SignedId};
 use crate::verify::VerifiedIndex;
 
 /// Which index: of this source, in this folder below its URL, for this arch.
@@ -198,6 +198,12 @@ impl AcceptedIndex {
     /// The index file, byte for byte.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Names what was signed, whoever signed it.
+    pub fn signed_id(&self) -> Result<SignedId, Damage> {
+        let parts = sections::split_signatures(&self.bytes, &Limits::of_our_own()).map_err(Damage::Sections)?;
+        Ok(SignedId::new(Sha256::digest(&self.bytes[parts.signed_from..]).into()))
     }
 
     /// Its records, in file order.

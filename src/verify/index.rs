@@ -1,10 +1,12 @@
 //! Bytes + keyring → [`VerifiedIndex`].
 
+use sha2::{Digest as _, Sha256};
+
 use super::keyring::{Keyring, Signer, Untrusted};
 use crate::apk::names::Arch;
 use crate::apk::v2::index::{self, BadIndex};
 use crate::apk::v2::sections::{self, BadSections, IndexParts, Limits, SignaturePart};
-use crate::apk::{Entry, names::PackageFile};
+use crate::apk::{Entry, SignedId, names::PackageFile};
 use crate::error::{Class, Trouble};
 
 /// An index that a key of its keyring signed, taken apart. Only [`verify`] makes one.
@@ -26,6 +28,11 @@ impl VerifiedIndex {
     /// The signed part: from the first byte behind the signatures to the end.
     pub fn signed(&self) -> &[u8] {
         &self.bytes[self.signed_from..]
+    }
+
+    /// Names what was signed, whoever signed it.
+    pub fn signed_id(&self) -> SignedId {
+        SignedId::new(Sha256::digest(self.signed()).into())
     }
 
     /// The signature part.

@@ -167,10 +167,29 @@ impl Scope {
     }
 }
 
+/// How a key came into a keyring. Only one that the configuration names itself is trusted for being there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Listing {
+    /// It is one of Alpine's official keys.
+    BuiltIn,
+    /// It lies in a folder that the configuration names.
+    InFolder,
+    /// The configuration names its file.
+    ByFile,
+}
+
+/// A key of a keyring.
+#[derive(Clone, Debug)]
+struct Member {
+    key: PublicKey,
+    scope: Scope,
+    listing: Listing,
+}
+
 /// Public keys trusted for one source.
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
-    keys: Vec<(PublicKey, Scope)>,
+    keys: Vec<Member>,
 }
 
 impl Keyring {
@@ -187,45 +206,52 @@ impl Keyring {
                 .expect("built-in keys are checked by a test");
             let arches =
                 arches.iter().map(|arch| arch.parse().expect("built-in arches are checked by a test")).collect();
-            keyring.keys.push((key, Scope::Arches(arches)));
+            keyring.keys.push(Member { key, scope: Scope::Arches(arches), listing: Listing::BuiltIn });
         }
         keyring
     }
 
-    /// Trusts `key` for every arch.
+    /// Trusts `key`, listed by file, for every arch.
     pub fn add(&mut self, key: PublicKey) -> Result<(), BadKey> {
-        self.insert(key, Scope::All)
+        self.add_as(key, None, Listing::ByFile)
     }
 
-    /// Trusts `key` for `arch`.
-    pub fn add_for(&mut self, key: PublicKey, arch: Arch) -> Result<(), BadKey> {
-        self.insert(key, Scope::Arches(vec![arch]))
-    }
-
-    fn insert(&mut self, key: PublicKey, scope: Scope) -> Result<(), BadKey> {
-        let rival = self.keys.iter().find(|(have, _)| have.name == key.name && have.fingerprint != key.fingerprint);
-        if rival.is_some() {
+    /// Trusts `key`, which came in as `listing` says, for `arch`, or for every arch.
+    pub fn add_as(&mut self, key: PublicKey, arch: Option<Arch>, listing: Listing) -> Result<(), BadKey> {
+        let is_rival = |member: &Member| member.key.name == key.name && member.key.fingerprint != key.fingerprint;
+        if self.keys.iter().any(is_rival) {
             return Err(BadKey::TwoOfOneName(key.name));
         }
-        self.keys.push((key, scope));
+        let scope = arch.map_or(Scope::All, |arch| Scope::Arches(vec![arch]));
+        self.keys.push(Member { key, scope, listing });
         Ok(())
     }
 
     /// The key of this file name, if it is trusted for `arch`; `noarch` (a package's only) is covered by every key.
     pub fn find(&self, name: &KeyName, arch: &Arch) -> Option<&PublicKey> {
-        self.keys.iter().find(|(key, scope)| key.name == *name && scope.covers(arch)).map(|(key, _)| key)
+        let is_meant = |member: &&Member| member.key.name == *name && member.scope.covers(arch);
+        self.keys.iter().find(is_meant).map(|member| &member.key)
+    }
+
+    /// How the key with this fingerprint came to be trusted for `arch`: the strongest way of several.
+    pub fn listing(&self, fingerprint: &Fingerprint, arch: &Arch) -> Option<Listing> {
+        let is_meant = |member: &&Member| member.key.fingerprint == *fingerprint && member.scope.covers(arch);
+        self.keys.iter().filter(is_meant).map(|member| member.listing).max()
     }
 
     /// All keys, each once.
     pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
-        let first = |at: usize| !self.keys[..at].iter().any(|(have, _)| have.name == self.keys[at].0.name);
-        (0..self.keys.len()).filter(move |at| first(*at)).map(|at| &self.keys[at].0)
+        let first = |at: usize| !self.keys[..at].iter().any(|have| have.key.name == self.keys[at].key.name);
+        (0..self.keys.len()).filter(move |at| first(*at)).map(|at| &self.keys[at].key)
     }
 
     /// A word for each key: its name and fingerprint, and for which arches it is trusted. Equal words, equal trust.
     pub fn words(&self) -> Vec<String> {
-        let mut words: Vec<String> =
-            self.keys.iter().map(|(key, scope)| format!("{} {} {scope:?}", key.name, key.fingerprint)).collect();
+        let mut words: Vec<String> = self
+            .keys
+            .iter()
+            .map(|Member { key, scope, .. }| format!("{} {} {scope:?}", key.name, key.fingerprint))
+            .collect();
         words.sort();
         words
     }
@@ -252,7 +278,8 @@ impl Keyring {
         if signatures.is_empty() {
             return Err(Untrusted::Unsigned);
         }
-        let elsewhere = signatures.iter().find(|signature| self.keys.iter().any(|(key, _)| key.name == signature.key));
+        let elsewhere =
+            signatures.iter().find(|signature| self.keys.iter().any(|member| member.key.name == signature.key));
         match elsewhere {
             Some(signature) => Err(Untrusted::OtherArch { key: signature.key.clone(), arch: arch.clone() }),
             None => Err(Untrusted::UnknownSigner(signatures.iter().map(|signature| signature.key.clone()).collect())),

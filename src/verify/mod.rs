@@ -6,8 +6,11 @@
 //!
 //! Everything arrives in memory or chunk by chunk; nothing is read here.
 
+pub mod accepted;
+pub mod freshness;
 pub mod index;
 pub mod keyring;
+pub mod keys_package;
 pub mod loose;
 pub mod package;
 

@@ -67,13 +67,13 @@ fn an_undefined_source_ends_with_the_line_and_what_was_meant() {
 fn several_mistakes_are_told_at_once() {
     let env = Env::new();
     env.configure(&format!(
-        "{ALPINE}stale_after = \"26h\"\n[[repositories]]\nfrom = [\"alpine:v3.23/main\"]\narches = [\"noarch\"]\n"
+        "{ALPINE}origin = \"alpine\"\n[[repositories]]\nfrom = [\"alpine:v3.23/main\"]\narches = [\"noarch\"]\n"
     ));
     let ran = env.bivouac(&["config", "check"]);
     ran.exits_with(2);
     let lines: Vec<_> = ran.stderr.lines().collect();
     assert_eq!(lines[0], "error: bivouac.toml has 2 mistakes");
-    assert_eq!(lines[1], "  bivouac.toml:10: sources.alpine.stale_after is not supported yet");
+    assert_eq!(lines[1], "  bivouac.toml:10: sources.alpine.origin is not supported yet");
     assert!(lines[2].starts_with("  bivouac.toml:13: noarch is a package's architecture"), "{ran}");
     let error = env.bivouac(&["--json", "config", "check"]).exits_with(2).json();
     assert_eq!(error["error"]["causes"].as_array().unwrap().len(), 2);

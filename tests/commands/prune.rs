@@ -101,7 +101,7 @@ fn prune_never_leaves_it_to_the_command() {
     // The pool forgot what it dropped, and what it forgot it fetches.
     env.upstream.take_log();
     moves_to(&env, 1);
-    env.bivouac(&["sync"]).exits_with(0);
+    env.bivouac(&["sync", "--accept-older"]).exits_with(0);
     assert_eq!(env.live("v3.23/main", "x86_64"), ["lib-1.0-r0", "tool-1.0-r0"]);
     // With the key as it is by default the sync itself prunes.
     configured(&env, rest);

@@ -120,7 +120,10 @@ fn a_check_runs_beside_a_sync_and_knows_its_sources() {
     let ran = env.bivouac(&["--json", "source", "check", "upp"]);
     ran.exits_with(2).tells(&["no source is named \"upp\"", "hint: did you mean \"up\"?"]);
     assert_eq!(ran.json()["error"]["code"], "no-such-source");
-    env.bivouac(&["source", "accept-signer", "up"])
-        .exits_with(2)
-        .tells(&["`source accept-signer` is not supported yet"]);
+    // This one changes something.
+    env.bivouac(&["source", "accept-signer", "up"]).exits_with(6);
+    lock.unlock().unwrap();
+    let ran = env.bivouac(&["--json", "source", "accept-signer", "up"]);
+    ran.exits_with(2).tells(&["no signer of source \"up\" is held back"]);
+    assert_eq!(ran.json()["error"]["code"], "nothing-held");
 }

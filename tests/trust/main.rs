@@ -11,6 +11,11 @@
 mod changes;
 mod keys;
 mod indexes;
+mod memory;
+mod newly_signed;
+mod pair;
+mod real;
+mod replays;
 mod signers;
 
 // Shared with the command tests, each using what it needs.

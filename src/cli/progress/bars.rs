@@ -59,6 +59,13 @@ impl Reporter for Bars {
         }
     }
 
+    fn index_lags(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
+        // Another URL has what is newer: nobody need do anything.
+        if self.detail == Detail::EveryPackage {
+            self.say(format_args!("{}: {reason}; the next URL is asked", index_name(source, path, arch)));
+        }
+    }
+
     fn fetch_planned(&self, packages: u64, size: u64) {
         if packages == 0 {
             return;

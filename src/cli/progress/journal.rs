@@ -38,6 +38,10 @@ impl Reporter for Journal {
         }));
     }
 
+    fn index_lags(&self, source: &SourceName, path: &str, arch: &Arch, reason: &str) {
+        self.tell(&json!({"event": "index_lags", "source": source, "path": path, "arch": arch, "reason": reason}));
+    }
+
     fn fetch_planned(&self, packages: u64, bytes: u64) {
         self.tell(&json!({"event": "fetch_planned", "packages": packages, "bytes": bytes}));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Resolver;
 use crate::apk::{Arch, SourceName};
+use crate::config::resolved::STALE_AFTER;
 use crate::config::written::{self, At, Keyring};
 use crate::config::{KeyringChoice, Percent, Rebuilt, Source, SourceKind, SourceUrl, Unsigned, parse_percent};
 
@@ -135,9 +136,27 @@ impl Resolver<'_> {
         if let (true, Some(text)) = (timeout.is_zero(), &written.timeout) {
             self.problems.add(text.line, format!("{} is {:?}; nothing arrives in no time", key("timeout"), text.value));
         }
+        let stale_after = match &written.stale_after {
+            None => STALE_AFTER,
+            Some(text) => self.duration(&key("stale_after"), text)?,
+        };
+        let frozen_after = match &written.frozen_after {
+            None => None,
+            Some(text) if text.value == "off" => None,
+            Some(text) => Some(self.duration(&key("frozen_after"), text)?),
+        };
         let seed = written.seed.as_ref().map(|seed| self.paths(&key("seed"), &seed.value)).unwrap_or_default();
         let access = self.access(key, &urls, written)?;
-        (!urls.is_empty()).then_some(SourceKind::Url { urls, connections, timeout, seed, access: Box::new(access) })
+        let access = Box::new(access);
+        (!urls.is_empty()).then_some(SourceKind::Url {
+            urls,
+            connections,
+            timeout,
+            seed,
+            stale_after,
+            frozen_after,
+            access,
+        })
     }
 
     fn directory_source(
@@ -150,6 +169,8 @@ impl Resolver<'_> {
             ("connections", written.connections.as_ref().map(|value| value.line)),
             ("timeout", written.timeout.as_ref().map(|value| value.line)),
             ("seed", written.seed.as_ref().map(|value| value.line)),
+            ("stale_after", written.stale_after.as_ref().map(|value| value.line)),
+            ("frozen_after", written.frozen_after.as_ref().map(|value| value.line)),
             ("auth", written.auth.as_ref().map(|value| value.line)),
             ("proxy", written.proxy.as_ref().map(|value| value.line)),
             ("ca", written.ca.as_ref().map(|value| value.line)),

@@ -59,6 +59,22 @@ fn mistakes_in_a_source() {
             "14: sources.b.rebuilt is \"yes\", not \"refuse\" or \"accept\"",
         ),
         (
+            "url = ['http://h']\nkeyring = 'alpine'\nstale_after = 'off'",
+            "14: sources.b.stale_after is \"off\", not a span like \"30s\", \"10m\", \"26h\", \"14d\", \"2w\", \"1y\"",
+        ),
+        (
+            "url = ['http://h']\nkeyring = 'alpine'\nfrozen_after = 'never'",
+            "14: sources.b.frozen_after is \"never\", not a span like \"30s\", \"10m\", \"26h\", \"14d\", \"2w\", \"1y\"",
+        ),
+        (
+            "directory = 'd'\nunsigned = 'accept'\nstale_after = '26h'",
+            "14: sources.b.stale_after has no meaning for a directory",
+        ),
+        (
+            "directory = 'd'\nunsigned = 'accept'\nfrozen_after = 'off'",
+            "14: sources.b.frozen_after has no meaning for a directory",
+        ),
+        (
             "url = ['http://h']\nkeyring = 7",
             "13: sources.b.keyring must be \"alpine\", a list of paths, or a table of such lists by arch, not a number",
         ),

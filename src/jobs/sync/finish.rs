@@ -63,7 +63,7 @@ pub(super) fn nothing_new(
                 shadowed: state.shadowed,
                 shadowed_newer: state.shadowed_newer,
                 shadowed_entries: None,
-                warnings: state.warnings.clone(),
+                warnings: state.warnings.iter().chain(mine.iter().flat_map(|index| &index.notes)).cloned().collect(),
                 error: setback.map(Broken::from),
             });
         }
@@ -186,7 +186,7 @@ fn one_report(repository: &Repository, arch: &Arch, settled: &Settled, assembly:
         shadowed: shown.map_or(0, |state| state.shadowed),
         shadowed_newer: shown.map_or(0, |state| state.shadowed_newer),
         shadowed_entries: Some(report::shadowed_entries(wish)),
-        warnings: wish.warnings.clone(),
+        warnings: wish.warnings.iter().chain(mine().flat_map(|index| &index.notes)).cloned().collect(),
         error: setback.map(Broken::from),
     }
 }

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
 use super::carry::{self, Carry};
-use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, keys_of};
-use crate::apk::v2::sections::Limits;
-use crate::apk::{Arch, Entry, ObjectId};
+use super::fetch::{Heard, Question, fetch};
+use super::judge::{Current, GoingBack, Standing};
+use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, hear, keys_of};
+use crate::apk::{Arch, Entry, ObjectId, SignedId};
 use crate::config::{Repository, Source, SourceKind};
-use crate::jobs::keyring;
 use crate::jobs::upstream::Surroundings;
-use crate::ledger::State;
+use crate::jobs::{keyring, trust};
+use crate::ledger::{State, Trust};
 use crate::report::Reporter;
 use crate::snapshot::{CarriedFrom, InForce, IndexKey, Kind, SignedBy, Snapshot};
-use crate::sources::http::{Http, IndexReply, IndexRequest, Validators};
+use crate::sources::http::{Http, Validators};
 use crate::sources::seed::Seed;
-use crate::verify::{self, Keyring, RefusedIndex, VerifiedIndex};
+use crate::verify::accepted::{How, Step};
+use crate::verify::keyring::Signer;
+use crate::verify::{Keyring, VerifiedIndex};
 
 /// A source as this run uses it.
 pub(in crate::jobs) struct Upstream {
@@ -36,6 +38,8 @@ pub(in crate::jobs) struct Asked {
     pub(super) upstreams: BTreeMap<crate::apk::SourceName, Arc<Upstream>>,
     pub(super) keyrings: BTreeMap<crate::apk::SourceName, Arc<Keyring>>,
     pub(super) state: State,
+    /// What was accepted before, and whose signatures vouch.
+    pub(super) trust: Trust,
     pub(super) snapshot: Option<Snapshot>,
     /// Accepted indexes of repositories that are beside those asked for, and not asked for themselves.
     pub(super) beside: BTreeMap<IndexKey, Aside>,
@@ -78,6 +82,8 @@ pub(in crate::jobs) struct Index {
     pub(super) setback: Option<Setback>,
     /// Single packages that were refused or did not come: file, reason, code.
     pub(super) refused: Vec<super::Refused>,
+    /// What is worth a line and stops nothing.
+    pub(super) notes: Vec<String>,
 }
 
 /// A verified index that may become the accepted one.
@@ -88,11 +94,14 @@ pub(in crate::jobs) enum Candidate {
     Whole(Box<Accepted>),
 }
 
-/// Which URL gave an index, and with which words it is asked for again.
+/// Which URL gave an index, with which words it is asked for again, and what is remembered of it.
 pub(in crate::jobs) struct Origin {
     pub(super) digest: ObjectId,
     pub(super) url: String,
     pub(super) validators: Validators,
+    pub(super) signed: SignedId,
+    pub(super) step: Step,
+    pub(super) signers: Vec<(Signer, How)>,
 }
 
 /// A source's own index, verified.
@@ -101,6 +110,10 @@ pub(in crate::jobs) struct Fetched {
     pub(super) digest: ObjectId,
     pub(super) url: String,
     pub(super) validators: Validators,
+    /// Whether it goes back, because the operator says so.
+    pub(super) step: Step,
+    /// Who is to be recorded when it is accepted.
+    pub(super) signers: Vec<(Signer, How)>,
 }
 
 impl Index {
@@ -121,6 +134,7 @@ impl Index {
             accepted_from: None,
             setback: None,
             refused: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
@@ -177,8 +191,9 @@ impl Index {
         }
         self.in_force = match (self.candidate.take(), self.in_force.take()) {
             (Some(Candidate::Signed(fetched)), _) => {
-                let Fetched { index, digest, url, validators } = fetched;
-                self.accepted_from = Some(Origin { digest, url, validators });
+                let Fetched { index, digest, url, validators, step, signers } = fetched;
+                let signed = index.signed_id();
+                self.accepted_from = Some(Origin { digest, url, validators, signed, step, signers });
                 Some(Accepted::signed(self.key.clone(), index, object_of, now))
             }
             (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index),
@@ -255,6 +270,7 @@ pub(in crate::jobs) fn of_snapshot(
         upstreams: BTreeMap::new(),
         keyrings: BTreeMap::new(),
         state: mirror.ledger.state()?,
+        trust: Trust::default(),
         snapshot: Some(snapshot),
         beside: BTreeMap::new(),
     })
@@ -274,6 +290,7 @@ pub(super) async fn ask(
         upstreams: BTreeMap::new(),
         keyrings: BTreeMap::new(),
         state: mirror.ledger.state()?,
+        trust: trust::load(mirror)?,
         snapshot: mirror.ledger.latest_snapshot()?,
         beside: BTreeMap::new(),
     };
@@ -305,6 +322,9 @@ pub(super) async fn ask(
                 let trusted =
                     record.signers.iter().all(|signer| trusts(&asked.keyrings[&key.source], signer, &key.arch));
                 known = trusted.then_some(record.index);
+                if kind == Kind::Signed {
+                    trust::catch_up(mirror, &mut asked.trust, &record, &one.accepted)?;
+                }
             } else {
                 // The source was of another kind then: what was accepted under its name is not its own.
                 in_force = None;
@@ -312,64 +332,43 @@ pub(super) async fn ask(
         }
         asked.indexes.push(Index { known, ..Index::accepted(key.clone(), in_force) });
     }
-    ask_upstreams(&mut asked, now, reporter).await?;
+    ask_upstreams(mirror, &mut asked, request, reporter).await?;
     gather::gather(mirror, &mut asked, now, reporter)?;
     carry::try_again(mirror, &mut asked)?;
     Ok(asked)
 }
 
-async fn ask_upstreams(asked: &mut Asked, now: Timestamp, reporter: &Arc<dyn Reporter>) -> Result<(), Error> {
+async fn ask_upstreams(
+    mirror: &Mirror<'_>,
+    asked: &mut Asked,
+    request: &SyncRequest,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Error> {
     let places: Vec<usize> =
         (0..asked.indexes.len()).filter(|at| asked.upstreams.contains_key(&asked.indexes[*at].key.source)).collect();
     // Indexes are few, and each source bounds its own requests.
-    let answers: Vec<(usize, Answer)> = stream::iter(places)
+    let heard: Vec<(usize, Heard)> = stream::iter(places)
         .map(|at| {
             let asked = &*asked;
-            async move { (at, ask_one(asked, at, reporter).await) }
+            async move { (at, ask_one(mirror, asked, at, request, reporter).await) }
         })
         .buffer_unordered(64)
         .collect()
         .await;
-    for (at, answer) in answers {
-        let index = &mut asked.indexes[at];
-        let state = asked.state.entry(&index.key);
-        match answer {
-            Answer::Unchanged { url, validators } => {
-                state.confirmed = Some(now);
-                state.last_error = None;
-                if let (Some(url), Some(validators)) = (url, validators) {
-                    if state.validators_of != index.known {
-                        state.validators_of = index.known;
-                        state.validators.clear();
-                    }
-                    state.validators.insert(url, validators);
-                }
-                reporter.index_unchanged(&index.key.source, &index.key.path, &index.key.arch);
-            }
-            Answer::New(fetched) => {
-                let packages = fetched.index.entries().len() as u64;
-                reporter.index_verified(&index.key.source, &index.key.path, &index.key.arch, packages);
-                index.candidate = Some(Candidate::Signed(fetched));
-            }
-            Answer::Failed(setback) => {
-                reporter.index_failed(&index.key.source, &index.key.path, &index.key.arch, &setback.one_line());
-                index.setback = Some(setback);
-            }
-            Answer::Host(error) => return Err(error.into()),
-        }
+    for (at, heard) in heard {
+        hear::hear(mirror, asked, at, heard, request.now, reporter)?;
     }
     Ok(())
 }
 
-pub(super) enum Answer {
-    Unchanged { url: Option<String>, validators: Option<Validators> },
-    New(Fetched),
-    Failed(Setback),
-    Host(crate::sources::Error),
-}
-
-async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answer {
-    let Index { key, known: accepted, .. } = &asked.indexes[at];
+async fn ask_one(
+    mirror: &Mirror<'_>,
+    asked: &Asked,
+    at: usize,
+    request: &SyncRequest,
+    reporter: &Arc<dyn Reporter>,
+) -> Heard {
+    let Index { key, known: accepted, accepted_id, .. } = &asked.indexes[at];
     let accepted = *accepted;
     let upstream = &asked.upstreams[&key.source];
     reporter.index_requested(&key.source, &key.path, &key.arch);
@@ -378,67 +377,31 @@ async fn ask_one(asked: &Asked, at: usize, reporter: &Arc<dyn Reporter>) -> Answ
     let known: Vec<Option<Validators>> = (0..upstream.http.url_count())
         .map(|url| state?.validators.get(&upstream.http.shown_url(url)?).cloned())
         .collect();
-    let question = Question { known: &known, have: accepted, first_url: 0 };
-    fetch(upstream, &asked.keyrings[&key.source], key, &question, reporter).await
+    let current = accepted_id.as_deref().map_or(Current::Nothing, Current::InForce);
+    let going_back = match request.accept_older.covers(mirror.config, key) {
+        true => GoingBack::Accepted,
+        false => GoingBack::Refused,
+    };
+    let standing = Standing { going_back, ..asked.standing(mirror, key, current) };
+    fetch(upstream, &Question { known: &known, have: accepted, first_url: 0, standing }, reporter).await
 }
 
-/// With which words an index is asked for.
-pub(super) struct Question<'a> {
-    /// By URL: what belongs to the bytes that we have.
-    pub(super) known: &'a [Option<Validators>],
-    /// Digest of the bytes that we have.
-    pub(super) have: Option<ObjectId>,
-    /// Where to begin.
-    pub(super) first_url: usize,
-}
-
-/// Asks URL after URL until one has an index that verifies.
-pub(super) async fn fetch(
-    upstream: &Upstream,
-    keyring: &Keyring,
-    key: &IndexKey,
-    question: &Question<'_>,
-    reporter: &Arc<dyn Reporter>,
-) -> Answer {
-    let Question { known, have, mut first_url } = *question;
-    let mut refused: Option<Setback> = None;
-    loop {
-        let request = IndexRequest { path: &key.path, arch: &key.arch, known, first_url };
-        match upstream.http.index(&request, &**reporter).await {
-            Ok(IndexReply::Unchanged { .. }) => return Answer::Unchanged { url: None, validators: None },
-            Ok(IndexReply::Fetched { url, bytes, validators }) => {
-                let name = upstream.http.shown_url(url).unwrap_or_default();
-                let digest = ObjectId::new(Sha256::digest(&bytes).into());
-                if have == Some(digest) {
-                    // The same bytes under other validators: a server that was moved, or that gives none.
-                    return Answer::Unchanged { url: Some(name), validators: Some(validators) };
-                }
-                match verify::index::verify(bytes, keyring, &key.arch, &Limits::default()) {
-                    Ok(index) => return Answer::New(Fetched { index, digest, url: name, validators }),
-                    Err(error) => {
-                        refused.get_or_insert(refusal(key, &name, &error));
-                        first_url = url + 1;
-                    }
-                }
-            }
-            Err(crate::sources::Error::NoFurtherUrl(_)) if refused.is_some() => break,
-            Err(error @ (crate::sources::Error::Sink { .. } | crate::sources::Error::Client(_))) => {
-                return Answer::Host(error);
-            }
-            Err(error) => {
-                let setback = Setback::of(format!("index {key} could not be had"), &error);
-                return Answer::Failed(refused.unwrap_or(setback));
-            }
-        }
-        if first_url >= upstream.http.url_count() {
-            break;
+impl Asked {
+    /// What an index for `key` is compared with that would follow `current`.
+    pub(super) fn standing<'a>(
+        &'a self,
+        mirror: &'a Mirror<'_>,
+        key: &'a IndexKey,
+        current: Current<'a>,
+    ) -> Standing<'a> {
+        Standing {
+            key,
+            keyring: &self.keyrings[&key.source],
+            history: self.trust.history(key),
+            signers: self.trust.signers(&key.source, &key.arch),
+            current,
+            ledger: &mirror.ledger,
+            going_back: GoingBack::Refused,
         }
     }
-    Answer::Failed(refused.expect("the loop ends here only after a refusal"))
-}
-
-fn refusal(key: &IndexKey, url: &str, error: &RefusedIndex) -> Setback {
-    let mut setback = Setback::of(format!("refused index {key}"), error);
-    setback.details.push(format!("url: {url}/{}/APKINDEX.tar.gz", key.place()));
-    setback
 }

@@ -17,10 +17,13 @@ pub(in crate::jobs) mod build;
 pub(in crate::jobs) mod carry;
 pub(in crate::jobs) mod choose;
 mod emptied;
+mod fetch;
 pub(in crate::jobs) mod finish;
 mod gate;
 mod gather;
+pub(in crate::jobs) mod hear;
 pub(in crate::jobs) mod indexes;
+pub(in crate::jobs) mod judge;
 mod kept;
 pub(in crate::jobs) mod offer;
 mod packages;
@@ -31,6 +34,7 @@ pub(in crate::jobs) mod settle;
 mod shrink;
 mod space;
 mod together;
+mod vouch;
 pub(in crate::jobs) mod want;
 
 use std::collections::BTreeSet;
@@ -45,8 +49,10 @@ use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
+use crate::ledger::Trust;
 use crate::report::Reporter;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Role, Snapshot};
+use crate::verify::accepted::Seen;
 
 pub use crate::disk::lock::Patience;
 pub use report::{Broken, Refused, RepositoryPlan, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport};
@@ -60,6 +66,8 @@ pub struct SyncRequest {
     pub only: Vec<RepositoryName>,
     /// Repositories, or repositories for one arch (`name/arch`), whose indexes may shrink once.
     pub accept_shrink: Vec<RepositoryName>,
+    /// Whose indexes may go back to an older state.
+    pub accept_older: AcceptOlder,
     /// Whether a generation is made.
     pub publish: Publishing,
     /// What the gate lets through this once: repositories by name, or with the arch behind it (`v3.23/site/x86_64`).
@@ -70,6 +78,37 @@ pub struct SyncRequest {
     pub now: Timestamp,
     /// The environment's proxies, for sources that name none of their own.
     pub proxies: ProxyVariables,
+}
+
+/// Whose indexes may go back to an older state, if no URL has a newer one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AcceptOlder {
+    /// Nobody's.
+    #[default]
+    Nothing,
+    /// All.
+    All,
+    /// Those that these repositories, or repositories for one arch (`name/arch`), take from.
+    Only(Vec<RepositoryName>),
+}
+
+impl AcceptOlder {
+    fn names(&self) -> &[RepositoryName] {
+        match self {
+            AcceptOlder::Nothing | AcceptOlder::All => &[],
+            AcceptOlder::Only(names) => names,
+        }
+    }
+
+    fn covers(&self, config: &Config, key: &IndexKey) -> bool {
+        match self {
+            AcceptOlder::Nothing => false,
+            AcceptOlder::All => true,
+            AcceptOlder::Only(names) => {
+                takers(config, key).any(|(repository, arch)| is_accepted_for(names, repository, arch))
+            }
+        }
+    }
 }
 
 /// Whether a sync publishes.
@@ -182,7 +221,8 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let chosen = chosen(config, request)?;
     call::begin(&mirror, &lock, request.now)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
-    let asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
+    let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
+    mirror.ledger.save_trust(&mut asked.trust)?;
     let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         Some(report) => report,
         None => take_over(&mirror, &chosen, asked, &run, &reporter).await?,
@@ -234,7 +274,7 @@ fn chosen<'c>(config: &'c Config, request: &SyncRequest) -> Result<Vec<&'c Repos
         places(config).any(|(repository, arch)| is_accepted_for(std::slice::from_ref(name), repository, arch))
     };
     let mut unknown = only.iter().filter(|name| !is_known(name));
-    let accepted = request.accept_shrink.iter().chain(&request.accept_gate);
+    let accepted = request.accept_shrink.iter().chain(&request.accept_gate).chain(request.accept_older.names());
     let mut unknown_with_arch = accepted.filter(|name| !is_known_with_arch(name));
     if let Some(name) = unknown.next().or_else(|| unknown_with_arch.next()) {
         return Err(no_such_repository(config, name));
@@ -289,8 +329,8 @@ pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &Arch) -> Vec<In
     repository.from.iter().map(key).collect()
 }
 
-/// Makes what was settled the accepted state: objects first, then the indexes that name them, then the snapshot that names
-/// those. A snapshot is taken only when an index changed.
+/// Makes what was settled the accepted state: objects first, then the indexes that name them, what is remembered of those, and
+/// the snapshot that puts them in force. A snapshot is taken only when an index changed.
 fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> Result<(Snapshot, Settled), Error> {
     mirror.pool.commit()?;
     let former = mirror.ledger.latest_snapshot()?;
@@ -300,6 +340,7 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
     for index in &mut settled.indexes {
         if let Some(accepted) = index.accept(|entry| mirror.pool.find(entry), request.now) {
             let id = mirror.ledger.save_accepted(accepted)?;
+            remember(&mut settled.trust, index, request.now);
             indexes.push(carry::in_force(mirror, index, id)?);
         }
         if let Some(kept) = kept::accepted(mirror, index, &settled.wishes, request.now) {
@@ -307,6 +348,7 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
             indexes.push(InForce::of(index.key.clone(), Role::Kept, id));
         }
     }
+    mirror.ledger.save_trust(&mut settled.trust)?;
     let asked: BTreeSet<&IndexKey> = settled.indexes.iter().map(|index| &index.key).collect();
     if let Some(former) = &former {
         let others =
@@ -325,4 +367,15 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
     }
     mirror.ledger.save_snapshot(&snapshot)?;
     Ok((snapshot, settled))
+}
+
+/// Remembers an index that this run accepted, and who signed it.
+fn remember(trust: &mut Trust, index: &indexes::Index, now: Timestamp) {
+    let (Some(from), Some(accepted)) = (&index.accepted_from, &index.in_force) else { return };
+    let IndexKey { source, arch, .. } = &index.key;
+    let seen = Seen { signed: from.signed, time: now, description: accepted.record().description.clone() };
+    trust.history_mut(&index.key).accept(seen, from.digest, from.step);
+    for (signer, how) in &from.signers {
+        trust.signers_mut(source, arch).insert(signer.key.clone(), signer.fingerprint.to_string(), now, *how);
+    }
 }

@@ -15,7 +15,7 @@ use super::{Error, Mirror, Refused, Setback, emptied, shrink, space, together};
 use crate::apk::names::{Arch, RepositoryName};
 use crate::config::Repository;
 use crate::error::Class;
-use crate::ledger::State;
+use crate::ledger::{State, Trust};
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 
@@ -29,6 +29,7 @@ const NAMED: usize = 5;
 pub(in crate::jobs) struct Settled {
     pub(super) indexes: Vec<Index>,
     pub(super) state: State,
+    pub(super) trust: Trust,
     pub(super) wishes: Vec<Wish>,
     /// By wish: packages and bytes that came over the wire for it.
     pub(super) fetched: Vec<(u64, u64)>,
@@ -95,7 +96,7 @@ pub(super) async fn settle(
         space::require(mirror, &lacking)?;
         let failed = fetch_round(mirror, &asked, &lacking, &mut rounds, reporter).await?;
         if failed.is_empty() {
-            if read_again(&mut asked, &mut rounds, reporter).await == Outlook::Changed {
+            if read_again(mirror, &mut asked, &mut rounds, reporter).await == Outlook::Changed {
                 continue;
             }
             let carried = match carry::judge(mirror, repositories, &mut asked, &wishes)? {
@@ -112,10 +113,11 @@ pub(super) async fn settle(
             for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
                 reporter.warning(warning);
             }
-            let Asked { indexes, state, .. } = asked;
+            let Asked { indexes, state, trust, .. } = asked;
             return Ok(Settled {
                 indexes,
                 state,
+                trust,
                 wishes,
                 fetched: rounds.fetched,
                 carried,
@@ -131,11 +133,16 @@ pub(super) async fn settle(
 
 /// Reads the indexes again whose packages took time to come. What changed is followed; what could not be read again is no
 /// reason to refuse what is complete.
-async fn read_again(asked: &mut Asked, rounds: &mut Rounds, reporter: &Arc<dyn Reporter>) -> Outlook {
+async fn read_again(
+    mirror: &Mirror<'_>,
+    asked: &mut Asked,
+    rounds: &mut Rounds,
+    reporter: &Arc<dyn Reporter>,
+) -> Outlook {
     let aged = std::mem::take(&mut rounds.aged);
     let places = (0..asked.indexes.len()).filter(|at| aged.contains(&asked.indexes[*at].key)).collect();
     let mut outlook = Outlook::Same;
-    for (at, now) in reread::reread(asked, places, reporter).await {
+    for (at, now) in reread::reread(mirror, asked, places, reporter).await {
         let index = &mut asked.indexes[at];
         let key = &index.key;
         match now {
@@ -176,7 +183,7 @@ async fn give_up_or_follow(
     let signed = matches!(asked.indexes[at].candidate, Some(Candidate::Signed(_)));
     if signed
         && rounds.may_change(&key)
-        && let Some(newer) = reread::newer_anywhere(asked, at, reporter).await
+        && let Some(newer) = reread::newer_anywhere(mirror, asked, at, reporter).await
     {
         rounds.changed(&key);
         asked.indexes[at].follow(newer);
@@ -236,9 +243,9 @@ pub(in crate::jobs) fn from_pool(
     for warning in wishes.iter().flat_map(|wish| &wish.warnings) {
         reporter.warning(warning);
     }
-    let Asked { indexes, state, .. } = asked;
+    let Asked { indexes, state, trust, .. } = asked;
     let (fetched, carried) = (vec![(0, 0); wishes.len()], vec![Vec::new(); wishes.len()]);
-    Ok(Settled { indexes, state, fetched, carried, wishes, broken, accept_gate: Vec::new() })
+    Ok(Settled { indexes, state, trust, fetched, carried, wishes, broken, accept_gate: Vec::new() })
 }
 
 /// Fetches one round; what failed, by index.

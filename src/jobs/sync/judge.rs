@@ -1,0 +1,198 @@
+//! May an index that verifies take the place of the one in force? By what was accepted before, and by whose signature.
+
+use jiff::Timestamp;
+
+use super::{Error, Setback};
+use crate::apk::Entry;
+use crate::error::Class;
+use crate::jobs::sync::indexes::Fetched;
+use crate::ledger::Ledger;
+use crate::snapshot::IndexKey;
+use crate::verify::accepted::{History, How, Signers, Vouched};
+use crate::verify::freshness::{self, Freshness, Older, State};
+use crate::verify::keyring::Signer;
+use crate::verify::{Keyring, VerifiedIndex};
+
+/// What an index that comes is compared with.
+pub(super) struct Standing<'a> {
+    /// Which index.
+    pub(super) key: &'a IndexKey,
+    /// Whose signatures are trusted for its source.
+    pub(super) keyring: &'a Keyring,
+    /// What was accepted of it before.
+    pub(super) history: Option<&'a History>,
+    /// Who vouches for its source and arch.
+    pub(super) signers: Option<&'a Signers>,
+    /// What it would follow.
+    pub(super) current: Current<'a>,
+    /// Where accepted states lie.
+    pub(super) ledger: &'a Ledger,
+    /// Whether the operator lets it go back.
+    pub(super) going_back: GoingBack,
+}
+
+/// What an index would follow.
+#[derive(Clone, Copy)]
+pub(super) enum Current<'a> {
+    /// Nothing is in force.
+    Nothing,
+    /// The accepted state of this id; of its history it is the newest.
+    InForce(&'a str),
+    /// One that this run works with and has not accepted yet.
+    Candidate(&'a Fetched),
+}
+
+/// Whether the operator lets an index go back to an earlier state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoingBack {
+    /// It stays where it is.
+    Refused,
+    /// If no URL has a newer one.
+    Accepted,
+}
+
+/// What was found of an index.
+pub(super) enum Judgement {
+    /// It may follow what is in force; these signers are recorded with it.
+    Good(Vec<(Signer, How)>),
+    /// It is behind; the signers are recorded if it is accepted all the same.
+    Behind(Behind, Vec<(Signer, How)>),
+    /// No recorded signer vouches for it.
+    Held(Setback),
+}
+
+/// An index that is not as new as the one in force.
+pub(super) enum Behind {
+    /// It was accepted before.
+    Lag(Lag),
+    /// It was not.
+    Older(Setback),
+}
+
+/// A URL has what was accepted before.
+#[derive(Clone, Debug)]
+pub(super) struct Lag {
+    /// The URL.
+    pub(super) url: String,
+    /// Upstream's words for what it has.
+    pub(super) description: Option<String>,
+    /// When that was accepted.
+    pub(super) accepted: Timestamp,
+}
+
+impl Lag {
+    /// `has v3.23.0-4-gabc, which was accepted on …`.
+    pub(super) fn told(&self) -> String {
+        let what = self.description.as_deref().unwrap_or("an index");
+        format!(
+            "{} has {what}, which was accepted before, on {}",
+            self.url,
+            self.accepted.strftime("%Y-%m-%d %H:%M UTC")
+        )
+    }
+}
+
+/// Judges an index that verifies, from `url`.
+pub(super) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Result<Judgement, Error> {
+    let key = standing.key;
+    let vouched = match standing.signers {
+        Some(signers) => signers.judge(index.signers(), standing.keyring, &key.arch),
+        None => Signers::default().judge(index.signers(), standing.keyring, &key.arch),
+    };
+    let record = match vouched {
+        Vouched::Good(record) => record,
+        Vouched::Held => return Ok(Judgement::Held(held(standing, url, index))),
+    };
+    let nothing = History::default();
+    let history = standing.history.unwrap_or(&nothing);
+    let came = State { signed: index.signed_id(), description: index.description() };
+    let current = standing.state();
+    let freshness = freshness::judge(history, current, came, index.entries(), || standing.listed())?;
+    Ok(match (freshness, standing.current) {
+        (Freshness::New | Freshness::Same, _) => Judgement::Good(record),
+        // What is not in force any more (its repository was taken out) is no reason to begin anew with a replay.
+        (Freshness::Lag { .. }, Current::Nothing) => {
+            let why = "it was accepted before a newer one".to_owned();
+            Judgement::Behind(Behind::Older(standing.older(url, index, why)?), record)
+        }
+        (Freshness::Lag { accepted }, _) => {
+            let description = index.description().map(str::to_owned);
+            Judgement::Behind(Behind::Lag(Lag { url: url.to_owned(), description, accepted }), record)
+        }
+        (Freshness::Older(older), _) => {
+            let why = match older {
+                Older::Described => "its description counts lower than that of the index in force".to_owned(),
+                Older::Lowered { lowered, shared } => {
+                    format!("of {shared} names that both list, {lowered} have a lower version than in force")
+                }
+            };
+            Judgement::Behind(Behind::Older(standing.older(url, index, why)?), record)
+        }
+    })
+}
+
+impl Standing<'_> {
+    fn state(&self) -> Option<State<'_>> {
+        match self.current {
+            Current::Candidate(fetched) => {
+                Some(State { signed: fetched.index.signed_id(), description: fetched.index.description() })
+            }
+            Current::InForce(_) | Current::Nothing => {
+                let newest = self.history?.newest()?;
+                Some(State { signed: newest.signed, description: newest.description.as_deref() })
+            }
+        }
+    }
+
+    /// What the index lists that would be followed.
+    fn listed(&self) -> Result<Vec<Entry>, Error> {
+        Ok(match self.current {
+            Current::Nothing => Vec::new(),
+            Current::InForce(id) => self.ledger.accepted(id)?.entries().to_vec(),
+            Current::Candidate(fetched) => fetched.index.entries().to_vec(),
+        })
+    }
+
+    fn older(&self, url: &str, index: &VerifiedIndex, why: String) -> Result<Setback, Error> {
+        let key = self.key;
+        let message = format!("refused index {key}: it is older than what is in force, and was never accepted");
+        let mut setback = Setback::new(Class::Refused, "older", message);
+        let named = |description: Option<&str>, entries: &[Entry]| {
+            let built = freshness::newest_build(entries).map(|time| time.strftime("%Y-%m-%d").to_string());
+            let built = built.map(|day| format!(", newest package built {day}")).unwrap_or_default();
+            format!("{}{built}", description.unwrap_or("without a description"))
+        };
+        setback.details.push(why);
+        if let Some(current) = self.state() {
+            setback.details.push(format!("in force: {}", named(current.description, &self.listed()?)));
+        }
+        setback.details.push(format!("came: {}", named(index.description(), index.entries())));
+        setback.details.push(at(url, key));
+        let hint =
+            "if upstream went back on purpose: `bivouac sync --accept-older` takes it, when no URL has a newer one";
+        setback.hint = Some(hint.into());
+        Ok(setback)
+    }
+}
+
+/// Where an index was asked for.
+pub(super) fn at(url: &str, key: &IndexKey) -> String {
+    format!("url: {url}/{}/APKINDEX.tar.gz", key.place())
+}
+
+/// An index that only new signers signed.
+fn held(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Setback {
+    let key = standing.key;
+    let message = format!("held index {key}: signed by a key that was never recorded for this source");
+    let mut setback = Setback::new(Class::Refused, "new-signer", message);
+    for signer in index.signers() {
+        setback.details.push(format!("key: {}", signer.key));
+        setback.details.push(format!("fingerprint: {}", signer.fingerprint));
+    }
+    setback.details.push(at(url, key));
+    let recorded = standing.signers.iter().flat_map(|signers| &signers.recorded);
+    let recorded: Vec<&str> = recorded.map(|recorded| recorded.key.as_str()).collect();
+    setback.details.push(format!("recorded so far: {}", recorded.join(", ")));
+    setback.hint = Some(format!("if it is upstream's new key: `bivouac source accept-signer {}`", key.source));
+    setback
+}
