@@ -245,6 +245,30 @@ fn bare_writes(path: &str, text: &str) -> Vec<String> {
     wrong
 }
 
+/// SHA-1 of foreign bytes is computed by one hasher, which looks for attacks; and the library that verifies signatures hashes
+/// by itself, so that its SHA-1 may be asked for only where the hasher is asked as well.
+fn other_sha1(path: &str, text: &str) -> Vec<String> {
+    const HASHER: &str = "src/apk/sha1.rs";
+    // Signs with our own keys, and checks what they signed.
+    const OURS: &str = "src/sign/";
+    const KEYRING: &str = "src/verify/keyring.rs";
+    if path == HASHER || path.starts_with(OURS) {
+        return Vec::new();
+    }
+    let names_sha1 = |used: &Use| {
+        let first = used.segments[0].as_str();
+        let library = matches!(first, "sha1" | "sha1_checked");
+        let verifier = path != KEYRING && used.segments.iter().any(|part| part.contains("_SHA1_"));
+        let digest = first == "ring" && used.segments.iter().any(|part| part == "digest");
+        library || verifier || digest
+    };
+    uses(&cfg_test_blanked(&code_only(text)))
+        .iter()
+        .filter(|used| names_sha1(used))
+        .map(|used| format!("{path}:{}: {} outside {HASHER}", used.line, used.segments.join("::")))
+        .collect()
+}
+
 fn too_long(path: &str, text: &str) -> Option<String> {
     let blanked = cfg_test_blanked(text);
     let tests = text.lines().zip(blanked.lines()).filter(|(whole, rest)| whole != rest).count();
@@ -381,6 +405,14 @@ fn pure_rooms_touch_nothing() {
 #[test]
 fn one_file_writes() {
     hold(product().iter().flat_map(|(path, text)| bare_writes(path, text)).collect());
+}
+
+#[test]
+fn sha1_is_computed_in_one_place() {
+    let files = product();
+    hold(files.iter().flat_map(|(path, text)| other_sha1(path, text)).collect());
+    let keyring = files.iter().find(|(path, _)| path == "src/verify/keyring.rs").unwrap();
+    assert!(!other_sha1("src/verify/other.rs", &keyring.1).is_empty(), "the rule sees what the keyring may do");
 }
 
 #[test]
@@ -534,6 +566,21 @@ mod the_rules_can_fail {
         assert_eq!(too_long("src/apk/names.rs", &format!("{fits}{tests}")), None);
         assert!(too_long("src/apk/names.rs", &format!("{fits}{tests}fn f() {{}}\n")).is_some());
         assert!(too_long("src/main.rs", &"\n".repeat(121)).is_some());
+    }
+
+    #[test]
+    fn another_sha1_is_seen() {
+        for text in [
+            "use sha1::{Digest, Sha1};",
+            "fn f() { let it = sha1_checked::Sha1::new(); }",
+            "use ring::signature::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY;",
+            "use ring::digest;",
+        ] {
+            assert!(!other_sha1("src/verify/package.rs", text).is_empty(), "{text}");
+            assert!(other_sha1("src/apk/sha1.rs", text).is_empty());
+        }
+        let others = "use sha2::{Digest as _, Sha256}; use crate::apk::sha1::Sha1Policy; use super::sha1::Collision;";
+        assert_eq!(other_sha1("src/apk/checksum.rs", others), Vec::<String>::new());
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::sha1::{Collision, Sha1Policy};
+
 /// A package's identity: `C:` of its index entry. For v2 packages the SHA-1 of the control section's compressed bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity([u8; 20]);
@@ -26,7 +28,12 @@ pub enum BadIdentity {
 }
 
 impl Identity {
-    /// The identity whose SHA-1 is `digest`.
+    /// The identity of the package whose control section's compressed bytes are `control`.
+    pub fn of(control: &[u8], sha1: Sha1Policy) -> Result<Self, Collision> {
+        sha1.digest(control).map(Identity)
+    }
+
+    /// The identity whose SHA-1 is `digest`: one that was computed before.
     pub fn new(digest: [u8; 20]) -> Self {
         Identity(digest)
     }

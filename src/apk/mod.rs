@@ -5,9 +5,11 @@ pub mod dependency;
 pub mod entry;
 pub mod key_id;
 pub mod names;
+pub mod sha1;
 pub mod v2;
 pub mod version;
 
+pub use self::sha1::Sha1Policy;
 pub use checksum::{ContentId, Datahash, Identity, ObjectId, SignedId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;

@@ -29,8 +29,8 @@ pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 pub use resolved::{
     Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KeyringChoice, MinFree, Packages,
-    Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Source, SourceKind,
-    Unsigned,
+    Policy, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Source,
+    SourceKind, Unsigned,
 };
 pub use signing::{Digest, ExposedKey, KeyHolder, Signing};
 pub use template::small_partial_mirror;

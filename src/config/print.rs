@@ -59,7 +59,8 @@ impl Config {
             self.retain.generations,
             quoted(prune),
             quoted(&min_free)
-        )
+        )?;
+        writeln!(out, "\n[policy]\nsha1 = {}", quoted(self.policy.sha1.word()))
     }
 }
 

@@ -16,10 +16,10 @@ use std::time::Duration;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, IndexMode, MinFree, Problems, Prune, Publish, Repository, Retain, RetainSnapshots, parse_duration,
-    parse_percent, parse_size,
+    BadUnit, Config, IndexMode, MinFree, Policy, Problems, Prune, Publish, Repository, Retain, RetainSnapshots,
+    parse_duration, parse_percent, parse_size,
 };
-use crate::apk::Place;
+use crate::apk::{Place, Sha1Policy};
 
 /// What `[publish] linger` is when the file does not say.
 const DEFAULT_LINGER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -63,6 +63,7 @@ pub(super) fn resolve(
         None => Place::Live,
     };
     let retain = resolver.retain(&written.retain);
+    let policy = Policy { sha1: written.policy_sha1.as_ref().map(|text| resolver.sha1(text)).unwrap_or_default() };
     let config = Config {
         file: file.to_owned(),
         store: store_path,
@@ -74,6 +75,7 @@ pub(super) fn resolve(
         aliases,
         publish: Publish { linger, to },
         retain,
+        policy,
     };
     resolver.problems.or(config)
 }
@@ -151,6 +153,12 @@ impl Resolver<'_> {
         } else if public.starts_with(store) {
             self.problems.add(public_line, "public lies inside store, which is closed to all but us");
         }
+    }
+
+    fn sha1(&mut self, text: &At<String>) -> Sha1Policy {
+        let choices =
+            [Sha1Policy::Accept, Sha1Policy::Detect, Sha1Policy::Refuse].map(|policy| (policy.word(), policy));
+        self.choice("policy.sha1", text, &choices).unwrap_or_default()
     }
 
     /// The path of a file that holds a secret, in which systemd's credentials folder may be named.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::{Percent, Signing, SourceUrl};
-use crate::apk::{Arch, Place, RepositoryName, SourceName};
+use crate::apk::{Arch, Place, RepositoryName, Sha1Policy, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +34,15 @@ pub struct Config {
     pub publish: Publish,
     /// What stays, and when the rest goes.
     pub retain: Retain,
+    /// How far others' signatures are trusted.
+    pub policy: Policy,
+}
+
+/// How far others' signatures are trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// Signatures and identities over SHA-1.
+    pub sha1: Sha1Policy,
 }
 
 /// What stays, and when the rest goes.

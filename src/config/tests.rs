@@ -225,6 +225,10 @@ fn mistakes_at_the_top() {
             r#"5: signing.digest is "sha265", not "sha256" or "sha1" (did you mean "sha256"?)"#,
         ),
         (
+            "store = 's'\npublic = 'p'\n[policy]\nsha1 = 'detekt'",
+            r#"4: policy.sha1 is "detekt", not "accept" or "detect" or "refuse" (did you mean "detect"?)"#,
+        ),
+        (
             "store = 's'\npublic = 'p'\n[publish]\nto = '@qa'",
             r#"4: publish.to is "@qa", not "live" or a name like "qa" (did you mean "qa"?)"#,
         ),
@@ -289,15 +293,14 @@ arches = ["x86_64"]
 [backups.disk]
 [schedule]
 [serve]
-[policy]
 [metrics]
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 13 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 10 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 13, "{error}");
+    assert_eq!(error.lines().count(), 10, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }
@@ -432,6 +435,8 @@ arches = ["x86_64"]
 [aliases]
 a = "some"
 "b.c/d" = "x86_64/x"
+[policy]
+sha1 = "refuse"
 "#;
     let access = format!("{RIGHT}{ACCESS}{BRANCHES}");
     for text in [&format!("{RIGHT}{BRANCHES}"), odd, &access] {

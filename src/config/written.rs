@@ -32,6 +32,7 @@ pub(super) struct Written {
     pub(super) linger: Option<At<String>>,
     pub(super) publish_to: Option<At<String>>,
     pub(super) retain: Retain,
+    pub(super) policy_sha1: Option<At<String>>,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
     pub(super) later: Vec<At<String>>,
 }
@@ -158,8 +159,19 @@ pub(super) struct Repository {
 }
 
 const FILE: Keys = Keys {
-    now: &["store", "public", "rate_limit", "signing", "sources", "repositories", "aliases", "publish", "retain"],
-    later: &["backups", "schedule", "serve", "policy", "metrics", "notify"],
+    now: &[
+        "store",
+        "public",
+        "rate_limit",
+        "signing",
+        "sources",
+        "repositories",
+        "aliases",
+        "publish",
+        "retain",
+        "policy",
+    ],
+    later: &["backups", "schedule", "serve", "metrics", "notify"],
 };
 const SIGNING: Keys = Keys {
     now: &["key", "digest", "passphrase_file", "exposed", "max_key_age", "command", "command_timeout"],
@@ -210,6 +222,7 @@ const REPOSITORY: Keys = Keys {
     later: &[],
 };
 const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
+const POLICY: Keys = Keys { now: &["sha1"], later: &[] };
 const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune", "min_free"], later: &[] };
 const RETAIN_SNAPSHOTS: Keys = Keys { now: &["last", "daily", "monthly"], later: &[] };
 const RETAIN_GENERATIONS: Keys = Keys { now: &["last"], later: &[] };
@@ -240,6 +253,10 @@ impl Written {
         }
         if let Some(section) = reader.table(&top, "retain") {
             written.retain = reader.retain(&section);
+        }
+        if let Some(section) = reader.table(&top, "policy") {
+            reader.check_keys(&section, &POLICY);
+            written.policy_sha1 = reader.text(&section, "sha1");
         }
         written.later = reader.take_later();
         reader.finish(written)

@@ -20,7 +20,7 @@ use super::upstream::Surroundings;
 use super::{Error, Mirror, ProxyVariables, keyring};
 use crate::apk::names::{Arch, SourceName};
 use crate::apk::v2::sections::Limits;
-use crate::apk::{Entry, ObjectId};
+use crate::apk::{Entry, ObjectId, Sha1Policy};
 use crate::config::{Config, Source};
 use crate::error::{Class, Trouble};
 use crate::finding::{Finding, Severity};
@@ -149,7 +149,7 @@ pub async fn check(
     for source in config.sources.values().filter(|source| request.only.as_ref().is_none_or(|name| *name == source.name))
     {
         let Some(settings) = surroundings.settings(source)? else { continue };
-        let looked_at = LookedAt::new(source, &settings)?;
+        let looked_at = LookedAt::new(source, &settings, config.policy.sha1)?;
         checked.sources += 1;
         checked.urls += looked_at.urls.len() as u64;
         asked.insert(source.name.clone(), looked_at);
@@ -185,9 +185,10 @@ struct LookedAt {
 }
 
 impl LookedAt {
-    fn new(source: &Source, settings: &HttpSettings) -> Result<Self, Error> {
+    fn new(source: &Source, settings: &HttpSettings, sha1: Sha1Policy) -> Result<Self, Error> {
         let keyring =
             keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+        let keyring = keyring.under(sha1);
         let alone = |url: &url::Url| {
             let mut alone = HttpSettings { urls: vec![url.clone()], ..settings.clone() };
             alone.backoff.attempts = ATTEMPTS;

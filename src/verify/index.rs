@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::keyring::{Keyring, Signer, Untrusted};
-use crate::apk::names::Arch;
+use crate::apk::names::{Arch, KeyName};
 use crate::apk::v2::index::{self, BadIndex};
 use crate::apk::v2::sections::{self, BadSections, IndexParts, Limits, SignaturePart};
 use crate::apk::{Entry, SignedId, names::PackageFile};
@@ -96,6 +96,8 @@ impl Trouble for RefusedIndex {
             RefusedIndex::Untrusted(Untrusted::UnknownSigner(_)) => "unknown-signer",
             RefusedIndex::Untrusted(Untrusted::OtherArch { .. }) => "signer-of-other-arch",
             RefusedIndex::Untrusted(Untrusted::BadSignature(_)) => "bad-signature",
+            RefusedIndex::Untrusted(Untrusted::Sha1Refused(_)) => "sha1-refused",
+            RefusedIndex::Untrusted(Untrusted::Sha1Collision(_)) => "sha1-collision",
             RefusedIndex::Sections(BadSections::ApkV3(_)) => "apk-v3",
             RefusedIndex::Sections(_) => "bad-index",
             RefusedIndex::Entry(_) => "bad-entry",
@@ -109,9 +111,16 @@ impl Trouble for RefusedIndex {
                 "if this key is meant to be trusted, put its public half in keys/ and name it under the source's `keyring`"
                     .into(),
             ),
+            RefusedIndex::Untrusted(Untrusted::Sha1Refused(keys)) => Some(sha1_hint(keys)),
             _ => None,
         }
     }
+}
+
+/// What to do where only SHA-1 vouches and may not.
+pub(super) fn sha1_hint(keys: &[KeyName]) -> String {
+    let keys = keys.iter().map(KeyName::as_str).collect::<Vec<_>>().join(", ");
+    format!("ask for signatures over SHA-256 (.SIGN.RSA256.{keys}), or say [policy] sha1 = \"detect\"")
 }
 
 /// Verifies an index file that lies in no arch's folder: it is held to be for the arch that its first record names. Every

@@ -14,6 +14,7 @@ use rsa::traits::PublicKeyParts as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::apk::names::{Arch, KeyName};
+use crate::apk::sha1::Sha1Policy;
 use crate::apk::v2::signature::{Algorithm, Signature};
 
 /// SHA-256 of a public key's DER (SubjectPublicKeyInfo): what `openssl pkey -pubin -outform der | sha256sum` prints.
@@ -124,15 +125,26 @@ impl PublicKey {
         &self.pem
     }
 
-    /// Whether `signature` over `message` is this key's.
+    /// Whether `signature` over `message` is this key's. Where it is over SHA-1, known collision attacks are looked for.
     pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Verdict {
+        self.verifies_under(Sha1Policy::Detect, algorithm, message, signature)
+    }
+
+    fn verifies_under(&self, sha1: Sha1Policy, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Verdict {
         let parameters = match algorithm {
             Algorithm::Sha1 => &RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
             Algorithm::Sha256 => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
             Algorithm::Sha512 => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
         };
         let components = RsaPublicKeyComponents { n: &*self.modulus, e: &*self.exponent };
-        if components.verify(parameters, message, signature).is_ok() { Verdict::Good } else { Verdict::Bad }
+        if components.verify(parameters, message, signature).is_err() {
+            return Verdict::Bad;
+        }
+        // ring hashes by itself and knows no attack. What the key did not sign is not worth looking at.
+        match algorithm {
+            Algorithm::Sha1 if sha1.digest(message).is_err() => Verdict::Collision,
+            Algorithm::Sha1 | Algorithm::Sha256 | Algorithm::Sha512 => Verdict::Good,
+        }
     }
 }
 
@@ -149,6 +161,8 @@ pub enum Verdict {
     Good,
     /// It is not.
     Bad,
+    /// It is, and as well over other bytes: these carry a known attack on SHA-1.
+    Collision,
 }
 
 /// For which arches a key is trusted.
@@ -190,6 +204,7 @@ struct Member {
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     keys: Vec<Member>,
+    sha1: Sha1Policy,
 }
 
 impl Keyring {
@@ -209,6 +224,16 @@ impl Keyring {
             keyring.keys.push(Member { key, scope: Scope::Arches(arches), listing: Listing::BuiltIn });
         }
         keyring
+    }
+
+    /// The same keys, SHA-1 trusted so far.
+    pub fn under(self, sha1: Sha1Policy) -> Self {
+        Keyring { sha1, ..self }
+    }
+
+    /// How far SHA-1 is trusted.
+    pub fn sha1(&self) -> Sha1Policy {
+        self.sha1
     }
 
     /// Trusts `key`, listed by file, for every arch.
@@ -245,7 +270,8 @@ impl Keyring {
         (0..self.keys.len()).filter(move |at| first(*at)).map(|at| &self.keys[at].key)
     }
 
-    /// A word for each key: its name and fingerprint, and for which arches it is trusted. Equal words, equal trust.
+    /// A word for each key: its name and fingerprint, and for which arches it is trusted; and one for how far SHA-1 is. Equal
+    /// words, equal trust.
     pub fn words(&self) -> Vec<String> {
         let mut words: Vec<String> = self
             .keys
@@ -253,17 +279,22 @@ impl Keyring {
             .map(|Member { key, scope, .. }| format!("{} {} {scope:?}", key.name, key.fingerprint))
             .collect();
         words.sort();
+        words.push(format!("sha1 {}", self.sha1.word()));
         words
     }
 
     /// Checks every signature whose key is trusted for `arch`. One bad one refuses all: a client that holds that key
-    /// would stop at it, too.
+    /// would stop at it, too. Where SHA-1 is refused, a good signature over it counts for nothing.
     pub fn verify(&self, arch: &Arch, message: &[u8], signatures: &[Signature]) -> Result<Vec<Signer>, Untrusted> {
-        let mut good = Vec::new();
+        let (mut good, mut weak) = (Vec::new(), Vec::new());
         for signature in signatures {
             let Some(key) = self.find(&signature.key, arch) else { continue };
-            match key.verifies(signature.algorithm, message, &signature.bytes) {
+            match key.verifies_under(self.sha1, signature.algorithm, message, &signature.bytes) {
                 Verdict::Bad => return Err(Untrusted::BadSignature(signature.key.clone())),
+                Verdict::Collision => return Err(Untrusted::Sha1Collision(signature.key.clone())),
+                Verdict::Good if signature.algorithm == Algorithm::Sha1 && self.sha1 == Sha1Policy::Refuse => {
+                    weak.push(signature.key.clone());
+                }
                 Verdict::Good => {
                     let signer = Signer { key: key.name.clone(), fingerprint: key.fingerprint };
                     if !good.contains(&signer) {
@@ -274,6 +305,9 @@ impl Keyring {
         }
         if !good.is_empty() {
             return Ok(good);
+        }
+        if !weak.is_empty() {
+            return Err(Untrusted::Sha1Refused(weak));
         }
         if signatures.is_empty() {
             return Err(Untrusted::Unsigned);
@@ -313,6 +347,12 @@ pub enum Untrusted {
         /// The arch that was asked for.
         arch: Arch,
     },
+    /// Good signatures, but over SHA-1 alone.
+    #[error("signed over SHA-1 alone, by {}, and [policy] sha1 = \"refuse\"", .0.iter().map(KeyName::as_str).collect::<Vec<_>>().join(", "))]
+    Sha1Refused(Vec<KeyName>),
+    /// A trusted key's good signature over SHA-1 of bytes that carry a known attack.
+    #[error("what {0} signed carries a known SHA-1 collision attack: that signature is as good over other bytes")]
+    Sha1Collision(KeyName),
     /// A trusted key's name over other bytes.
     #[error("bad signature of {0}: the bytes are not what that key signed")]
     BadSignature(KeyName),

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::index::sha1_hint;
 use super::keyring::{Keyring, Signer, Untrusted};
 use crate::apk::names::{Arch, PackageFile};
+use crate::apk::sha1::{Collision, Sha1Policy};
 use crate::apk::v2::pkginfo::{BadPkgInfo, PkgInfo};
 use crate::apk::v2::sections::{BadSections, Head, HeadReader, Limits};
 use crate::apk::{Datahash, Entry, Identity, ObjectId};
@@ -113,6 +114,9 @@ pub enum RefusedPackage {
     /// Its `.PKGINFO` is refused.
     #[error(transparent)]
     PkgInfo(#[from] BadPkgInfo),
+    /// Its control section was made so that another one has its identity.
+    #[error("its identity says nothing")]
+    Collision(#[from] Collision),
     /// No trust follows from its own signature.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
@@ -129,6 +133,7 @@ impl Trouble for RefusedPackage {
             | RefusedPackage::NoData
             | RefusedPackage::Sections(_)
             | RefusedPackage::PkgInfo(_)
+            | RefusedPackage::Collision(_)
             | RefusedPackage::Untrusted(_) => Class::Refused,
         }
     }
@@ -148,6 +153,15 @@ impl Trouble for RefusedPackage {
             RefusedPackage::Untrusted(Untrusted::UnknownSigner(_)) => "unknown-signer",
             RefusedPackage::Untrusted(Untrusted::OtherArch { .. }) => "signer-of-other-arch",
             RefusedPackage::Untrusted(Untrusted::BadSignature(_)) => "bad-signature",
+            RefusedPackage::Untrusted(Untrusted::Sha1Refused(_)) => "sha1-refused",
+            RefusedPackage::Collision(_) | RefusedPackage::Untrusted(Untrusted::Sha1Collision(_)) => "sha1-collision",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            RefusedPackage::Untrusted(Untrusted::Sha1Refused(keys)) => Some(sha1_hint(keys)),
+            _ => None,
         }
     }
 }
@@ -155,6 +169,7 @@ impl Trouble for RefusedPackage {
 /// Takes a package's bytes in order and tells what they are.
 pub struct PackageVerifier {
     promise: Promise,
+    sha1: Sha1Policy,
     taken: u64,
     whole: Sha256,
     stage: Stage,
@@ -180,10 +195,15 @@ enum Empty {
 }
 
 impl PackageVerifier {
-    /// A verifier that holds the bytes against `promise`.
+    /// A verifier that holds the bytes against `promise` and looks for attacks on SHA-1.
     pub fn new(promise: Promise, limits: Limits) -> Self {
         let stage = Stage::Head(Box::new(HeadReader::new(limits)));
-        PackageVerifier { promise, taken: 0, whole: Sha256::new(), stage }
+        PackageVerifier { promise, sha1: Sha1Policy::Detect, taken: 0, whole: Sha256::new(), stage }
+    }
+
+    /// The same, SHA-1 trusted so far.
+    pub fn under(self, sha1: Sha1Policy) -> Self {
+        PackageVerifier { sha1, ..self }
     }
 
     /// Bytes taken so far.
@@ -207,7 +227,7 @@ impl PackageVerifier {
             let used = reader.feed(rest)?;
             rest = &rest[used..];
             let Some(head) = reader.head() else { return Ok(()) };
-            self.stage = examine(head, &self.promise)?;
+            self.stage = examine(head, &self.promise, self.sha1)?;
         }
         if let Stage::Data { data, empty, .. } = &mut self.stage
             && !rest.is_empty()
@@ -244,8 +264,8 @@ impl PackageVerifier {
 }
 
 /// What can be said once the control section is complete.
-fn examine(head: &Head, promise: &Promise) -> Result<Stage, RefusedPackage> {
-    let identity = Identity::new(Sha1::digest(&head.control).into());
+fn examine(head: &Head, promise: &Promise, sha1: Sha1Policy) -> Result<Stage, RefusedPackage> {
+    let identity = Identity::of(&head.control, sha1)?;
     let mut signers = Vec::new();
     if let Promise::Entry(entry) = promise
         && *entry.identity() != identity
@@ -284,7 +304,7 @@ pub(super) fn examine_signed_head(
 /// Reads only the head of a package for its index entry, as `apk index` does: `bytes` must hold at least the first two
 /// sections. The datahash is not compared.
 pub fn examine_head(head: &Head) -> Result<(Identity, PkgInfo), RefusedPackage> {
-    match examine(head, &Promise::AsItIs)? {
+    match examine(head, &Promise::AsItIs, Sha1Policy::Detect)? {
         Stage::Data { identity, info, .. } => Ok((identity, *info)),
         Stage::Head(_) => unreachable!("a complete head leads to the data section"),
     }

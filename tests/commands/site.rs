@@ -20,7 +20,7 @@ directory = "packages"
 keyring = ["trusted/builder@corp.example-00000004.rsa.pub"]
 "#;
 
-const REPOSITORY: &str = r#"
+pub(crate) const REPOSITORY: &str = r#"
 [[repositories]]
 name = "v3.23/site"
 arches = ["x86_64"]

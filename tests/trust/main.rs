@@ -16,6 +16,7 @@ mod newly_signed;
 mod pair;
 mod real;
 mod replays;
+mod sha1;
 mod signers;
 
 // Shared with the command tests, each using what it needs.

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
-use sha1::{Digest as _, Sha1};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::index::gzip;
 use super::signature::{self, Signature};
 use super::tarball;
 use crate::apk::checksum::{Datahash, Identity, hex};
 use crate::apk::names::{Arch, PackageName, VersionText};
+use crate::apk::sha1::digest_of_ours;
 
 /// Longest path inside a package, in bytes: clients keep `PATH_MAX` less ten.
 const MAX_PATH: usize = 4096 - 10;
@@ -168,7 +168,7 @@ impl Unsigned {
 
     /// `C:` of its index entry.
     pub fn identity(&self) -> Identity {
-        Identity::new(Sha1::digest(&self.control).into())
+        Identity::new(digest_of_ours(&self.control))
     }
 
     /// The text of `.PKGINFO`.
@@ -236,12 +236,12 @@ impl Recipe {
                 Item::Folder { mode } => append(&mut tar, &Header::new(&path, b'5', *mode), b"", modified),
                 Item::File { mode, content } => {
                     let mut header = Header::new(&path, b'0', *mode);
-                    header.checksum = Some(hex(&Sha1::digest(content)));
+                    header.checksum = Some(hex(&digest_of_ours(content)));
                     append(&mut tar, &header, content, modified);
                 }
                 Item::Link { target } => {
                     let mut header = Header::new(&path, b'2', 0o777);
-                    header.checksum = Some(hex(&Sha1::digest(target)));
+                    header.checksum = Some(hex(&digest_of_ours(target.as_bytes())));
                     header.target = target;
                     append(&mut tar, &header, b"", modified);
                 }

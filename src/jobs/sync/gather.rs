@@ -291,7 +291,7 @@ fn read(
         // Which arch a key is trusted for matters only where the folder tells one; a package at the top tells it later.
         Unsigned::Refuse => Promise::Signature(Arc::clone(&folder.keyring), arch.cloned()),
     };
-    let mut verifier = PackageVerifier::new(promise, Limits::default());
+    let mut verifier = PackageVerifier::new(promise, Limits::default()).under(folder.keyring.sha1());
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 256 << 10];
     loop {

@@ -11,7 +11,9 @@ use super::carry::{self, Carry};
 use super::fetch::{Heard, Question, fetch};
 use super::judge::{Current, GoingBack, Standing};
 use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, hear, keys_of};
-use crate::apk::{Arch, Entry, ObjectId, SignedId};
+use crate::apk::v2::sections::{Limits, split_signatures};
+use crate::apk::v2::signature::Algorithm;
+use crate::apk::{Arch, Entry, ObjectId, Sha1Policy, SignedId};
 use crate::config::{Repository, Source, SourceKind};
 use crate::jobs::upstream::Surroundings;
 use crate::jobs::{keyring, trust};
@@ -30,6 +32,8 @@ pub(in crate::jobs) struct Upstream {
     pub(super) seed: Seed,
     /// Requests under way at once.
     pub(super) connections: usize,
+    /// How far its packages' identities are trusted.
+    pub(super) sha1: Sha1Policy,
 }
 
 /// What was found out about the indexes.
@@ -60,7 +64,7 @@ pub(in crate::jobs) struct Index {
     pub(super) accepted_id: Option<String>,
     /// Origins of it that keep an earlier state's entries, as the snapshot says.
     carried: Vec<CarriedFrom>,
-    /// Digest of its accepted file, if all keys that signed it are trusted today: only then is it enough to ask whether it
+    /// Digest of its accepted file, if all that vouched for it is trusted today: only then is it enough to ask whether it
     /// changed.
     pub(super) known: Option<ObjectId>,
     /// Its accepted state, once loaded.
@@ -251,8 +255,9 @@ fn trusts(keyring: &Keyring, signer: &SignedBy, arch: &Arch) -> bool {
     keyring.find(&signer.key, arch).is_some_and(|key| key.fingerprint().to_string() == signer.fingerprint)
 }
 
-fn load_keyring(source: &Source) -> Result<Keyring, Error> {
-    keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })
+fn load_keyring(mirror: &Mirror<'_>, source: &Source) -> Result<Keyring, Error> {
+    let keyring = keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+    Ok(keyring.under(mirror.config.policy.sha1))
 }
 
 /// The indexes of a snapshot as they were accepted; nobody is asked.
@@ -298,7 +303,7 @@ pub(super) async fn ask(
     for key in &keys {
         let source = &mirror.config.sources[&key.source];
         if !asked.keyrings.contains_key(&key.source) {
-            asked.keyrings.insert(key.source.clone(), Arc::new(load_keyring(source)?));
+            asked.keyrings.insert(key.source.clone(), Arc::new(load_keyring(mirror, source)?));
             if let SourceKind::Url { connections, seed, .. } = &source.kind
                 && let Some(http) = surroundings.connect(source)?
             {
@@ -306,7 +311,7 @@ pub(super) async fn ask(
                 for finding in missing {
                     reporter.warning(&format!("{}: {}", finding.subject, finding.message));
                 }
-                let upstream = Upstream { http, seed, connections: *connections };
+                let upstream = Upstream { http, seed, connections: *connections, sha1: mirror.config.policy.sha1 };
                 asked.upstreams.insert(key.source.clone(), Arc::new(upstream));
             }
         }
@@ -321,7 +326,10 @@ pub(super) async fn ask(
             if record.kind == kind {
                 let trusted =
                     record.signers.iter().all(|signer| trusts(&asked.keyrings[&key.source], signer, &key.arch));
-                known = trusted.then_some(record.index);
+                let outlived = kind == Kind::Signed
+                    && mirror.config.policy.sha1 == Sha1Policy::Refuse
+                    && !is_signed_beyond_sha1(mirror, &one.accepted, &record.signers)?;
+                known = (trusted && !outlived).then_some(record.index);
                 if kind == Kind::Signed {
                     trust::catch_up(mirror, &mut asked.trust, &record, &one.accepted)?;
                 }
@@ -336,6 +344,16 @@ pub(super) async fn ask(
     gather::gather(mirror, &mut asked, now, reporter)?;
     carry::try_again(mirror, &mut asked)?;
     Ok(asked)
+}
+
+/// Whether an index that was accepted would be, were signatures over SHA-1 nothing worth.
+fn is_signed_beyond_sha1(mirror: &Mirror<'_>, accepted: &str, signers: &[SignedBy]) -> Result<bool, Error> {
+    let index = mirror.ledger.accepted(accepted)?;
+    let part = split_signatures(index.bytes(), &Limits::of_our_own())
+        .expect("an accepted index was taken apart when it was loaded");
+    Ok(part.signatures.iter().any(|signature| {
+        signature.algorithm != Algorithm::Sha1 && signers.iter().any(|signer| signer.key == signature.key)
+    }))
 }
 
 async fn ask_upstreams(

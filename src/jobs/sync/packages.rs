@@ -11,7 +11,7 @@ use super::indexes::Upstream;
 use super::want::Lacking;
 use crate::apk::names::SourceName;
 use crate::apk::v2::sections::Limits;
-use crate::apk::{Entry, Identity};
+use crate::apk::{Entry, Identity, Sha1Policy};
 use crate::error::{Class, Trouble};
 use crate::jobs::error::in_one_line;
 use crate::pool::{self, Incoming, Pool};
@@ -135,7 +135,7 @@ async fn fetch_one(
     // Clients build the path from `A:`; so do we.
     let arch = entry.arch().unwrap_or(&lacking.key.arch);
     let request = PackageRequest { path: &lacking.key.path, arch, file: entry.file(), size: entry.size() };
-    let mut sink = PoolSink::begin(pool, entry)?;
+    let mut sink = PoolSink::begin(pool, entry, upstream.sha1)?;
     let held = sink.offset();
     let mut wire_bytes = 0;
     let seeded = match upstream.seed.is_empty() {
@@ -162,6 +162,7 @@ async fn fetch_one(
 /// Verifies a package's bytes while it puts them into the pool's incoming folder.
 struct PoolSink {
     entry: Entry,
+    sha1: Sha1Policy,
     incoming: Incoming,
     verifier: PackageVerifier,
     verified: Option<VerifiedPackage>,
@@ -169,9 +170,9 @@ struct PoolSink {
 
 impl PoolSink {
     /// Takes up what an earlier run left, after verifying it again: it may be torn.
-    fn begin(pool: &Pool, entry: &Entry) -> Result<Self, pool::Error> {
+    fn begin(pool: &Pool, entry: &Entry, sha1: Sha1Policy) -> Result<Self, pool::Error> {
         let mut incoming = pool.begin(entry.identity())?;
-        let mut verifier = verifier(entry);
+        let mut verifier = verifier(entry, sha1);
         if !incoming.is_empty() {
             let mut reader = incoming.reader()?;
             let mut buffer = vec![0; 256 << 10];
@@ -185,10 +186,10 @@ impl PoolSink {
             drop(reader);
             if !good || verifier.taken() != incoming.len() {
                 incoming.truncate(0)?;
-                verifier = self::verifier(entry);
+                verifier = self::verifier(entry, sha1);
             }
         }
-        Ok(PoolSink { entry: entry.clone(), incoming, verifier, verified: None })
+        Ok(PoolSink { entry: entry.clone(), sha1, incoming, verifier, verified: None })
     }
 
     fn into_parts(self) -> Option<(Incoming, VerifiedPackage)> {
@@ -196,8 +197,8 @@ impl PoolSink {
     }
 }
 
-fn verifier(entry: &Entry) -> PackageVerifier {
-    PackageVerifier::new(Promise::Entry(entry.clone()), Limits::default())
+fn verifier(entry: &Entry, sha1: Sha1Policy) -> PackageVerifier {
+    PackageVerifier::new(Promise::Entry(entry.clone()), Limits::default()).under(sha1)
 }
 
 fn host(error: pool::Error) -> SinkError {
@@ -214,7 +215,7 @@ impl PackageSink for PoolSink {
     }
 
     fn restart(&mut self) -> Result<(), SinkError> {
-        self.verifier = verifier(&self.entry);
+        self.verifier = verifier(&self.entry, self.sha1);
         self.verified = None;
         self.incoming.truncate(0).map_err(host)
     }
@@ -225,7 +226,7 @@ impl PackageSink for PoolSink {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        let verifier = std::mem::replace(&mut self.verifier, verifier(&self.entry));
+        let verifier = std::mem::replace(&mut self.verifier, verifier(&self.entry, self.sha1));
         match verifier.finish() {
             Ok(package) => {
                 self.verified = Some(package);
