@@ -30,6 +30,12 @@ pub(crate) enum Action {
     },
     /// List the keys that this configuration signs with and trusts
     List,
+    /// Make another key sign beside the one that does
+    Rotate(super::key_rotate::RotateArgs),
+    /// End the older key's signing
+    Retire(super::key_rotate::RetireArgs),
+    /// Write a package that installs our public keys
+    Package(super::key_package::Args),
     /// Print the public key that clients put in /etc/apk/keys
     Export,
 }
@@ -38,6 +44,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match args.action {
         Action::New { name, bits, passphrase_file } => new(global, name, bits, passphrase_file),
         Action::List => list(global),
+        Action::Rotate(args) => super::key_rotate::rotate(global, args),
+        Action::Retire(args) => super::key_rotate::retire(global, args),
+        Action::Package(args) => super::key_package::run(global, args),
         Action::Export => export(global),
     }
 }
@@ -55,11 +64,7 @@ fn new(
     bits: usize,
     passphrase_file: Option<PathBuf>,
 ) -> Result<Outcome, Failure> {
-    let bits = match bits {
-        2048 => ModulusBits::Rsa2048,
-        4096 => ModulusBits::Rsa4096,
-        _ => return Err(Failure::usage(format_args!("--bits is {bits}, not 2048 or 4096"))),
-    };
+    let bits = modulus(bits)?;
     // Only the configuration's place is needed: a first one that names no key yet would not resolve.
     let (folder, configured) = match super::config::find(global) {
         Ok(file) => (file.parent().unwrap_or(Path::new("")).join("keys"), super::config::passphrase_file(&file)?),
@@ -87,6 +92,15 @@ fn new(
         ))?,
     }
     Ok(Outcome::Done)
+}
+
+/// The size that `--bits` names.
+pub(super) fn modulus(bits: usize) -> Result<ModulusBits, Failure> {
+    match bits {
+        2048 => Ok(ModulusBits::Rsa2048),
+        4096 => Ok(ModulusBits::Rsa4096),
+        _ => Err(Failure::usage(format_args!("--bits is {bits}, not 2048 or 4096"))),
+    }
 }
 
 fn list(global: &Global) -> Result<Outcome, Failure> {

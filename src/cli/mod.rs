@@ -30,6 +30,8 @@ pub(crate) mod prune;
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod key;
+mod key_package;
+mod key_rotate;
 pub(crate) mod config;
 pub(crate) mod index;
 pub(crate) mod sign;

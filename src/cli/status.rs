@@ -2,6 +2,7 @@
 
 use bivouac::error::Class;
 use bivouac::jobs::prune::{self, DiskReport};
+use bivouac::jobs::rotate::SigningStatus;
 use bivouac::jobs::status::{self as job, IndexStatus, RepositoryStatus};
 
 use super::global::Output;
@@ -46,6 +47,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             for what in &report.withdrawn {
                 out::line(format_args!("{what} is withdrawn"))?;
             }
+            tell_signing(&report.signing)?;
             let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
             for one in &report.repositories {
                 out::line(line(one, width))?;
@@ -88,6 +90,17 @@ fn tell_index(index: &IndexStatus) -> Result<(), Failure> {
         out::line(format_args!("  {name} is signed by a new key since {since}: {} ({})", held.key, held.fingerprint))?;
     }
     Ok(())
+}
+
+fn tell_signing(signing: &SigningStatus) -> Result<(), Failure> {
+    let Some(since) = signing.rotating_since else { return Ok(()) };
+    let names: Vec<&str> = signing.keys.iter().map(|key| key.name.as_str()).collect();
+    let ripe = signing.ripe.map(|ripe| format!(", the older one until {} at least", day(ripe))).unwrap_or_default();
+    out::line(format_args!("two keys sign since {}{ripe}: {}", day(since), names.join(", ")))
+}
+
+fn day(time: jiff::Timestamp) -> impl std::fmt::Display {
+    time.strftime("%Y-%m-%d %H:%M UTC")
 }
 
 fn tell_disk(disk: &DiskReport) -> Result<(), Failure> {

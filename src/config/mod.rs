@@ -27,8 +27,9 @@ use crate::error::{Class, Trouble};
 
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
+use resolved::keyring_folder;
 pub use resolved::{
-    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KeyringChoice, MinFree, Packages,
+    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KEYRING_SOURCE, KeyringChoice, MinFree, Packages,
     Policy, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Source,
     SourceKind, Unsigned,
 };

@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, IndexMode, KeyHolder, KeyringChoice, MinFree,
-    Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Signing, Source,
-    SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, IndexMode, KEYRING_SOURCE, KeyHolder,
+    KeyringChoice, MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots,
+    Signing, Source, SourceKind, Unsigned,
 };
 
 impl Config {
@@ -25,7 +25,7 @@ impl Config {
         if let Some(signing) = &self.signing {
             print_signing(out, signing)?;
         }
-        for source in self.sources.values() {
+        for source in self.sources.values().filter(|source| source.name.as_str() != KEYRING_SOURCE) {
             print_source(out, source)?;
         }
         for repository in &self.repositories {
@@ -72,6 +72,10 @@ fn print_signing(out: &mut String, signing: &Signing) -> fmt::Result {
     let max_age = signing.max_key_age.map_or("off".to_owned(), |age| format!("{}s", age.as_secs()));
     writeln!(out, "\n[signing]\nkey = {}\ndigest = {}", path(&signing.key), quoted(digest))?;
     writeln!(out, "max_key_age = {}", quoted(&max_age))?;
+    writeln!(out, "min_overlap = \"{}s\"", signing.min_overlap.as_secs())?;
+    if let Some(package) = &signing.keyring_package {
+        writeln!(out, "keyring_package = {}", quoted(package.as_str()))?;
+    }
     let (secret, exposed) = match &signing.holder {
         KeyHolder::Command { command, folder: _, timeout } => {
             let command = list(command.iter().cloned());
@@ -173,10 +177,11 @@ fn print_rate_limit(out: &mut String, windows: &[RateWindow]) -> fmt::Result {
 
 fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
     writeln!(out, "\n[[repositories]]\nname = {}", quoted(repository.name.as_str()))?;
-    let from = repository.from.iter().map(|from| match &from.path[..] {
-        "" => from.source.to_string(),
-        path => format!("{}:{path}", from.source),
-    });
+    let from =
+        repository.from.iter().filter(|from| from.source.as_str() != KEYRING_SOURCE).map(|from| match &from.path[..] {
+            "" => from.source.to_string(),
+            path => format!("{}:{path}", from.source),
+        });
     writeln!(out, "from = {}", list(from))?;
     writeln!(out, "arches = {}", list(repository.arches.iter().map(|arch| arch.to_string())))?;
     let index = match repository.index {

@@ -3,6 +3,7 @@
 
 mod access;
 mod aliases;
+mod keyring_package;
 mod layout;
 mod matrix;
 mod repositories;
@@ -48,10 +49,13 @@ pub(super) fn resolve(
     let signing = written.signing.as_ref().and_then(|signing| resolver.signing(signing));
     let rate_limit =
         written.rate_limit.as_ref().map(|limit| resolver.rate_limit("rate_limit", limit)).unwrap_or_default();
-    let sources = resolver.sources(&written.sources);
-    let repositories = resolver.repositories(&written.repositories, &written.sources);
+    let mut sources = resolver.sources(&written.sources);
+    let mut repositories = resolver.repositories(&written.repositories, &written.sources);
     if written.signing.is_none() {
         resolver.check_that_nothing_needs_our_key(&repositories);
+    }
+    if let (Some(signing), Some(written)) = (&signing, &written.signing) {
+        resolver.add_keyring_package(signing, &store_path, &mut sources, &mut repositories, written.line);
     }
     let aliases = resolver.aliases(&written.aliases, &repositories);
     let linger = match &written.linger {

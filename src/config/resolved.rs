@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -43,6 +43,21 @@ pub struct Config {
 pub struct Policy {
     /// Signatures and identities over SHA-1.
     pub sha1: Sha1Policy,
+}
+
+/// The source of the package that brings our keys to clients. No other may have its name.
+pub const KEYRING_SOURCE: &str = "keyring-package";
+
+/// Its folder in the store.
+pub(super) fn keyring_folder(store: &Path) -> PathBuf {
+    store.join("keyring")
+}
+
+impl Config {
+    /// Where the package that brings our keys to clients lies.
+    pub fn keyring_folder(&self) -> PathBuf {
+        keyring_folder(&self.store)
+    }
 }
 
 /// What stays, and when the rest goes.

@@ -7,9 +7,13 @@ use serde::{Serialize, Serializer};
 
 use super::TokenKey;
 use super::resolved::as_seconds;
+use crate::apk::PackageName;
 
 /// What `max_key_age` is when the file does not say: the guide's yearly rotation.
 pub(super) const DEFAULT_MAX_KEY_AGE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// What `min_overlap` is when the file does not say.
+pub(super) const DEFAULT_MIN_OVERLAP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// How long a signing program may take when the file does not say.
 pub(super) const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,13 +31,26 @@ pub struct Signing {
     /// From which age on a sync says that the key should be rotated; none: never.
     #[serde(rename = "max_key_age_seconds", serialize_with = "as_seconds_if_any")]
     pub max_key_age: Option<Duration>,
+    /// How long two keys sign during a rotation, at least, before the old one may be retired.
+    #[serde(rename = "min_overlap_seconds", serialize_with = "as_seconds")]
+    pub min_overlap: Duration,
+    /// The package that brings our public keys to clients, in every index that we merge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring_package: Option<PackageName>,
 }
 
 impl Signing {
     /// A key in the clear in a file that nobody else may read, by the defaults.
     pub fn by_file(key: PathBuf, digest: Digest) -> Self {
         let holder = KeyHolder::File { passphrase_file: None, exposed: ExposedKey::Refuse };
-        Signing { key, holder, digest, max_key_age: Some(DEFAULT_MAX_KEY_AGE) }
+        Signing {
+            key,
+            holder,
+            digest,
+            max_key_age: Some(DEFAULT_MAX_KEY_AGE),
+            min_overlap: DEFAULT_MIN_OVERLAP,
+            keyring_package: None,
+        }
     }
 
     /// The file that opens the private key's, where one is named.

@@ -278,8 +278,6 @@ fn every_later_key_is_known_and_none_is_said_to_be_unknown() {
 [signing]
 key = "k"
 pkcs11 = "…"
-min_overlap = "30d"
-keyring_package = "corp-keys"
 [sources.a]
 url = ["http://h"]
 keyring = "alpine"
@@ -409,6 +407,8 @@ unsigned = "accept"
 [signing]
 key = "k"
 digest = "sha1"
+min_overlap = "1w"
+keyring_package = "corp-keys"
 [[repositories]]
 name = "all"
 from = ["d.ot", "by-arch:{branch}"]

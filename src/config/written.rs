@@ -59,6 +59,8 @@ pub(super) struct Signing {
     pub(super) command_timeout: Option<At<String>>,
     pub(super) pkcs11: Option<At<String>>,
     pub(super) pin_file: Option<At<String>>,
+    pub(super) min_overlap: Option<At<String>>,
+    pub(super) keyring_package: Option<At<String>>,
 }
 
 #[derive(Debug)]
@@ -174,8 +176,18 @@ const FILE: Keys = Keys {
     later: &["backups", "schedule", "serve", "metrics", "notify"],
 };
 const SIGNING: Keys = Keys {
-    now: &["key", "digest", "passphrase_file", "exposed", "max_key_age", "command", "command_timeout"],
-    later: &["pkcs11", "pin_file", "min_overlap", "keyring_package"],
+    now: &[
+        "key",
+        "digest",
+        "passphrase_file",
+        "exposed",
+        "max_key_age",
+        "command",
+        "command_timeout",
+        "min_overlap",
+        "keyring_package",
+    ],
+    later: &["pkcs11", "pin_file"],
 };
 const SOURCE: Keys = Keys {
     now: &[
@@ -277,6 +289,8 @@ impl Reader<'_> {
             command_timeout: self.text(section, "command_timeout"),
             pkcs11: self.text(section, "pkcs11"),
             pin_file: self.text(section, "pin_file"),
+            min_overlap: self.text(section, "min_overlap"),
+            keyring_package: self.text(section, "keyring_package"),
         }
     }
 

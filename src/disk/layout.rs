@@ -9,6 +9,7 @@
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
+//! ├── keyring/                      the package that brings our public keys to clients, where it is asked for
 //! ├── pool/                         packages by content; see pool
 //! │   ├── objects/ab/<64 hex>       0444, by SHA-256
 //! │   ├── incoming/<40 hex>.part    not finished, by identity

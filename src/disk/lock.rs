@@ -33,6 +33,10 @@ pub enum Purpose {
     Pin,
     /// `bivouac prune`.
     Prune,
+    /// `bivouac key rotate`.
+    Rotate,
+    /// `bivouac key retire`.
+    Retire,
     /// `bivouac repair`.
     Repair,
     /// `bivouac source accept-signer`.
@@ -50,6 +54,8 @@ impl Purpose {
             Purpose::Withdraw => "withdraw",
             Purpose::Pin => "snapshots pin",
             Purpose::Prune => "prune",
+            Purpose::Rotate => "key rotate",
+            Purpose::Retire => "key retire",
             Purpose::Repair => "repair",
             Purpose::AcceptSigner => "source accept-signer",
         }

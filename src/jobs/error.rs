@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::keyring;
+use super::keyring_package::NoPackage;
 use super::publish::CannotShow;
+use super::rotate::CannotRotate;
 use super::states::NoState;
 use super::sync::Shortage;
 use crate::apk::names::{PackageName, RepositoryName, SourceName};
@@ -35,6 +37,15 @@ pub enum Error {
     /// No signature came.
     #[error(transparent)]
     Sign(#[from] sign::Error),
+    /// Keys of ours stay as they are.
+    #[error(transparent)]
+    CannotRotate(#[from] CannotRotate),
+    /// No key was made.
+    #[error(transparent)]
+    NewKey(#[from] Box<super::keys::Error>),
+    /// The package that brings our keys to clients.
+    #[error(transparent)]
+    KeyringPackage(Box<NoPackage>),
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] durable::Error),
@@ -141,6 +152,9 @@ impl Trouble for Error {
             Error::Publish(error) => error.class(),
             Error::Source(error) => error.class(),
             Error::Sign(error) => error.class(),
+            Error::CannotRotate(error) => error.class(),
+            Error::NewKey(error) => error.class(),
+            Error::KeyringPackage(error) => error.class(),
             Error::Disk(error) => error.class(),
             Error::NoState(error) => error.class(),
             Error::CannotShow(error) => error.class(),
@@ -166,6 +180,9 @@ impl Trouble for Error {
             Error::Publish(error) => error.code(),
             Error::Source(error) => error.code(),
             Error::Sign(error) => error.code(),
+            Error::CannotRotate(error) => error.code(),
+            Error::NewKey(error) => error.code(),
+            Error::KeyringPackage(error) => error.code(),
             Error::Disk(error) => error.code(),
             Error::NoState(error) => error.code(),
             Error::CannotShow(error) => error.code(),
@@ -191,6 +208,9 @@ impl Trouble for Error {
             Error::Publish(error) => error.hint(),
             Error::Source(error) => error.hint(),
             Error::Sign(error) => error.hint(),
+            Error::CannotRotate(error) => error.hint(),
+            Error::NewKey(error) => error.hint(),
+            Error::KeyringPackage(error) => error.hint(),
             Error::Disk(error) => error.hint(),
             Error::NoState(error) => error.hint(),
             Error::CannotShow(error) => error.hint(),

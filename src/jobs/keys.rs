@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
@@ -179,6 +180,14 @@ pub fn usual_name(user: &str, host: &str, now: SystemTime) -> String {
     format!("{}@{}-{seconds:08x}", part(user, "bivouac"), part(host, "localhost"))
 }
 
+/// The name of the key that follows on `former`: the same, with the time in hex as abuild-keygen puts it at the end.
+pub(super) fn next_name(former: &KeyName, now: Timestamp) -> String {
+    let stem = former.as_str().trim_end_matches(".pub").trim_end_matches(".rsa");
+    let is_time = |end: &str| end.len() == 8 && end.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let base = stem.rsplit_once('-').filter(|(_, end)| is_time(end)).map_or(stem, |(base, _)| base);
+    format!("{base}-{:08x}", now.as_second())
+}
+
 /// Every key that the configuration signs with and trusts.
 pub fn list(config: &Config) -> Result<KeyList, Error> {
     let signing = match &config.signing {
@@ -228,6 +237,18 @@ mod tests {
         }
         let long = usual_name(&"u".repeat(1000), &"h".repeat(1000), now);
         assert!(format!("{long}.rsa.pub").parse::<KeyName>().is_ok(), "{long}");
+    }
+
+    #[test]
+    fn the_next_keys_name_is_the_former_with_another_time() {
+        let now = Timestamp::from_second(0x6a00_0001).unwrap();
+        for (former, next) in [
+            ("ops@example.org-6743a0c1.rsa.pub", "ops@example.org-6a000001"),
+            ("ops@my-host.rsa.pub", "ops@my-host-6a000001"),
+            ("plain.pub", "plain-6a000001"),
+        ] {
+            assert_eq!(next_name(&former.parse().unwrap(), now), next, "{former}");
+        }
     }
 
     #[test]

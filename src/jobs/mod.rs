@@ -10,6 +10,7 @@
 //! - [`source`]: every URL of a source compared.
 //! - [`client`]: what a client needs.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
+//! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
@@ -26,11 +27,13 @@ pub mod history;
 pub mod index;
 pub mod init;
 pub mod keyring;
+pub mod keyring_package;
 pub mod keys;
 mod mirror;
 pub mod prune;
 pub mod publish;
 mod reserve;
+pub mod rotate;
 mod seal;
 mod selection;
 pub mod serve;

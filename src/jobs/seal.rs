@@ -2,37 +2,50 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use super::{Error, Mirror};
+use crate::apk::KeyId;
 use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing};
 use crate::disk::private_file::Exposed;
 use crate::error::Trouble as _;
-use crate::sign::rotation::{PlacedKey, SigningRecord};
+use crate::sign::rotation::{Noted, PlacedKey, SigningRecord};
 use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer};
 
 /// All that sign, where some repository needs it.
 pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
-    let needed = mirror.config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
-    match mirror.config.signing.as_ref().filter(|_| needed) {
+    match signing_that_is_needed(mirror) {
         Some(signing) => Ok(Some(seal_of(signing, &mirror.ledger.signing()?)?)),
         None => Ok(None),
     }
 }
 
+fn signing_that_is_needed<'c>(mirror: &Mirror<'c>) -> Option<&'c Signing> {
+    let needed = mirror.config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
+    mirror.config.signing.as_ref().filter(|_| needed)
+}
+
 /// All that sign when `signing` is configured, by what is remembered of our keys.
 pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Result<Seal, sign::Error> {
+    let mut signers = signers(signing, record)?.into_iter().map(|(_, signer)| signer);
+    let first = signers.next().expect("somebody always signs: at least the configured key");
+    Ok(Seal::of(first, digests(signing.digest)).and(signers))
+}
+
+/// The same one by one, each with where it is.
+fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<(PlacedKey, Box<dyn Signer>)>, sign::Error> {
     let (configured, place) = configured(signing)?;
     let own = PlacedKey { key: configured.id(), place };
     let mut configured = Some(configured);
     let mut signers = Vec::new();
     for placed in record.signers(&own) {
-        signers.push(match configured.take_if(|_| placed.key == own.key) {
+        let signer = match configured.take_if(|_| placed.key == own.key) {
             Some(signer) => signer,
             None => open(&placed)?,
-        });
+        };
+        signers.push((placed, signer));
     }
-    let mut signers = signers.into_iter();
-    let first = signers.next().expect("somebody always signs: at least the configured key");
-    Ok(Seal::of(first, digests(signing.digest)).and(signers))
+    Ok(signers)
 }
 
 /// The configured key and where it is.
@@ -101,14 +114,35 @@ pub(in crate::jobs) fn of_config(config: &Config) -> Result<Option<Seal>, Error>
     Ok(Some(seal_of(signing, &record)?))
 }
 
+/// Remembers whoever signs from now on, with the public half: what was signed is checked by it later.
+pub(in crate::jobs) fn note_used(mirror: &Mirror<'_>, now: Timestamp) -> Result<(), Error> {
+    let Some(signing) = signing_that_is_needed(mirror) else { return Ok(()) };
+    let mut record = mirror.ledger.signing()?;
+    let mut noted = Noted::Before;
+    for (placed, signer) in signers(signing, &record)? {
+        if record.note_used(placed, signer.public_pem(), now) == Noted::New {
+            noted = Noted::New;
+        }
+    }
+    if noted == Noted::New {
+        mirror.ledger.save_signing(&record)?;
+    }
+    Ok(())
+}
+
 /// What of a seal an index follows from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::jobs) struct SealWord(String);
 
 impl SealWord {
     pub(in crate::jobs) fn of(seal: &Seal) -> Self {
-        let keys: Vec<String> = seal.keys().into_iter().map(|key| key.fingerprint).collect();
-        SealWord(format!("{}\0{:?}", keys.join(" "), seal.digests()))
+        SealWord::of_keys(&seal.keys(), seal.digests())
+    }
+
+    /// The word of a seal whose keys need not be there any more.
+    pub(in crate::jobs) fn of_keys(keys: &[KeyId], digests: Digests) -> Self {
+        let keys: Vec<&str> = keys.iter().map(|key| key.fingerprint.as_str()).collect();
+        SealWord(format!("{}\0{digests:?}", keys.join(" ")))
     }
 }
 

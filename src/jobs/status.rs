@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::prune::DiskReport;
+use super::rotate::{self, SigningStatus};
 use super::sync::hear::is_frozen;
 use super::sync::layers_of;
 use super::{Error, Mirror};
 use crate::apk::ContentId;
 use crate::apk::names::{Arch, RepositoryName, TreeName};
-use crate::config::{Config, Repository};
+use crate::config::{Config, KEYRING_SOURCE, Repository};
 use crate::ledger::{Lagging, LastError, Links, State, Trust};
 use crate::plan::publish::{Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
@@ -28,6 +29,8 @@ pub struct StatusReport {
     pub beside: BTreeMap<TreeName, u64>,
     /// What is withdrawn, `NAME` or `NAME=VERSION`, until it is taken back.
     pub withdrawn: Vec<String>,
+    /// Our keys.
+    pub signing: SigningStatus,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryStatus>,
     /// Where the bytes are, if that was asked for.
@@ -112,7 +115,10 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         }
     }
     let links = state.links.filter(|links| Some(links.generation) == live.as_ref().map(|live| live.number));
+    let signing =
+        rotate::status(config, &mirror.ledger.signing()?, live.as_ref().map(|live| live.repositories.as_slice()));
     Ok(StatusReport {
+        signing,
         held: live.as_ref().is_some_and(Generation::is_hold),
         live: live.map(|live| live.number),
         beside: mirror.tree.named()?,
@@ -139,7 +145,9 @@ fn one(
     known: &Known<'_>,
 ) -> Result<RepositoryStatus, Error> {
     let shown: Option<&RepositoryState> = live.and_then(|live| live.repository(&repository.name, arch));
-    let keys = layers_of(repository, arch);
+    // Our own keys are nothing that somebody has to confirm.
+    let mut keys = layers_of(repository, arch);
+    keys.retain(|key| key.source.as_str() != KEYRING_SOURCE);
     let indexes = keys.iter().map(|key| known.index(mirror, key)).collect::<Result<Vec<_>, Error>>()?;
     let ages: Option<Vec<u64>> = indexes.iter().map(|index| index.age_seconds).collect();
     Ok(RepositoryStatus {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::KeyPlace;
 use crate::apk::KeyId;
+use crate::apk::names::{PackageName, VersionText};
 
 /// A key of ours and where its private half is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +61,23 @@ pub struct UsedKey {
     pub key: KeyId,
     /// The public half, PEM.
     pub pem: String,
+    /// Where its private half was then.
+    pub place: KeyPlace,
     /// When it signed first.
     pub since: Timestamp,
+}
+
+/// One edition of the package that brings our public keys to clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edition {
+    /// The package's name.
+    pub name: PackageName,
+    /// Its version: the day, and a revision among those of the day.
+    pub version: VersionText,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The keys in it, the newest first.
+    pub keys: Vec<KeyId>,
 }
 
 /// All that is remembered of our keys.
@@ -76,6 +92,9 @@ pub struct SigningRecord {
     /// Every key that ever signed, in the order in which it first did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<UsedKey>,
+    /// The last edition of the keyring package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<Edition>,
 }
 
 impl SigningRecord {
@@ -114,12 +133,34 @@ impl SigningRecord {
         self.retired.last()
     }
 
-    /// Notes that `key` signed. Whether that was new.
-    pub fn note_used(&mut self, key: KeyId, pem: String, now: Timestamp) -> Noted {
-        if self.used.iter().any(|used| used.key == key) {
+    /// The edition of the keyring package `name` that holds `keys`: the last one as long as it does. Whether it is new. A later
+    /// edition has a higher version, also when the clock was set back.
+    pub fn edition(&mut self, name: &PackageName, keys: &[KeyId], now: Timestamp) -> (Edition, Noted) {
+        if let Some(last) = self.edition.as_ref().filter(|last| last.name == *name && last.keys == keys) {
+            return (last.clone(), Noted::Before);
+        }
+        let day = |time: Timestamp| time.strftime("%Y%m%d").to_string();
+        let last = self.edition.as_ref().and_then(|last| {
+            let (day, revision) = last.version.as_str().split_once("-r")?;
+            Some((day.to_owned(), revision.parse::<u32>().ok()?))
+        });
+        let (day, revision) = match last {
+            // Eight digits each: their order as text is that of the days.
+            Some((last, revision)) if last >= day(now) => (last, revision + 1),
+            _ => (day(now), 0),
+        };
+        let version = format!("{day}-r{revision}").parse().expect("digits and a revision are a version");
+        let edition = Edition { name: name.clone(), version, time: now, keys: keys.to_vec() };
+        self.edition = Some(edition.clone());
+        (edition, Noted::New)
+    }
+
+    /// Notes that a key signed. Whether that was new.
+    pub fn note_used(&mut self, placed: PlacedKey, pem: String, now: Timestamp) -> Noted {
+        if self.used.iter().any(|used| used.key == placed.key) {
             return Noted::Before;
         }
-        self.used.push(UsedKey { key, pem, since: now });
+        self.used.push(UsedKey { key: placed.key, pem, place: placed.place, since: now });
         Noted::New
     }
 }
@@ -190,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn a_later_edition_has_a_higher_version() {
+        let name: PackageName = "corp-keys".parse().unwrap();
+        let mut record = SigningRecord::default();
+        let mut edition = |keys: &[&str], time: &str| {
+            let keys: Vec<KeyId> = keys.iter().map(|name| key(name).key).collect();
+            let (edition, noted) = record.edition(&name, &keys, time.parse().unwrap());
+            (edition.version.to_string(), noted)
+        };
+        let new = |version: &str| (version.to_owned(), Noted::New);
+        assert_eq!(edition(&["a"], "2026-11-24T10:00:00Z"), new("20261124-r0"));
+        assert_eq!(edition(&["a"], "2026-11-25T10:00:00Z"), ("20261124-r0".to_owned(), Noted::Before));
+        assert_eq!(edition(&["b", "a"], "2026-11-24T12:00:00Z"), new("20261124-r1"));
+        assert_eq!(edition(&["b"], "2026-11-23T12:00:00Z"), new("20261124-r2"));
+        assert_eq!(edition(&["c", "b"], "2026-12-01T12:00:00Z"), new("20261201-r0"));
+    }
+
+    #[test]
     fn a_circle_of_successors_ends() {
         let mut record = SigningRecord::default();
         for (old, new) in [("a", "b"), ("b", "a")] {
@@ -202,8 +260,8 @@ mod tests {
     #[test]
     fn the_record_reads_back() {
         let mut record = rotating("old", "new");
-        assert_eq!(record.note_used(key("old").key, "pem".into(), Timestamp::UNIX_EPOCH), Noted::New);
-        assert_eq!(record.note_used(key("old").key, "pem".into(), Timestamp::UNIX_EPOCH), Noted::Before);
+        assert_eq!(record.note_used(key("old"), "pem".into(), Timestamp::UNIX_EPOCH), Noted::New);
+        assert_eq!(record.note_used(key("old"), "pem".into(), Timestamp::UNIX_EPOCH), Noted::Before);
         record.retire(&key("old").key, Timestamp::UNIX_EPOCH).unwrap();
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<SigningRecord>(&text).unwrap(), record);

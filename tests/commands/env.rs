@@ -33,8 +33,7 @@ impl Env {
 
     fn in_root(root: TempDir, upstream: Upstream) -> Env {
         let env = Env { root, upstream };
-        let ours = env.write(&format!("keys/{}", private_name(&OURS)), OURS.private_pem().as_bytes());
-        restrict(&ours);
+        env.private_key(&OURS);
         env.write(&format!("keys/{}", OURS.name), OURS.public_pem().as_bytes());
         for key in [&UPSTREAM, &CORP] {
             env.write(&format!("trusted/{}", key.name), key.public_pem().as_bytes());
@@ -53,6 +52,13 @@ impl Env {
         let beside = self.path("being-written");
         std::fs::write(&beside, bytes).unwrap();
         std::fs::rename(&beside, &path).unwrap();
+        path
+    }
+
+    /// Writes a private key below `keys/`, readable by its owner alone, and returns its path as a user types it.
+    pub(crate) fn private_key(&self, key: &Key) -> String {
+        let path = format!("keys/{}", private_name(key));
+        restrict(&self.write(&path, key.private_pem().as_bytes()));
         path
     }
 

@@ -86,6 +86,8 @@ pub(crate) static STRANGER: LazyLock<Key> =
     LazyLock::new(|| Key::generate("stranger@elsewhere.example-00000002.rsa.pub"));
 /// Who signs what we publish.
 pub(crate) static OURS: LazyLock<Key> = LazyLock::new(|| Key::generate("ops@site.example-00000003.rsa.pub"));
+/// Who is to sign what we publish.
+pub(crate) static NEXT: LazyLock<Key> = LazyLock::new(|| Key::generate("ops@site.example-00000005.rsa.pub"));
 /// Who builds the private packages.
 pub(crate) static CORP: LazyLock<Key> = LazyLock::new(|| Key::generate("builder@corp.example-00000004.rsa.pub"));
 

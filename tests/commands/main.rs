@@ -18,6 +18,7 @@ mod history;
 mod loose;
 mod prune;
 mod readme;
+mod rotation;
 mod rules;
 mod served;
 mod site;

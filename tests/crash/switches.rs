@@ -1,7 +1,7 @@
 //! Killed before each durable step of the commands that go back, try beside live, take out and prune.
 
 use super::env::trusted;
-use super::fixture::{OURS, UPSTREAM};
+use super::fixture::{NEXT, OURS, UPSTREAM};
 use super::world::{State, World};
 
 /// What clients see at a place; nothing where there is none.
@@ -92,6 +92,20 @@ fn killed_before_each_step_of_a_withdrawal() {
     let only_ours = |name: &str| upstreams.iter().all(|listed| listed.name != name);
     let name = ours.iter().map(|listed| listed.name.clone()).find(|name| only_ours(name)).unwrap();
     killed_at_each(&world, &["withdraw", &name]);
+}
+
+#[test]
+fn killed_before_each_step_of_a_rotation() {
+    let world = stands();
+    let next = world.env.private_key(&NEXT);
+    killed_at_each(&world, &["key", "rotate", "--key", &next]);
+    world.restore();
+    world.env.bivouac(&["key", "rotate", "--key", &next]).exits_with(0);
+    std::fs::remove_dir_all(world.env.path("saved")).unwrap();
+    world.save();
+    // Whoever has both keys sees no difference; that the old one is gone from all indexes is seen by the names.
+    world.env.bivouac(&["key", "retire", NEXT.name, "--now"]).exits_with(0);
+    killed_at_each(&world, &["key", "retire", NEXT.name, "--now"]);
 }
 
 #[test]

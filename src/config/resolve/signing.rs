@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Resolver;
-use crate::config::signing::{DEFAULT_COMMAND_TIMEOUT, DEFAULT_MAX_KEY_AGE};
+use crate::config::signing::{DEFAULT_COMMAND_TIMEOUT, DEFAULT_MAX_KEY_AGE, DEFAULT_MIN_OVERLAP};
 use crate::config::written::{self, At};
 use crate::config::{BadTokenUri, Digest, ExposedKey, KeyHolder, Signing, TokenKey, parse_duration};
 
@@ -20,6 +20,20 @@ impl Resolver<'_> {
                 self.choice("signing.digest", text, &choices)
             }
         };
+        let min_overlap = match &signing.min_overlap {
+            None => Some(DEFAULT_MIN_OVERLAP),
+            Some(text) => self.duration("signing.min_overlap", text),
+        };
+        let keyring_package = match &signing.keyring_package {
+            None => Some(None),
+            Some(text) => match text.value.parse() {
+                Ok(name) => Some(Some(name)),
+                Err(error) => {
+                    self.problems.add(text.line, format!("signing.keyring_package: {error}"));
+                    None
+                }
+            },
+        };
         let max_key_age = self.max_key_age(signing.max_key_age.as_ref());
         let holder = self.holder(signing);
         let Some(key) = &signing.key else {
@@ -31,6 +45,8 @@ impl Resolver<'_> {
             holder: holder?,
             digest: digest?,
             max_key_age: max_key_age?,
+            min_overlap: min_overlap?,
+            keyring_package: keyring_package?,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::apk::{ContentId, Entry, ObjectId};
 use crate::config::{IndexMode, Repository};
 use crate::disk::durable::Linked;
 use crate::error::Class;
-use crate::jobs::seal::{SealWord, seal};
+use crate::jobs::seal::{SealWord, note_used, seal};
 use crate::jobs::selection::{self, Chosen};
 use crate::ledger::{Links, Withdrawn};
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
@@ -159,6 +159,7 @@ impl Assembly {
         if generation.place != Place::Live && mirror.tree.live()?.is_none() {
             self.perform_empty(mirror)?;
         }
+        note_used(mirror, generation.time)?;
         mirror.ledger.save_generation(generation)?;
         let index_of = |at: usize| {
             let state = &generation.repositories[at];
@@ -207,6 +208,9 @@ pub(in crate::jobs) fn assemble(
     let former = mirror.former(place)?;
     let seal = seal(mirror)?;
     let word = seal.as_ref().map(SealWord::of);
+    if let Some(warning) = former.as_ref().and_then(|former| key_changed(former, seal.as_ref()?)) {
+        reporter.warning(&warning);
+    }
     let accepted = accepted_ids(snapshot);
     let withdrawn = mirror.ledger.withdrawn()?;
     let (mut publications, mut made) = (Vec::new(), Vec::new());
@@ -245,6 +249,19 @@ pub(in crate::jobs) fn assemble(
     }
     hold_together(mirror, settled, &mut publications, &mut made);
     Assembly::new(mirror, place, former, &snapshot.id, (publications, made), now)
+}
+
+/// What is to be said when another key signs than before, and none of those before: clients that know only theirs are shut out.
+fn key_changed(former: &Generation, seal: &Seal) -> Option<String> {
+    let before = former.repositories.iter().map(|state| &state.keys).find(|keys| !keys.is_empty())?;
+    let now = seal.keys();
+    if before.iter().any(|key| now.contains(key)) {
+        return None;
+    }
+    Some(format!(
+        "{} signs and {} no longer does: clients that know only the latter refuse our indexes from now on          (`bivouac key rotate`, instead of a sync, lets both sign for a while)",
+        now[0].name, before[0].name
+    ))
 }
 
 /// Takes back what was made for repositories that move together with one that does not move.

@@ -15,7 +15,7 @@ use super::{Accepted, Error, Mirror, Refused, Setback};
 use crate::apk::names::{Arch, SourceName};
 use crate::apk::v2::sections::{BadSections, Limits};
 use crate::apk::{Entry, Identity};
-use crate::config::{SourceKind, Unsigned};
+use crate::config::{KEYRING_SOURCE, SourceKind, Unsigned};
 use crate::error::{Class, Trouble};
 use crate::jobs::error::in_one_line;
 use crate::ledger::SeenFile;
@@ -95,6 +95,8 @@ fn gather_one(
         reporter.index_requested(&key.source, &key.path, &key.arch);
     }
     let scan = match directory::scan(folder.path) {
+        // A dry run of a mirror that never ran: the package of our keys is not made yet.
+        Err(_) if source.as_str() == KEYRING_SOURCE && !folder.path.exists() => directory::DirectoryScan::default(),
         Ok(scan) => scan,
         Err(error) if error.class() == Class::Upstream => {
             for at in places {

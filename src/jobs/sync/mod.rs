@@ -43,7 +43,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, ProxyVariables, call, error, prune};
+use super::{Error, Mirror, ProxyVariables, call, error, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
@@ -221,6 +221,9 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let chosen = chosen(config, request)?;
     call::begin(&mirror, &lock, request.now)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
+    if let Some(seal) = seal::seal(&mirror)? {
+        keyring_package::refresh(&mirror, &seal, request.now)?;
+    }
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     mirror.ledger.save_trust(&mut asked.trust)?;
     let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {

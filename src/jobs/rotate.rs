@@ -1,0 +1,484 @@
+//! Another key of ours beside the one that signs, and the end of the old one: no client notices, if it has either.
+//!
+//! 1. [`rotate`]: the new key is made and recorded; then every index of ours, live and beside live, is signed by both and
+//!    published again. Its text stays what it is, so nothing is merged and no package is read.
+//! 2. Clients get the new public half, by hand or by the keyring package, while both sign.
+//! 3. [`retire`]: the old key is recorded as retired; then every index is signed by the new one alone and published again.
+//!
+//! The record comes first each time: whatever ends a run between the two, the next sync signs by the record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use rsa::rand_core::TryCryptoRng;
+use serde::Serialize;
+
+use super::publish::{Switched, perform, remake, report};
+use super::seal::{SealWord, configured, digests, seal_of};
+use super::sync::build::{Assembly, accepted_ids, inputs};
+use super::{Call, Error, Mirror, keyring_package, keys};
+use crate::apk::KeyId;
+use crate::apk::names::Place;
+use crate::config::{Config, Signing};
+use crate::disk::lock::Purpose;
+use crate::error::{Class, Trouble};
+use crate::ledger::Withdrawn;
+use crate::plan::publish::{Mode, RepositoryState, Wish};
+use crate::report::Reporter;
+use crate::sign::key_file::ModulusBits;
+use crate::sign::rotation::{PlacedKey, Rotation, SigningRecord};
+use crate::sign::{self, KeyFile, KeyPlace, Seal};
+
+/// Why keys stay as they are.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotRotate {
+    /// Nothing is signed by us.
+    #[error("{} names no signing key", .config.display())]
+    NoSigning {
+        /// The configuration.
+        config: PathBuf,
+    },
+    /// Two keys sign already.
+    #[error("a rotation is under way: {} and {} sign since {since}", .new.name, .old.name)]
+    UnderWay {
+        /// The older key.
+        old: KeyId,
+        /// The newer one.
+        new: KeyId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The key that is to be the new one signs already, or bears the name of the one that does.
+    #[error("the new key is called {}, as the one that signs now; a client could have only one of them", .key.name)]
+    SameName {
+        /// The key that signs.
+        key: KeyId,
+    },
+    /// The key that signs is not in a file, so none is made beside it.
+    #[error("{} is held by another program or a token; the next key is made there, too", .key.name)]
+    Elsewhere {
+        /// The key that signs.
+        key: KeyId,
+    },
+    /// The key that is to be the new one was retired.
+    #[error("{} was retired and never signs again", .key.name)]
+    WasRetired {
+        /// The key.
+        key: KeyId,
+    },
+    /// No key of this name or fingerprint is being rotated.
+    #[error("no key that signs beside another is called \"{word}\"")]
+    NotRotating {
+        /// As it was typed.
+        word: String,
+        /// The keys that could be retired.
+        candidates: Vec<KeyId>,
+    },
+    /// Clients need longer to get the new key.
+    #[error("{} signs until {ripe} at least: clients need the time to get {}", .old.name, .new.name)]
+    Unripe {
+        /// The key that was to be retired.
+        old: KeyId,
+        /// Its successor.
+        new: KeyId,
+        /// From when on it may be.
+        ripe: Timestamp,
+    },
+}
+
+impl Trouble for CannotRotate {
+    fn class(&self) -> Class {
+        match self {
+            CannotRotate::Unripe { .. } => Class::Refused,
+            CannotRotate::NoSigning { .. }
+            | CannotRotate::UnderWay { .. }
+            | CannotRotate::SameName { .. }
+            | CannotRotate::Elsewhere { .. }
+            | CannotRotate::WasRetired { .. }
+            | CannotRotate::NotRotating { .. } => Class::Usage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            CannotRotate::NoSigning { .. } => "no-signing-key",
+            CannotRotate::UnderWay { .. } => "rotation-under-way",
+            CannotRotate::SameName { .. } => "key-same-name",
+            CannotRotate::Elsewhere { .. } => "key-elsewhere",
+            CannotRotate::WasRetired { .. } => "key-retired",
+            CannotRotate::NotRotating { .. } => "no-such-key",
+            CannotRotate::Unripe { .. } => "overlap",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            CannotRotate::NoSigning { .. } => {
+                Some("`bivouac key new` makes one; name it under [signing] as key".into())
+            }
+            CannotRotate::UnderWay { old, .. } => Some(format!("`bivouac key retire {}` ends it", old.name)),
+            CannotRotate::SameName { .. } | CannotRotate::WasRetired { .. } => Some("use another key".into()),
+            CannotRotate::Elsewhere { .. } => Some(
+                "name the new key in bivouac.toml, then `bivouac key rotate` before the next sync; or --key FILE"
+                    .into(),
+            ),
+            CannotRotate::NotRotating { candidates, .. } if candidates.is_empty() => {
+                Some("no rotation is under way: `bivouac key rotate` begins one".into())
+            }
+            CannotRotate::NotRotating { candidates, .. } => {
+                let names: Vec<&str> = candidates.iter().map(|key| key.name.as_str()).collect();
+                Some(format!("these sign now: {}", names.join(", ")))
+            }
+            CannotRotate::Unripe { new, .. } => Some(format!(
+                "--now, if the key is in wrong hands: clients without {} then refuse our indexes until they have it",
+                new.name
+            )),
+        }
+    }
+}
+
+/// Which key is to be the new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewKey {
+    /// One that is made now, beside the one that signs.
+    Made {
+        /// Its name, without `.rsa`; else that of the key that signs, with the time of the call in hex.
+        name: Option<String>,
+        /// Its modulus.
+        bits: ModulusBits,
+    },
+    /// One that is there, in this file.
+    Taken(PathBuf),
+}
+
+/// Whether a key is retired before clients had the time to get its successor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// Not before `min_overlap` has passed.
+    Kept,
+    /// At once: the key is in wrong hands.
+    CutShort,
+}
+
+/// What changed for keys and clients.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RotationReport {
+    /// Who signs now, the newest first.
+    pub signing: Vec<KeyId>,
+    /// The file that is to be named as `key` in the configuration.
+    pub file: PathBuf,
+    /// Whether the configuration names another key than that.
+    pub configuration_is_behind: bool,
+    /// The key that was retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<KeyId>,
+    /// From when on the older key may be retired, while two sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ripe: Option<Timestamp>,
+    /// New generations, one for each place that shows an index of ours.
+    pub places: Vec<SignedPlace>,
+    /// The keyring package that the next sync publishes, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyring_package: Option<String>,
+}
+
+/// A place whose indexes were signed anew.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SignedPlace {
+    /// Which place.
+    pub place: Place,
+    /// Its new generation.
+    pub generation: u64,
+    /// What changed for clients: nothing but the signatures.
+    pub repositories: Vec<Switched>,
+}
+
+/// Puts another key beside the one that signs. A rotation that was recorded, and stopped before its indexes were published, is
+/// brought to its end.
+pub fn rotate(
+    config: &Config,
+    new: NewKey,
+    call: Call,
+    rng: &mut impl TryCryptoRng,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RotationReport, Error> {
+    let signing = signing(config)?;
+    let (mirror, _lock) = call.open(config, Purpose::Rotate)?;
+    let mut record = mirror.ledger.signing()?;
+    let before = seal_word(signing, &record)?;
+    if record.rotation.is_none() {
+        let alone = alone(signing, &record)?;
+        let (old, new) = match (&new, formerly(&mirror, &record, &alone)?) {
+            // The configuration names the new key already, and nothing was published by it yet.
+            (NewKey::Made { name: None, .. }, Some(former)) => (former, alone),
+            _ => {
+                let new = new_key(&alone, new, call.now, rng)?;
+                (alone, new)
+            }
+        };
+        is_another(&record, &old.key, &new.key)?;
+        record.rotation = Some(Rotation { old, new, since: call.now });
+        mirror.ledger.save_signing(&record)?;
+    } else if let Some(other) = other_than(record.rotation.as_ref(), &new)
+        && !is_behind(&mirror, &seal_of(signing, &record)?)?
+    {
+        return Err(other.into());
+    }
+    sign_all_anew(&mirror, signing, &record, &before, None, call, reporter)
+}
+
+/// Ends the rotation: `word` names the key that signs no more.
+pub fn retire(
+    config: &Config,
+    word: &str,
+    overlap: Overlap,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RotationReport, Error> {
+    let signing = signing(config)?;
+    let (mirror, _lock) = call.open(config, Purpose::Retire)?;
+    let mut record = mirror.ledger.signing()?;
+    let before = seal_word(signing, &record)?;
+    let rotating = record.rotation.as_ref().map(|rotation| (rotation, [&rotation.old.key, &rotation.new.key]));
+    let meant = rotating.and_then(|(rotation, keys)| {
+        let [old, new] = keys;
+        let meant = keys.into_iter().find(|key| key.is_meant_by(word))?;
+        Some((rotation, meant.clone(), if meant == old { new.clone() } else { old.clone() }))
+    });
+    let Some((rotation, retired, successor)) = meant else {
+        // Retired before, perhaps by a run that was stopped before its indexes were published.
+        let again = record.retired.iter().find(|retired| retired.key.is_meant_by(word)).map(|one| one.key.clone());
+        if let Some(again) = again.filter(|_| record.rotation.is_none()) {
+            return sign_all_anew(&mirror, signing, &record, &before, Some(again), call, reporter);
+        }
+        let candidates = rotating.map(|(_, keys)| keys.map(KeyId::clone).to_vec()).unwrap_or_default();
+        return Err(CannotRotate::NotRotating { word: word.to_owned(), candidates }.into());
+    };
+    let ripe = rotation.ripe(min_overlap(signing));
+    if overlap == Overlap::Kept && call.now < ripe {
+        return Err(CannotRotate::Unripe { old: retired, new: successor, ripe }.into());
+    }
+    record.retire(&retired, call.now);
+    // The successor must be there before the record says that it signs alone.
+    seal_of(signing, &record)?;
+    mirror.ledger.save_signing(&record)?;
+    sign_all_anew(&mirror, signing, &record, &before, Some(retired), call, reporter)
+}
+
+/// The error for a rotation that is under way, unless it is the one that is asked for.
+fn other_than(rotation: Option<&Rotation>, asked: &NewKey) -> Option<CannotRotate> {
+    let Rotation { old, new, since } = rotation?;
+    let same = matches!(asked, NewKey::Taken(path) if new.place.file() == absolute(path));
+    (!same).then(|| CannotRotate::UnderWay { old: old.key.clone(), new: new.key.clone(), since: *since })
+}
+
+/// A file that is found again whatever folder a later run is started in.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn signing(config: &Config) -> Result<&Signing, CannotRotate> {
+    config.signing.as_ref().ok_or_else(|| CannotRotate::NoSigning { config: config.file.clone() })
+}
+
+fn min_overlap(signing: &Signing) -> SignedDuration {
+    SignedDuration::try_from(signing.min_overlap).unwrap_or(SignedDuration::MAX)
+}
+
+/// What of those who sign by `record` an index follows from. Of the keys only the configured one must be there: another may be
+/// lost, which is why it is retired.
+fn seal_word(signing: &Signing, record: &SigningRecord) -> Result<SealWord, sign::Error> {
+    let (signer, place) = configured(signing)?;
+    let own = PlacedKey { key: signer.id(), place };
+    let keys: Vec<KeyId> = record.signers(&own).into_iter().map(|placed| placed.key).collect();
+    Ok(SealWord::of_keys(&keys, digests(signing.digest)))
+}
+
+/// The key that signs alone.
+fn alone(signing: &Signing, record: &SigningRecord) -> Result<PlacedKey, sign::Error> {
+    let (signer, place) = configured(signing)?;
+    let own = PlacedKey { key: signer.id(), place };
+    Ok(record.signers(&own).remove(0))
+}
+
+fn new_key(old: &PlacedKey, new: NewKey, now: Timestamp, rng: &mut impl TryCryptoRng) -> Result<PlacedKey, Error> {
+    // What opens the old key opens the new one, too.
+    let file = match (&old.place, new) {
+        (KeyPlace::File(beside), NewKey::Taken(path)) => KeyFile { path: absolute(&path), ..beside.clone() },
+        (_, NewKey::Taken(path)) => KeyFile::plain(absolute(&path)),
+        (KeyPlace::File(beside), NewKey::Made { name, bits }) => {
+            let folder = beside.path.parent().unwrap_or(Path::new("/"));
+            let name = name.unwrap_or_else(|| keys::next_name(&old.key.name, now));
+            let passphrase_file = beside.passphrase_file.as_deref();
+            let made = keys::make_under(passphrase_file, folder, &name, bits, rng).map_err(Box::new)?;
+            KeyFile { path: made.key.private, ..beside.clone() }
+        }
+        (_, NewKey::Made { .. }) => return Err(CannotRotate::Elsewhere { key: old.key.clone() }.into()),
+    };
+    let place = KeyPlace::File(file);
+    let key = sign::open(&place)?.id();
+    Ok(PlacedKey { key, place })
+}
+
+/// The key that signed what is live, where the configuration names another by now.
+fn formerly(mirror: &Mirror<'_>, record: &SigningRecord, alone: &PlacedKey) -> Result<Option<PlacedKey>, Error> {
+    let Some(number) = mirror.tree.live()? else { return Ok(None) };
+    let live = mirror.ledger.generation_summary(number)?;
+    let Some(keys) = live.repositories.iter().map(|state| &state.keys).find(|keys| !keys.is_empty()) else {
+        return Ok(None);
+    };
+    let used = record.used.iter().find(|used| used.key == keys[0] && !keys.contains(&alone.key));
+    Ok(used.map(|used| PlacedKey { key: used.key.clone(), place: used.place.clone() }))
+}
+
+/// Two keys of one name, or one key twice, are no rotation; and a retired key never signs again.
+fn is_another(record: &SigningRecord, old: &KeyId, new: &KeyId) -> Result<(), CannotRotate> {
+    if new.name == old.name || new.fingerprint == old.fingerprint {
+        return Err(CannotRotate::SameName { key: old.clone() });
+    }
+    if record.is_retired(new) {
+        return Err(CannotRotate::WasRetired { key: new.clone() });
+    }
+    Ok(())
+}
+
+/// Whether some index of ours that clients see is not signed by all who sign now, and by nobody else.
+fn is_behind(mirror: &Mirror<'_>, seal: &Seal) -> Result<bool, Error> {
+    let keys = seal.keys();
+    for place in places(mirror)? {
+        let Some(number) = mirror.tree.shown(&place)? else { continue };
+        let shown = mirror.ledger.generation_summary(number)?;
+        if shown.repositories.iter().any(|state| state.mode != Mode::Upstream && state.keys != keys) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn places(mirror: &Mirror<'_>) -> Result<Vec<Place>, Error> {
+    let mut places = vec![Place::Live];
+    places.extend(mirror.tree.named()?.into_keys().map(Place::Beside));
+    Ok(places)
+}
+
+/// Signs every index of ours by all who sign now, and publishes them.
+fn sign_all_anew(
+    mirror: &Mirror<'_>,
+    signing: &Signing,
+    record: &SigningRecord,
+    before: &SealWord,
+    retired: Option<KeyId>,
+    call: Call,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<RotationReport, Error> {
+    let seal = seal_of(signing, record)?;
+    let renewal = Renewal { seal: &seal, before, after: SealWord::of(&seal), withdrawn: mirror.ledger.withdrawn()? };
+    let mut signed = Vec::new();
+    for place in places(mirror)? {
+        signed.extend(sign_anew(mirror, place, &renewal, call.now, reporter)?);
+    }
+    let package = keyring_package::refresh(mirror, &seal, call.now)?;
+    let (own, _) = configured(signing)?;
+    let newest = record.signers(&alone(signing, record)?).remove(0);
+    Ok(RotationReport {
+        signing: seal.keys(),
+        configuration_is_behind: own.id() != newest.key,
+        file: newest.place.file().to_owned(),
+        retired,
+        ripe: record.rotation.as_ref().map(|rotation| rotation.ripe(min_overlap(signing))),
+        places: signed,
+        keyring_package: package.map(|package| package.to_string()),
+    })
+}
+
+/// With what every index is signed anew.
+struct Renewal<'r> {
+    seal: &'r Seal,
+    /// What the indexes followed from until now.
+    before: &'r SealWord,
+    after: SealWord,
+    withdrawn: Vec<Withdrawn>,
+}
+
+fn sign_anew(
+    mirror: &Mirror<'_>,
+    place: Place,
+    renewal: &Renewal<'_>,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Option<SignedPlace>, Error> {
+    let Some(shown) = mirror.published(&place)? else { return Ok(None) };
+    let keys = renewal.seal.keys();
+    let (mut wishes, mut made) = (Vec::new(), Vec::new());
+    for state in &shown.repositories {
+        if state.mode == Mode::Upstream || state.keys == keys {
+            wishes.push(Wish::Former(state.name.clone(), state.arch.clone()));
+            continue;
+        }
+        let mut again = remake(mirror, shown.number, state, &renewal.withdrawn)?;
+        if again.state.content == state.content {
+            again.state.inputs = followed(mirror, &shown.snapshot, state, renewal)?;
+        }
+        wishes.push(Wish::Listing(Box::new(again.state.clone())));
+        made.push(again);
+    }
+    if made.is_empty() {
+        return Ok(None);
+    }
+    let mut assembly = Assembly::new(mirror, &place, Some(shown.clone()), &shown.snapshot, (wishes, made), now)?;
+    // Neither begins nor ends a hold: what is shown stays what it was.
+    assembly.plan.generation.cause = shown.cause.clone();
+    perform(mirror, &assembly, &**reporter)?;
+    let generation = &assembly.plan.generation;
+    let repositories = report(&shown, generation, shown.number).repositories;
+    Ok(Some(SignedPlace { place, generation: generation.number, repositories }))
+}
+
+/// From what the index follows that was signed anew: from what it followed before, but for the keys, as long as that is what
+/// today's rules would lead to. Else from nothing that a sync would recognise: the next one decides it anew.
+fn followed(
+    mirror: &Mirror<'_>,
+    snapshot: &str,
+    state: &RepositoryState,
+    renewal: &Renewal<'_>,
+) -> Result<String, Error> {
+    let mut repositories = mirror.config.repositories.iter();
+    let Some(repository) = repositories.find(|repository| repository.name == state.name) else {
+        return Ok(String::new());
+    };
+    let Ok(id) = snapshot.parse() else { return Ok(String::new()) };
+    let accepted = accepted_ids(&mirror.ledger.snapshot(&id)?);
+    let of = |word: &SealWord| inputs(mirror, repository, &state.arch, &accepted, Some(word), &renewal.withdrawn);
+    let same = mirror.ledger.state()?;
+    let number = mirror.tree.live()?.unwrap_or_default();
+    if same.follows(number, state, &of(renewal.before)?) { of(&renewal.after) } else { Ok(String::new()) }
+}
+
+/// The state of our keys, for those who look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SigningStatus {
+    /// Who signs, the newest first.
+    pub keys: Vec<KeyId>,
+    /// Since when two sign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotating_since: Option<Timestamp>,
+    /// From when on the older key may be retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ripe: Option<Timestamp>,
+    /// Keys that never sign again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<KeyId>,
+}
+
+/// What is known of our keys without reading a private half: who signed what is live, and what is recorded.
+pub(super) fn status(config: &Config, record: &SigningRecord, live: Option<&[RepositoryState]>) -> SigningStatus {
+    let shown = live.into_iter().flatten().find(|state| !state.keys.is_empty());
+    let rotation = record.rotation.as_ref();
+    SigningStatus {
+        keys: shown.map(|state| state.keys.clone()).unwrap_or_default(),
+        rotating_since: rotation.map(|rotation| rotation.since),
+        ripe: rotation.zip(config.signing.as_ref()).map(|(rotation, signing)| rotation.ripe(min_overlap(signing))),
+        retired: record.retired.iter().map(|retired| retired.key.clone()).collect(),
+    }
+}
