@@ -32,8 +32,11 @@ pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Res
     Ok(Seal::of(first, digests(signing.digest)).and(signers))
 }
 
-/// The same one by one, each with where it is.
-fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<(PlacedKey, Box<dyn Signer>)>, sign::Error> {
+/// A key that signs, and where it is.
+type Placed = (PlacedKey, Box<dyn Signer>);
+
+/// The same one by one.
+fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<Placed>, sign::Error> {
     let (configured, place) = configured(signing)?;
     let own = PlacedKey { key: configured.id(), place };
     let mut configured = Some(configured);

@@ -12,6 +12,7 @@ mod client;
 mod folders;
 mod history;
 mod main_job;
+mod rotation;
 mod simulate;
 mod solve;
 mod tangles;
