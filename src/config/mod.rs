@@ -29,9 +29,9 @@ pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
 use resolved::keyring_folder;
 pub use resolved::{
-    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KEYRING_SOURCE, KeyringChoice, MinFree, Packages,
-    Policy, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain, RetainSnapshots, Source,
-    SourceKind, Unsigned,
+    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KEYRING_SOURCE, KeyringChoice,
+    MinFree, Packages, Policy, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain,
+    RetainSnapshots, Source, SourceKind, Unsigned,
 };
 pub use signing::{Digest, ExposedKey, KeyHolder, Signing};
 pub use template::small_partial_mirror;
