@@ -52,6 +52,7 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
             }
         }
     }
+    tolerate(mirror.ledger.trust(), &mut findings)?;
     let mut checked = Checked::default();
     for number in shown(&mirror)? {
         let (mut found, mut seen, mut objects) = (Vec::new(), Checked::default(), BTreeSet::new());

@@ -15,21 +15,23 @@ use jiff::fmt::rfc2822;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::sync::judge::{self, Behind, Current, GoingBack, Judgement, Standing};
 use super::sync::keys_of;
 use super::upstream::Surroundings;
-use super::{Error, Mirror, ProxyVariables, keyring};
+use super::{Error, Mirror, ProxyVariables, keyring, trust};
 use crate::apk::names::{Arch, SourceName};
 use crate::apk::v2::sections::Limits;
 use crate::apk::{Entry, ObjectId, Sha1Policy};
 use crate::config::{Config, Source};
 use crate::error::{Class, Trouble};
 use crate::finding::{Finding, Severity};
+use crate::ledger::{Ledger, Trust};
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 use crate::sources;
 use crate::sources::PackageRequest;
 use crate::sources::http::{Http, HttpSettings, IndexReply, IndexRequest, Presence};
-use crate::verify::{self, Keyring};
+use crate::verify::{self, Keyring, VerifiedIndex};
 
 pub use accept::{AcceptSignerReport, AcceptSignerRequest, AcceptedSigner, accept_signer};
 
@@ -101,7 +103,8 @@ pub struct State {
 pub struct AtUrl {
     /// The source's URL, as it may be shown.
     pub url: String,
-    /// `current`, `behind`, `differs` or `incomplete`, else the code of what went wrong.
+    /// `current`, `behind`, `differs` or `incomplete`; `lagging`, `older` or `new-signer` where a sync would not take it; else the
+    /// code of what went wrong.
     pub status: &'static str,
     /// Its state, if it came and is signed by a key that is trusted for it.
     #[serde(flatten)]
@@ -158,18 +161,18 @@ pub async fn check(
         .into_iter()
         .filter(|key| asked.contains_key(&key.source))
         .collect();
-    let accepted = accepted(config, &keys)?;
-    let look = |(key, accepted): (IndexKey, Option<State>)| {
-        let (looked_at, reporter, now) = (&asked[&key.source], &reporter, request.now);
+    let memory = Memory::load(config, &keys)?;
+    let look = |key: IndexKey| {
+        let (looked_at, memory, reporter, now) = (&asked[&key.source], memory.as_ref(), &reporter, request.now);
         async move {
-            let urls =
-                stream::iter(&looked_at.urls).then(|http| at_url(http, &looked_at.keyring, &key, now, &**reporter));
+            let looking = Looking { key: &key, keyring: &looked_at.keyring, memory, now };
+            let urls = stream::iter(&looked_at.urls).then(|http| at_url(http, &looking, &**reporter));
             let urls = urls.collect::<Vec<_>>().await.into_iter().collect::<Result<Vec<_>, Error>>()?;
+            let accepted = memory.and_then(|memory| memory.accepted.get(&key)).map(|accepted| accepted.state.clone());
             Ok(compare::compare(Compared { key, accepted, urls }))
         }
     };
-    let indexes: Vec<Result<Compared, Error>> =
-        stream::iter(keys.into_iter().zip(accepted)).map(look).buffered(AT_ONCE).collect().await;
+    let indexes: Vec<Result<Compared, Error>> = stream::iter(keys).map(look).buffered(AT_ONCE).collect().await;
     let indexes = indexes.into_iter().collect::<Result<Vec<_>, Error>>()?;
     let at_urls = || indexes.iter().flat_map(|index| &index.urls);
     checked.indexes = at_urls().count() as u64;
@@ -205,30 +208,69 @@ fn no_such_source(config: &Config, name: &SourceName) -> Error {
     Error::NoSuchSource { name: name.clone(), nearest: nearest.filter(|near| likeness(near) > 0.7).cloned() }
 }
 
-/// What the last sync accepted of each index. A mirror that was never synced has accepted nothing.
-fn accepted(config: &Config, keys: &[IndexKey]) -> Result<Vec<Option<State>>, Error> {
-    let mirror = match Mirror::open(config) {
-        Ok(mirror) => mirror,
-        Err(error) if error.code() == "no-store" => return Ok(vec![None; keys.len()]),
-        Err(error) => return Err(error),
-    };
-    let snapshot = mirror.ledger.latest_snapshot()?;
-    let state = |key: &IndexKey| {
-        let id = snapshot.as_ref().and_then(|snapshot| snapshot.accepted(key));
-        let record = id.map(|id| mirror.ledger.accepted_record(id)).transpose()?;
-        Ok(record.map(|record| State { digest: record.index, description: record.description }))
-    };
-    keys.iter().map(state).collect()
+/// What earlier syncs accepted. A mirror that was never synced has none.
+struct Memory {
+    ledger: Ledger,
+    trust: Trust,
+    accepted: BTreeMap<IndexKey, Accepted>,
+}
+
+/// What the last sync accepted of an index.
+struct Accepted {
+    id: String,
+    state: State,
+}
+
+impl Memory {
+    fn load(config: &Config, keys: &[IndexKey]) -> Result<Option<Self>, Error> {
+        let mirror = match Mirror::open(config) {
+            Ok(mirror) => mirror,
+            Err(error) if error.code() == "no-store" => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(snapshot) = mirror.ledger.latest_snapshot()? else { return Ok(None) };
+        let mut trust = trust::load(&mirror)?;
+        let mut accepted = BTreeMap::new();
+        for key in keys {
+            let Some(id) = snapshot.accepted(key) else { continue };
+            let record = mirror.ledger.accepted_record(id)?;
+            trust::catch_up(&mirror, &mut trust, &record, id)?;
+            let state = State { digest: record.index, description: record.description };
+            accepted.insert(key.clone(), Accepted { id: id.to_owned(), state });
+        }
+        Ok(Some(Memory { ledger: mirror.ledger, trust, accepted }))
+    }
+}
+
+/// One index that is looked at.
+struct Looking<'l> {
+    key: &'l IndexKey,
+    keyring: &'l Keyring,
+    memory: Option<&'l Memory>,
+    now: Timestamp,
+}
+
+impl Looking<'_> {
+    /// What a sync would say of an index from `url` that verifies.
+    fn judge(&self, url: &str, index: &VerifiedIndex) -> Result<Option<Judgement>, Error> {
+        let Some(memory) = self.memory else { return Ok(None) };
+        let key = self.key;
+        let standing = Standing {
+            key,
+            keyring: self.keyring,
+            history: memory.trust.history(key),
+            signers: memory.trust.signers(&key.source, &key.arch),
+            current: memory.accepted.get(key).map_or(Current::Nothing, |accepted| Current::InForce(&accepted.id)),
+            ledger: &memory.ledger,
+            going_back: GoingBack::Refused,
+        };
+        judge::judge(&standing, url, index).map(Some)
+    }
 }
 
 /// What one URL has of one index. Only this host's trouble is an error.
-async fn at_url(
-    http: &Http,
-    keyring: &Keyring,
-    key: &IndexKey,
-    now: Timestamp,
-    reporter: &dyn Reporter,
-) -> Result<AtUrl, Error> {
+async fn at_url(http: &Http, looking: &Looking<'_>, reporter: &dyn Reporter) -> Result<AtUrl, Error> {
+    let Looking { key, keyring, now, .. } = *looking;
     let url = http.shown_url(0).unwrap_or_default();
     let mut seen = AtUrl {
         url: url.trim_end_matches('/').to_owned(),
@@ -263,6 +305,9 @@ async fn at_url(
             seen.state = Some(State { digest, description: index.description().map(str::to_owned) });
             seen.entries = Some(index.entries().len() as u64);
             seen.signers = index.signers().iter().map(|signer| signer.key.to_string()).collect();
+            if let Some(judgement) = looking.judge(&seen.url, &index)? {
+                seen.take(key, judgement);
+            }
             seen.sample(http, key, index.entries(), reporter).await?;
         }
     }
@@ -278,6 +323,24 @@ impl AtUrl {
     fn trouble(&mut self, key: &IndexKey, error: &dyn Trouble) {
         self.note(error.class(), key, error.code(), Severity::Error, super::error::in_one_line(error), error.hint());
         self.status = error.code();
+    }
+
+    /// Notes why a sync would not take it, if it would not.
+    fn take(&mut self, key: &IndexKey, judgement: Judgement) {
+        let (class, word, severity, message, hint) = match judgement {
+            Judgement::Good(_) => return,
+            Judgement::Behind(Behind::Lag(lag), _) => {
+                (Class::Upstream, compare::LAGGING, Severity::Warning, lag.told(), None)
+            }
+            Judgement::Behind(Behind::Older(setback), _) => {
+                (setback.class, "older", Severity::Error, setback.one_line(), setback.hint)
+            }
+            Judgement::Held(setback) => {
+                (setback.class, "new-signer", Severity::Error, setback.one_line(), setback.hint)
+            }
+        };
+        self.note(class, key, word, severity, message, hint);
+        self.status = word;
     }
 
     fn note(

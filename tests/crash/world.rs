@@ -135,6 +135,11 @@ from = ["corp", "up:v3.23/main", "up:v3.23/community"]
                 place => self.env.upstream.files().remove(&path_of(place, file)),
             }
         }
+        self.set_indexes(state);
+    }
+
+    /// Upstream's two indexes alone.
+    fn set_indexes(&self, state: State) {
         for (place, folder) in [(Main, MAIN), (Community, COMMUNITY)] {
             let entries: Vec<&str> = self
                 .goods
@@ -323,6 +328,20 @@ from = ["corp", "up:v3.23/main", "up:v3.23/community"]
         let quiet = self.sync();
         quiet.exits_with(0);
         assert!(self.env.upstream.take_log().iter().all(|request| request.status == 304), "{quiet}");
+        if before == Some(A) {
+            self.remembers_a();
+        }
+    }
+
+    /// What was accepted before is lag, and not news.
+    #[track_caller]
+    fn remembers_a(&self) {
+        self.set_indexes(A);
+        let replayed = self.sync();
+        replayed.exits_with(0).tells(&["lags"]);
+        self.shows(B);
+        self.set_indexes(B);
+        self.env.upstream.take_log();
     }
 }
 

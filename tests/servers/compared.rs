@@ -1,7 +1,7 @@
 //! `source check` against real servers: who is away, behind, incomplete, not trusted.
 
 use super::env::Env;
-use super::fixture::{Built, Key, Package, STRANGER, UPSTREAM, signed, unsigned_index};
+use super::fixture::{Built, CORP, Key, Package, STRANGER, UPSTREAM, signed, unsigned_index};
 use super::free_port;
 use super::nginx::{Nginx, Server};
 
@@ -98,11 +98,30 @@ fn what_the_last_sync_accepted_counts_too() {
     assert!(ran.stdout.contains("looked at sources: 1, URLs: 1, indexes: 1, packages: 1; nothing is wrong"), "{ran}");
 
     mirror(&env, "one", 1, &[&hello("1.0-r0")], &UPSTREAM);
-    let ran = env.bivouac(&["source", "check"]);
-    ran.exits_with(4);
-    let line = "v3.23.0-1-g0123456789 is older than what was accepted, v3.23.0-2-g0123456789 (behind)";
-    assert!(ran.stdout.contains(line), "{ran}");
+    let told = |code: i32, words: &[&str]| {
+        let ran = env.bivouac(&["source", "check"]);
+        ran.exits_with(code);
+        for word in words {
+            assert!(ran.stdout.contains(word), "{word}\n{ran}");
+        }
+        assert!(ran.stdout.ends_with("1 finding\n"), "{ran}");
+    };
+    told(
+        3,
+        &["in force: v3.23.0-2-g0123456789", "came: v3.23.0-1-g0123456789", "(older)", "hint: if upstream went back"],
+    );
     assert_eq!(env.files_below("store"), before);
+    // What a sync accepted before is no alarm.
+    // Another length: to nginx a file of the same second and length is the same file.
+    mirror(&env, "one", 3, &[&hello("1.2-r0"), &Package::new("more", "1-r0").build(&UPSTREAM)], &UPSTREAM);
+    env.bivouac(&["sync"]).exits_with(0);
+    mirror(&env, "one", 2, &[&hello("1.1-r0")], &UPSTREAM);
+    told(4, &["has v3.23.0-2-g0123456789, which was accepted before, on", "(lagging)"]);
+    // Both keys are in the folder, and the other one was not seen before.
+    let config = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    env.write("bivouac.toml", config.replace(&format!("trusted/{}", UPSTREAM.name), "trusted").as_bytes());
+    mirror(&env, "one", 4, &[&hello("1.2-r0")], &CORP);
+    told(3, &[CORP.name, "(new-signer)", "hint: if it is upstream's new key: `bivouac source accept-signer up`"]);
 }
 
 #[test]

@@ -76,6 +76,8 @@ fn a_damaged_record_stops_the_sync() {
     for damaged in [&b""[..], &trust[..trust.len() / 2], b"[]"] {
         pair.env.write("store/trust.json", damaged);
         pair.sync().exits_with(5).tells(&["trust.json is damaged"]);
+        let check = pair.env.bivouac(&["check"]);
+        assert!(check.exits_with(5).stdout.contains("trust.json is damaged"), "{check}");
         assert_eq!(pair.live(), ["tea-2.0-r0"]);
     }
     pair.env.write("store/trust.json", &trust);
@@ -92,7 +94,7 @@ fn a_repository_that_was_taken_out_is_no_first_contact() {
     pair.sync();
     pair.env.write("bivouac.toml", &config);
     pair.both(1);
-    pair.sync().exits_with(3).tells(&["--accept-older"]);
+    pair.sync().exits_with(3).tells(&["accepted last: v3.23.0-2-", "came: v3.23.0-1-", "--accept-older"]);
     pair.env.bivouac(&["sync", "--accept-older"]).exits_with(0);
     assert_eq!(pair.live(), ["tea-1.0-r0"]);
 }

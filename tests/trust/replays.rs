@@ -167,12 +167,14 @@ fn without_a_description_more_than_half_of_the_names_lowered_is_older() {
 #[test]
 fn what_is_in_force_is_signed_anew() {
     let pair = Pair::after(&[1, 2]);
+    pair.hours_passed_since("changed", 50);
     for url in URLS {
         pair.index(url, state(2, &[&super::fixture::CORP, &UPSTREAM]));
     }
     pair.sync().exits_with(0);
     pair.sync().exits_with(0);
     assert_eq!(pair.live(), ["tea-2.0-r0"]);
+    assert!(pair.status()["unchanged_seconds"].as_u64().unwrap() >= 50 * 3600, "its content is the same");
     // And so is a replay.
     for url in URLS {
         pair.index(url, state(1, &[&super::fixture::CORP, &UPSTREAM]));

@@ -11,10 +11,11 @@ use super::{Course, Error, Mirror, Run, SyncRequest, layers_of};
 use crate::apk::names::{Arch, Place};
 use crate::config::Repository;
 use crate::jobs::seal::{SealWord, seal};
-use crate::ledger::{LastError, State};
+use crate::ledger::{LastError, State, Trust};
 use crate::plan::publish::RepositoryState;
 use crate::report::Reporter;
 use crate::snapshot::{IndexKey, Snapshot};
+use crate::verify::accepted::{History, Step};
 
 /// The short way out: no index changed, and what is published already shows what follows from them.
 pub(super) fn nothing_new(
@@ -116,7 +117,7 @@ pub(super) fn finish(
         settled.state.note_same(former.number, assembly.made_states());
     }
     for index in &settled.indexes {
-        note_validators(&mut settled.state, index, snapshot, run.request);
+        note_validators(&mut settled.state, &settled.trust, index, snapshot, run.request);
     }
     save_state(mirror, std::mem::take(&mut settled.state), &settled.indexes, run.request)?;
     let is_taken = mirror.ledger.require_snapshot(&snapshot.id).is_ok();
@@ -145,16 +146,20 @@ pub(in crate::jobs) fn reports(
 }
 
 /// Remembers with which words to ask next time, for an index that this run accepted.
-fn note_validators(state: &mut State, index: &Index, snapshot: &Snapshot, request: &SyncRequest) {
+fn note_validators(state: &mut State, trust: &Trust, index: &Index, snapshot: &Snapshot, request: &SyncRequest) {
     let (Some(accepted), Some(fetched)) = (&index.in_force, &index.accepted_from) else { return };
     if snapshot.accepted(&index.key).is_none() || accepted.record().index != fetched.digest {
         return;
     }
     let entry = state.entry(&index.key);
+    let remembered = trust.history(&index.key).and_then(History::newest).map(|newest| newest.time);
     entry.validators_of = Some(fetched.digest);
     entry.validators = BTreeMap::from([(fetched.url.clone(), fetched.validators.clone())]);
     entry.confirmed = Some(request.now);
-    entry.changed = Some(request.now);
+    // The same content signed anew is no change.
+    if fetched.step == Step::Back || remembered == Some(request.now) || entry.changed.is_none() {
+        entry.changed = Some(request.now);
+    }
     entry.last_error = None;
 }
 

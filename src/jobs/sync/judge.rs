@@ -14,26 +14,26 @@ use crate::verify::keyring::Signer;
 use crate::verify::{Keyring, VerifiedIndex};
 
 /// What an index that comes is compared with.
-pub(super) struct Standing<'a> {
+pub(in crate::jobs) struct Standing<'a> {
     /// Which index.
-    pub(super) key: &'a IndexKey,
+    pub(in crate::jobs) key: &'a IndexKey,
     /// Whose signatures are trusted for its source.
-    pub(super) keyring: &'a Keyring,
+    pub(in crate::jobs) keyring: &'a Keyring,
     /// What was accepted of it before.
-    pub(super) history: Option<&'a History>,
+    pub(in crate::jobs) history: Option<&'a History>,
     /// Who vouches for its source and arch.
-    pub(super) signers: Option<&'a Signers>,
+    pub(in crate::jobs) signers: Option<&'a Signers>,
     /// What it would follow.
-    pub(super) current: Current<'a>,
+    pub(in crate::jobs) current: Current<'a>,
     /// Where accepted states lie.
-    pub(super) ledger: &'a Ledger,
+    pub(in crate::jobs) ledger: &'a Ledger,
     /// Whether the operator lets it go back.
-    pub(super) going_back: GoingBack,
+    pub(in crate::jobs) going_back: GoingBack,
 }
 
 /// What an index would follow.
 #[derive(Clone, Copy)]
-pub(super) enum Current<'a> {
+pub(in crate::jobs) enum Current<'a> {
     /// Nothing is in force.
     Nothing,
     /// The accepted state of this id; of its history it is the newest.
@@ -44,7 +44,7 @@ pub(super) enum Current<'a> {
 
 /// Whether the operator lets an index go back to an earlier state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GoingBack {
+pub(in crate::jobs) enum GoingBack {
     /// It stays where it is.
     Refused,
     /// If no URL has a newer one.
@@ -52,7 +52,7 @@ pub(super) enum GoingBack {
 }
 
 /// What was found of an index.
-pub(super) enum Judgement {
+pub(in crate::jobs) enum Judgement {
     /// It may follow what is in force; these signers are recorded with it.
     Good(Vec<(Signer, How)>),
     /// It is behind; the signers are recorded if it is accepted all the same.
@@ -62,7 +62,7 @@ pub(super) enum Judgement {
 }
 
 /// An index that is not as new as the one in force.
-pub(super) enum Behind {
+pub(in crate::jobs) enum Behind {
     /// It was accepted before.
     Lag(Lag),
     /// It was not.
@@ -71,18 +71,18 @@ pub(super) enum Behind {
 
 /// A URL has what was accepted before.
 #[derive(Clone, Debug)]
-pub(super) struct Lag {
+pub(in crate::jobs) struct Lag {
     /// The URL.
-    pub(super) url: String,
+    pub(in crate::jobs) url: String,
     /// Upstream's words for what it has.
-    pub(super) description: Option<String>,
+    pub(in crate::jobs) description: Option<String>,
     /// When that was accepted.
-    pub(super) accepted: Timestamp,
+    pub(in crate::jobs) accepted: Timestamp,
 }
 
 impl Lag {
     /// `has v3.23.0-4-gabc, which was accepted on …`.
-    pub(super) fn told(&self) -> String {
+    pub(in crate::jobs) fn told(&self) -> String {
         let what = self.description.as_deref().unwrap_or("an index");
         format!(
             "{} has {what}, which was accepted before, on {}",
@@ -93,7 +93,7 @@ impl Lag {
 }
 
 /// Judges an index that verifies, from `url`.
-pub(super) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Result<Judgement, Error> {
+pub(in crate::jobs) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Result<Judgement, Error> {
     let key = standing.key;
     let vouched = match standing.signers {
         Some(signers) => signers.judge(index.signers(), standing.keyring, &key.arch),
@@ -112,7 +112,7 @@ pub(super) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -
         (Freshness::New | Freshness::Same, _) => Judgement::Good(record),
         // What is not in force any more (its repository was taken out) is no reason to begin anew with a replay.
         (Freshness::Lag { .. }, Current::Nothing) => {
-            let why = "it was accepted before a newer one".to_owned();
+            let why = "it was accepted before, and a newer one after it; now nothing of it is in force".to_owned();
             Judgement::Behind(Behind::Older(standing.older(url, index, why)?), record)
         }
         (Freshness::Lag { accepted }, _) => {
@@ -121,9 +121,11 @@ pub(super) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -
         }
         (Freshness::Older(older), _) => {
             let why = match older {
-                Older::Described => "its description counts lower than that of the index in force".to_owned(),
+                Older::Described => "it was never accepted, and its description counts lower".to_owned(),
                 Older::Lowered { lowered, shared } => {
-                    format!("of {shared} names that both list, {lowered} have a lower version than in force")
+                    format!(
+                        "it was never accepted, and of {shared} names that both list, {lowered} have a lower version"
+                    )
                 }
             };
             Judgement::Behind(Behind::Older(standing.older(url, index, why)?), record)
@@ -155,7 +157,7 @@ impl Standing<'_> {
 
     fn older(&self, url: &str, index: &VerifiedIndex, why: String) -> Result<Setback, Error> {
         let key = self.key;
-        let message = format!("refused index {key}: it is older than what is in force, and was never accepted");
+        let message = format!("refused index {key}: it is older than the one that was accepted last");
         let mut setback = Setback::new(Class::Refused, "older", message);
         let named = |description: Option<&str>, entries: &[Entry]| {
             let built = freshness::newest_build(entries).map(|time| time.strftime("%Y-%m-%d").to_string());
@@ -164,7 +166,8 @@ impl Standing<'_> {
         };
         setback.details.push(why);
         if let Some(current) = self.state() {
-            setback.details.push(format!("in force: {}", named(current.description, &self.listed()?)));
+            let what = if let Current::Nothing = self.current { "accepted last" } else { "in force" };
+            setback.details.push(format!("{what}: {}", named(current.description, &self.listed()?)));
         }
         setback.details.push(format!("came: {}", named(index.description(), index.entries())));
         setback.details.push(at(url, key));
@@ -176,7 +179,7 @@ impl Standing<'_> {
 }
 
 /// Where an index was asked for.
-pub(super) fn at(url: &str, key: &IndexKey) -> String {
+pub(in crate::jobs) fn at(url: &str, key: &IndexKey) -> String {
     format!("url: {url}/{}/APKINDEX.tar.gz", key.place())
 }
 
