@@ -87,6 +87,7 @@ fn a_lower_state_that_was_never_seen_is_refused() {
             "counts lower",
             "in force: v3.23.0-5-g0123456789, newest package built 2026-",
             "came: v3.23.0-4-g0123456789",
+            &format!("url: {}/one/main/x86_64/APKINDEX.tar.gz", pair.env.upstream.url()),
             "--accept-older",
         ]);
         assert_eq!(ran.json()["repositories"][0]["error"]["code"], "older");

@@ -117,7 +117,10 @@ pub(in crate::jobs) fn judge(standing: &Standing<'_>, url: &str, index: &Verifie
         }
         (Freshness::Lag { accepted }, _) => {
             let description = index.description().map(str::to_owned);
-            Judgement::Behind(Behind::Lag(Lag { url: url.to_owned(), description, accepted }), record)
+            Judgement::Behind(
+                Behind::Lag(Lag { url: url.trim_end_matches('/').to_owned(), description, accepted }),
+                record,
+            )
         }
         (Freshness::Older(older), _) => {
             let why = match older {
@@ -180,7 +183,7 @@ impl Standing<'_> {
 
 /// Where an index was asked for.
 pub(in crate::jobs) fn at(url: &str, key: &IndexKey) -> String {
-    format!("url: {url}/{}/APKINDEX.tar.gz", key.place())
+    format!("url: {}/{}/APKINDEX.tar.gz", url.trim_end_matches('/'), key.place())
 }
 
 /// An index that only new signers signed.
