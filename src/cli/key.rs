@@ -1,8 +1,11 @@
 //! `bivouac key`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use bivouac::jobs::keys::{self, ModulusBits};
+use bivouac::apk::Arch;
+use bivouac::jobs::keys::{self, ModulusBits, PublicHalf};
+use serde::Serialize;
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, environment, now, out};
@@ -36,8 +39,14 @@ pub(crate) enum Action {
     Retire(super::key_rotate::RetireArgs),
     /// Write a package that installs our public keys
     Package(super::key_package::Args),
-    /// Print the public key that clients put in /etc/apk/keys
-    Export,
+    /// Print the public keys that clients put in /etc/apk/keys
+    Export {
+        /// One of them, by its name or the beginning of its fingerprint [default: all that sign]
+        key: Option<String>,
+        /// Write each into this folder under the name that clients need, like /etc/apk/keys
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
@@ -47,7 +56,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         Action::Rotate(args) => super::key_rotate::rotate(global, args),
         Action::Retire(args) => super::key_rotate::retire(global, args),
         Action::Package(args) => super::key_package::run(global, args),
-        Action::Export => export(global),
+        Action::Export { key, to } => export(global, key.as_deref(), to.as_deref()),
     }
 }
 
@@ -104,27 +113,71 @@ pub(super) fn modulus(bits: usize) -> Result<ModulusBits, Failure> {
 }
 
 fn list(global: &Global) -> Result<Outcome, Failure> {
-    let list = keys::list(&super::config::load(global)?)?;
+    let list = keys::list(&super::config::load(global)?, super::sync::timestamp()?)?;
     if global.output() == Output::Json {
         out::json(&list)?;
         return Ok(Outcome::Done);
     }
-    match &list.signing {
-        Some(key) => out::line(format_args!("signing  {}  {} bits  {}", key.name, key.bits, key.fingerprint))?,
-        None => out::line("signing  nothing is signed by us")?,
+    if list.signing.is_none() {
+        out::line("signing   nothing is signed by us")?;
     }
-    for key in &list.trusted {
+    let ours = list.signing.iter().map(|key| ("signing", key)).chain(list.retiring.iter().map(|key| ("retiring", key)));
+    for (role, aged) in ours {
+        let key = &aged.key;
+        let (age, name) = (age(aged.age), &key.name);
+        out::line(format_args!("{role:<8}  {name}  {} bits  {age}  {}", key.bits, key.fingerprint))?;
+    }
+    for key in &list.retired {
+        out::line(format_args!("retired   {}  {}", key.name, key.fingerprint))?;
+    }
+    for aged in &list.trusted {
+        let key = &aged.key;
+        let arches = match &key.arches {
+            None => "all arches".to_owned(),
+            Some(arches) => arches.iter().map(Arch::as_str).collect::<Vec<_>>().join(" "),
+        };
         let built_in = if key.built_in { "  (built in)" } else { "" };
-        out::line(format_args!("trusted  {}  source {}  {}{built_in}", key.name, key.source, key.fingerprint))?;
+        let (age, name, source) = (age(aged.age), &key.name, &key.source);
+        out::line(format_args!("trusted   {name}  source {source}  {arches}  {age}  {}{built_in}", key.fingerprint))?;
     }
     Ok(Outcome::Done)
 }
 
-fn export(global: &Global) -> Result<Outcome, Failure> {
-    let key = keys::export(&super::config::load(global)?)?;
-    match global.output() {
-        Output::Json => out::json(&key)?,
-        Output::Text => out::text(&key.pem)?,
+/// In whole days.
+fn age(age: Option<Duration>) -> String {
+    match age.map(|age| age.as_secs() / 86_400) {
+        None => "age unknown".to_owned(),
+        Some(1) => "1 day old".to_owned(),
+        Some(days) => format!("{days} days old"),
+    }
+}
+
+/// The first key's fields, and all keys.
+#[derive(Serialize)]
+struct Exported<'a> {
+    #[serde(flatten)]
+    newest: &'a PublicHalf,
+    keys: &'a [PublicHalf],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<PathBuf>,
+}
+
+fn export(global: &Global, key: Option<&str>, to: Option<&Path>) -> Result<Outcome, Failure> {
+    let keys = keys::export(&super::config::load(global)?, key)?;
+    let files = to.map(|folder| keys::export_to(folder, &keys)).transpose()?.unwrap_or_default();
+    match (global.output(), to, keys.first()) {
+        (Output::Json, _, Some(newest)) => out::json(&Exported { newest, keys: &keys, files })?,
+        (Output::Text, None, _) => {
+            for key in &keys {
+                out::text(&key.pem)?;
+            }
+        }
+        (Output::Text, Some(_), _) if !global.quiet => {
+            for file in &files {
+                out::line(file.display())?;
+            }
+        }
+        _ => {}
     }
     Ok(Outcome::Done)
 }

@@ -184,10 +184,12 @@ const SIGNING: Keys = Keys {
         "max_key_age",
         "command",
         "command_timeout",
+        "pkcs11",
+        "pin_file",
         "min_overlap",
         "keyring_package",
     ],
-    later: &["pkcs11", "pin_file"],
+    later: &[],
 };
 const SOURCE: Keys = Keys {
     now: &[

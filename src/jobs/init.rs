@@ -112,11 +112,11 @@ mod tests {
         let report = init_in(&site).unwrap();
         let config = Config::load(&report.config, None).unwrap();
         assert_eq!(config.signing.as_ref().unwrap().key, report.key.private);
-        let list = keys::list(&config).unwrap();
-        assert_eq!(list.signing, Some(report.key.clone()));
-        assert!(list.trusted.iter().all(|key| key.built_in && key.source.as_str() == "alpine"));
+        let list = keys::list(&config, jiff::Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(list.signing.unwrap().key, report.key);
+        assert!(list.trusted.iter().all(|key| key.key.built_in && key.key.source.as_str() == "alpine"));
         assert!(list.trusted.len() >= 18, "{}", list.trusted.len());
-        let exported = keys::export(&config).unwrap();
+        let exported = keys::export(&config, None).unwrap().remove(0);
         assert_eq!(exported.fingerprint, report.key.fingerprint);
         let public = site.join("keys/ops@example.org-6743a0c1.rsa.pub");
         assert_eq!(std::fs::read_to_string(public).unwrap(), exported.pem);

@@ -1,21 +1,25 @@
 //! Our signing key and the keys we trust: make, list, export.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rsa::rand_core::TryCryptoRng;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::keyring;
-use super::seal::configured;
+use super::seal::signers;
+use super::{key_age, keyring};
 use crate::apk::names::BadName;
-use crate::apk::{KeyName, SourceName};
+use crate::apk::{Arch, KeyId, KeyName, SourceName};
 use crate::config::{Config, KeyringChoice};
+use crate::disk::durable;
+use crate::disk::layout::{self, Store};
 use crate::disk::private_file::Exposed;
 use crate::error::{Class, Trouble};
 use crate::sign::key_file::{Passphrase, PrivateKey};
+use crate::sign::rotation::{PlacedKey, SigningRecord};
 use crate::sign::{self, Signer};
+use crate::{ledger, ledger::Ledger};
 
 pub use crate::sign::key_file::ModulusBits;
 
@@ -37,6 +41,29 @@ pub enum Error {
     /// A new key's name.
     #[error("no key can have this name")]
     Name(#[source] BadName),
+    /// No key that signs is meant.
+    #[error("no key that signs is called \"{word}\"")]
+    NoSuchKey {
+        /// As it was typed.
+        word: String,
+        /// Those that sign.
+        names: Vec<KeyName>,
+    },
+    /// Another key's file has the name.
+    #[error("{} is there already and holds another key", .path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is remembered of our keys.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] layout::Error),
+    /// The disk.
+    #[error(transparent)]
+    Disk(#[from] durable::Error),
     /// There is no key to export.
     #[error("{} names no signing key", .config.display())]
     NoSigning {
@@ -50,7 +77,10 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.class(),
             Error::Keyring { source, .. } => source.class(),
-            Error::Name(_) | Error::NoSigning { .. } => Class::Usage,
+            Error::Ledger(error) => error.class(),
+            Error::Store(error) => error.class(),
+            Error::Disk(error) => error.class(),
+            Error::Name(_) | Error::NoSigning { .. } | Error::NoSuchKey { .. } | Error::InTheWay { .. } => Class::Usage,
         }
     }
 
@@ -58,6 +88,11 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.code(),
             Error::Keyring { source, .. } => source.code(),
+            Error::Ledger(error) => error.code(),
+            Error::Store(error) => error.code(),
+            Error::Disk(error) => error.code(),
+            Error::NoSuchKey { .. } => "no-such-key",
+            Error::InTheWay { .. } => "key-exists",
             Error::Name(_) => "key-name",
             Error::NoSigning { .. } => "no-signing-key",
         }
@@ -67,7 +102,13 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.hint(),
             Error::Keyring { source, .. } => source.hint(),
-            Error::Name(_) => None,
+            Error::Ledger(error) => error.hint(),
+            Error::Store(error) => error.hint(),
+            Error::Disk(error) => error.hint(),
+            Error::NoSuchKey { names, .. } => {
+                Some(format!("these sign now: {}", names.iter().map(KeyName::as_str).collect::<Vec<_>>().join(", ")))
+            }
+            Error::Name(_) | Error::InTheWay { .. } => None,
             Error::NoSigning { .. } => Some("`bivouac key new` makes one; name it under [signing] as key".into()),
         }
     }
@@ -92,6 +133,29 @@ impl OwnKey {
     }
 }
 
+/// A key with its age.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Aged<K> {
+    /// The key.
+    #[serde(flatten)]
+    pub key: K,
+    /// When it was made: by its name, for one of ours else by its file's time.
+    pub made: Option<Timestamp>,
+    /// The time since then.
+    #[serde(rename = "age_seconds", serialize_with = "seconds_if_any")]
+    pub age: Option<Duration>,
+}
+
+impl<K> Aged<K> {
+    fn since(made: Option<Timestamp>, key: K, now: Timestamp) -> Self {
+        Aged { key, made, age: made.map(|made| key_age::age(made, now)) }
+    }
+}
+
+fn seconds_if_any<S: Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(|span| span.as_secs()).serialize(serializer)
+}
+
 /// A key that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewKey {
@@ -107,6 +171,8 @@ pub struct NewKey {
 pub struct TrustedKey {
     /// For which source.
     pub source: SourceName,
+    /// For which arches; absent: for all.
+    pub arches: Option<Vec<Arch>>,
     /// The public key's file name.
     pub name: KeyName,
     /// SHA-256 of its DER, hex.
@@ -115,16 +181,20 @@ pub struct TrustedKey {
     pub built_in: bool,
 }
 
-/// Every key that a configuration names.
+/// Every key that a configuration names, and those that signed before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyList {
-    /// What we sign with.
-    pub signing: Option<OwnKey>,
+    /// What we sign with; during a rotation the newer one.
+    pub signing: Option<Aged<OwnKey>>,
+    /// What signs beside it until it is retired.
+    pub retiring: Vec<Aged<OwnKey>>,
+    /// What never signs again.
+    pub retired: Vec<KeyId>,
     /// What is trusted, by source.
-    pub trusted: Vec<TrustedKey>,
+    pub trusted: Vec<Aged<TrustedKey>>,
 }
 
-/// The public half of our key, for clients.
+/// The public half of a key of ours, for clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PublicHalf {
     /// Its file name in `/etc/apk/keys`.
@@ -189,37 +259,83 @@ pub(super) fn next_name(former: &KeyName, now: Timestamp) -> String {
 }
 
 /// Every key that the configuration signs with and trusts.
-pub fn list(config: &Config) -> Result<KeyList, Error> {
-    let signing = match &config.signing {
-        None => None,
-        Some(signing) => Some(OwnKey::of(&*configured(signing)?.0, signing.key.clone())),
-    };
+pub fn list(config: &Config, now: Timestamp) -> Result<KeyList, Error> {
+    let record = remembered(config)?;
+    let mut ours = Vec::new();
+    if let Some(signing) = &config.signing {
+        for (PlacedKey { place, .. }, signer) in signers(signing, &record)? {
+            let made = key_age::made(signer.key_name(), place.file(), now);
+            ours.push(Aged::since(made, OwnKey::of(&*signer, place.file().to_owned()), now));
+        }
+    }
+    let mut ours = ours.into_iter();
     let mut trusted = Vec::new();
     for (name, source) in &config.sources {
         let keyring = keyring::load(&source.keyring)
             .map_err(|error| Error::Keyring { source_name: name.clone(), source: error })?;
-        trusted.extend(keyring.keys().map(|key| TrustedKey {
-            source: name.clone(),
-            name: key.name().clone(),
-            fingerprint: key.fingerprint().to_string(),
-            built_in: source.keyring == KeyringChoice::Official,
+        trusted.extend(keyring.keys().map(|key| {
+            let trusted = TrustedKey {
+                source: name.clone(),
+                arches: keyring.arches(key.name()).map(|arches| arches.into_iter().cloned().collect()),
+                name: key.name().clone(),
+                fingerprint: key.fingerprint().to_string(),
+                built_in: source.keyring == KeyringChoice::Official,
+            };
+            // The file's time is that of a copy.
+            Aged::since(key_age::made_by_name(key.name(), now), trusted, now)
         }));
     }
-    Ok(KeyList { signing, trusted })
+    let retired = record.retired.into_iter().map(|retired| retired.key).collect();
+    Ok(KeyList { signing: ours.next(), retiring: ours.collect(), retired, trusted })
 }
 
-/// The public half of the key that the configuration signs with, made from the private one: no second file is trusted to be
-/// its match.
-pub fn export(config: &Config) -> Result<PublicHalf, Error> {
+/// What the store remembers of our keys; nothing where there is none yet.
+fn remembered(config: &Config) -> Result<SigningRecord, Error> {
+    Ok(Ledger::new(Store::look(&config.store)?).signing()?)
+}
+
+/// The public halves of the keys that sign by the configuration, the newest first; of `word`, a name or the beginning of a
+/// fingerprint, that one alone. They follow from the private halves: no second file is trusted to be their match.
+pub fn export(config: &Config, word: Option<&str>) -> Result<Vec<PublicHalf>, Error> {
     let signing = config.signing.as_ref().ok_or_else(|| Error::NoSigning { config: config.file.clone() })?;
-    let (key, _) = configured(signing)?;
-    Ok(PublicHalf { name: key.key_name().clone(), fingerprint: key.fingerprint(), pem: key.public_pem() })
+    let all = signers(signing, &remembered(config)?)?;
+    let names = || all.iter().map(|(_, signer)| signer.key_name().clone()).collect();
+    let half = |signer: &dyn Signer| PublicHalf {
+        name: signer.key_name().clone(),
+        fingerprint: signer.fingerprint(),
+        pem: signer.public_pem(),
+    };
+    let is_meant = |signer: &dyn Signer| word.is_none_or(|word| signer.id().is_meant_by(word));
+    let meant: Vec<PublicHalf> =
+        all.iter().map(|(_, signer)| &**signer).filter(|signer| is_meant(*signer)).map(half).collect();
+    match (meant.is_empty(), word) {
+        (true, Some(word)) => Err(Error::NoSuchKey { word: word.to_owned(), names: names() }),
+        _ => Ok(meant),
+    }
+}
+
+/// Writes each of `halves` into `folder` (made where it is missing) under the name that clients look it up by, mode 0644, and
+/// returns the files. One that is there with the same content is left; another key's file is never overwritten, and then
+/// nothing is written at all.
+pub fn export_to(folder: &Path, halves: &[PublicHalf]) -> Result<Vec<PathBuf>, Error> {
+    let mut missing = Vec::new();
+    for half in halves {
+        let path = folder.join(half.name.as_str());
+        match durable::read_if_present(&path)? {
+            Some(there) if there == half.pem.as_bytes() => {}
+            Some(_) => return Err(Error::InTheWay { path }),
+            None => missing.push((path, half)),
+        }
+    }
+    durable::create_folder(folder, 0o755)?;
+    for (path, half) in missing {
+        durable::write(&path, half.pem.as_bytes(), 0o644)?;
+    }
+    Ok(halves.iter().map(|half| folder.join(half.name.as_str())).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

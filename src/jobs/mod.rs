@@ -26,6 +26,7 @@ mod error;
 pub mod history;
 pub mod index;
 pub mod init;
+mod key_age;
 pub mod keyring;
 pub mod keyring_package;
 pub mod keys;

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::{Error, Mirror};
 use crate::apk::KeyId;
-use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing};
+use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing, TokenModule};
 use crate::disk::private_file::Exposed;
 use crate::error::Trouble as _;
 use crate::sign::rotation::{Noted, PlacedKey, SigningRecord};
-use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer};
+use crate::sign::token::Wanted;
+use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer, TokenKey};
 
 /// All that sign, where some repository needs it.
 pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
@@ -33,10 +34,10 @@ pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Res
 }
 
 /// A key that signs, and where it is.
-type Placed = (PlacedKey, Box<dyn Signer>);
+pub(in crate::jobs) type Placed = (PlacedKey, Box<dyn Signer>);
 
-/// The same one by one.
-fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<Placed>, sign::Error> {
+/// The same one by one, the newest first; at least one.
+pub(in crate::jobs) fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<Placed>, sign::Error> {
     let (configured, place) = configured(signing)?;
     let own = PlacedKey { key: configured.id(), place };
     let mut configured = Some(configured);
@@ -71,7 +72,21 @@ pub(in crate::jobs) fn place_of(signing: &Signing) -> KeyPlace {
             folder: folder.clone(),
             timeout: *timeout,
         }),
-        KeyHolder::Token { .. } => unreachable!("its key is refused in the configuration"),
+        KeyHolder::Token { token, pin_file, exposed } => KeyPlace::Token(TokenKey {
+            public: signing.key.clone(),
+            library: match &token.module {
+                TokenModule::Path(path) => path.into(),
+                TokenModule::Name(name) => format!("lib{name}.so").into(),
+            },
+            wanted: Wanted {
+                token: token.token.clone(),
+                serial: token.serial.clone(),
+                object: token.object.clone(),
+                id: token.id.clone(),
+            },
+            pin_file: pin_file.clone(),
+            exposed: exposed_of(*exposed),
+        }),
     }
 }
 

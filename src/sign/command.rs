@@ -49,9 +49,6 @@ pub struct CommandKey {
 /// Why the program gave no signature that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The public half, by which its answers are checked.
-    #[error(transparent)]
-    Public(#[from] public_half::Error),
     /// There is no such program.
     #[error("signing program {program:?} is not there")]
     Missing {
@@ -138,7 +135,6 @@ pub enum Error {
 impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
-            Error::Public(error) => error.class(),
             Error::Missing { .. } | Error::OtherDigest { .. } | Error::OtherKey { .. } => Class::Usage,
             Error::NotStarted { .. }
             | Error::Failed { .. }
@@ -151,7 +147,6 @@ impl Trouble for Error {
 
     fn code(&self) -> &'static str {
         match self {
-            Error::Public(error) => error.code(),
             Error::Missing { .. } => "signer-missing",
             Error::NotStarted { .. } => "signer-not-started",
             Error::Failed { .. } => "signer-failed",
@@ -166,7 +161,6 @@ impl Trouble for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Public(error) => error.hint(),
             Error::Missing { .. } => Some(
                 "command under [signing] names it; without a / it is looked for in $PATH, which a service may lack"
                     .into(),
@@ -228,7 +222,7 @@ pub struct Command {
 
 impl Command {
     /// Reads the public half; the program is not started before there is something to sign.
-    pub fn open(key: &CommandKey) -> Result<Command, Error> {
+    pub fn open(key: &CommandKey) -> Result<Command, public_half::Error> {
         Ok(Command { public: PublicHalf::load(&key.public)?, key: key.clone() })
     }
 

@@ -9,6 +9,7 @@ pub mod index;
 pub mod key_file;
 pub mod public_half;
 pub mod rotation;
+pub mod token;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ pub use command::{Command, CommandKey};
 pub use index::{Digests, Seal, SignedIndex};
 pub use key_file::{KeyFile, PrivateKey};
 pub use public_half::PublicHalf;
+pub use token::{Token, TokenKey};
 
 use crate::apk::KeyId;
 use crate::apk::names::KeyName;
@@ -61,6 +63,8 @@ pub enum KeyPlace {
     File(KeyFile),
     /// Another program holds it.
     Command(CommandKey),
+    /// A token behind a PKCS#11 module holds it.
+    Token(TokenKey),
 }
 
 impl KeyPlace {
@@ -69,6 +73,7 @@ impl KeyPlace {
         match self {
             KeyPlace::File(file) => &file.path,
             KeyPlace::Command(key) => &key.public,
+            KeyPlace::Token(key) => &key.public,
         }
     }
 }
@@ -78,6 +83,7 @@ pub fn open(place: &KeyPlace) -> Result<Box<dyn Signer>, Error> {
     match place {
         KeyPlace::File(file) => Ok(Box::new(PrivateKey::open(file)?)),
         KeyPlace::Command(key) => Ok(Box::new(Command::open(key)?)),
+        KeyPlace::Token(key) => Ok(Box::new(Token::open(key)?)),
     }
 }
 
@@ -90,6 +96,12 @@ pub enum Error {
     /// Another program.
     #[error(transparent)]
     Command(#[from] command::Error),
+    /// A token.
+    #[error(transparent)]
+    Token(#[from] token::Error),
+    /// The public half of a key that is no file of ours.
+    #[error(transparent)]
+    Public(#[from] public_half::Error),
     /// Another key lies where a key that signs was left.
     #[error("the key in {} is not {name} any more: its fingerprint is {found}, not {expected}", .path.display())]
     Changed {
@@ -109,6 +121,8 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.class(),
             Error::Command(error) => error.class(),
+            Error::Token(error) => error.class(),
+            Error::Public(error) => error.class(),
             Error::Changed { .. } => Class::Usage,
         }
     }
@@ -117,6 +131,8 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.code(),
             Error::Command(error) => error.code(),
+            Error::Token(error) => error.code(),
+            Error::Public(error) => error.code(),
             Error::Changed { .. } => "key-changed",
         }
     }
@@ -125,6 +141,8 @@ impl Trouble for Error {
         match self {
             Error::Key(error) => error.hint(),
             Error::Command(error) => error.hint(),
+            Error::Token(error) => error.hint(),
+            Error::Public(error) => error.hint(),
             Error::Changed { .. } => {
                 Some("put the key back, or `bivouac key retire` the one that is lost, with --now".into())
             }

@@ -264,6 +264,18 @@ impl Keyring {
         self.keys.iter().filter(is_meant).map(|member| member.listing).max()
     }
 
+    /// For which arches the key of this file name is trusted, in the order in which they were named; none: for all.
+    pub fn arches(&self, name: &KeyName) -> Option<Vec<&Arch>> {
+        let mut arches = Vec::new();
+        for (_, scope) in self.keys.iter().filter(|(key, _)| key.name == *name) {
+            match scope {
+                Scope::All => return None,
+                Scope::Arches(some) => arches.extend(some),
+            }
+        }
+        Some(arches)
+    }
+
     /// All keys, each once.
     pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
         let first = |at: usize| !self.keys[..at].iter().any(|have| have.key.name == self.keys[at].key.name);

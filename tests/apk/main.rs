@@ -16,6 +16,7 @@ mod rotation;
 mod simulate;
 mod solve;
 mod tangles;
+mod token;
 mod update_step;
 
 // Shared with the command tests, each using what it needs.
@@ -28,6 +29,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/softhsm.rs"]
+#[allow(dead_code, reason = "shared")]
+mod softhsm;
 #[path = "../commands/upstream.rs"]
 #[allow(dead_code, reason = "shared")]
 mod upstream;

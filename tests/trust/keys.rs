@@ -77,7 +77,7 @@ pub(super) fn live(env: &Env) -> Vec<String> {
 }
 
 /// A site that signs with [`KEY`] under the passphrase "x".
-fn encrypted() -> Env {
+pub(super) fn encrypted() -> Env {
     let signing = format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\n");
     let env = site(&signing);
     make_key(&env);
@@ -88,7 +88,8 @@ fn encrypted() -> Env {
     env
 }
 
-fn code(ran: &Ran) -> String {
+/// The word of a failure, out of `--json`.
+pub(super) fn code(ran: &Ran) -> String {
     ran.json()["error"]["code"].as_str().unwrap_or_else(|| panic!("{ran}")).to_owned()
 }
 
@@ -158,39 +159,6 @@ fn a_new_key_is_encrypted_where_a_passphrase_is_named() {
     assert!(!env.path("keys/c@site.example-1.rsa").exists());
 }
 
-#[test]
-fn a_missing_or_wrong_passphrase_file() {
-    let env = encrypted();
-    env.bivouac(&["sync"]).exits_with(0);
-    let before = env.generation();
-    // Something new is to be signed each time.
-    let tool = Package::new("corp-other", "1.0-r0").build(&CORP);
-    env.write(&format!("packages/{}", tool.file), &tool.bytes);
-    let refused = |word: &str, told: &[&str]| {
-        env.bivouac(&["sync"]).exits_with(2).tells(told);
-        assert_eq!(code(&env.bivouac(&["--json", "sync"])), word);
-        assert_eq!(env.generation(), before);
-    };
-    secret(&env, "passphrase", b"y\n");
-    refused("passphrase-wrong", &["does not open with the passphrase in", "hint: openssl pkey -in"]);
-    secret(&env, "passphrase", b"x\n\n");
-    refused("passphrase-wrong", &["does not open with the passphrase in"]);
-    secret(&env, "passphrase", b"\n");
-    refused("passphrase-unusable", &["is empty", "hint: one line, the passphrase"]);
-    secret(&env, "passphrase", &[b'x'; 5000]);
-    refused("passphrase-unusable", &["has more than 1024 bytes"]);
-    std::fs::remove_file(env.path("passphrase")).unwrap();
-    refused("passphrase-unreadable", &["cannot be read", "hint: write the passphrase there"]);
-    configure(&env, &format!("key = \"{KEY}\"\n"));
-    refused("passphrase-missing", &["is encrypted, and no file with its passphrase is named", "as passphrase_file"]);
-    configure(&env, &format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\n"));
-    mode(&secret(&env, "passphrase", b"x"), 0o644);
-    refused("passphrase-exposed", &["is open to others (mode 0644)", "hint: chmod 600"]);
-    secret(&env, "passphrase", b"x");
-    env.bivouac(&["sync"]).exits_with(0);
-    assert_eq!(live(&env), ["corp-other", "corp-tool"]);
-}
-
 /// The old form derives the key by one round of MD5; it is told how to leave it.
 #[test]
 fn a_key_encrypted_in_the_old_form() {
@@ -210,18 +178,96 @@ fn a_key_encrypted_in_the_old_form() {
     assert_eq!(live(&env), ["corp-tool"]);
 }
 
+/// Ages by name and by file, who trusts what for which arches: all in `--json`, and a line each.
 #[test]
-fn a_key_readable_by_others_is_refused_unless_told() {
-    let env = encrypted();
-    mode(&env.path(KEY), 0o644);
-    mode(&env.path("passphrase"), 0o640);
-    env.bivouac(&["sync"]).exits_with(2).tells(&["is open to others (mode 0644)", "exposed = \"accept\""]);
-    assert_eq!(code(&env.bivouac(&["--json", "sync"])), "key-exposed");
-    assert!(!env.public().exists());
-    let told = format!("key = \"{KEY}\"\npassphrase_file = \"passphrase\"\nexposed = \"accept\"\n");
-    configure(&env, &told);
-    env.bivouac(&["sync"]).exits_with(0);
-    assert_eq!(live(&env), ["corp-tool"]);
-    configure(&env, &told.replace("accept", "refuse"));
-    env.bivouac(&["sync"]).exits_with(2).tells(&["is open to others (mode 0644)"]);
+fn the_list_tells_age_and_use() {
+    let env = site(&format!("key = \"{KEY}\"\n"));
+    make_key(&env);
+    let by_arch = "\n[sources.by-arch]\nurl = [\"http://127.0.0.1:1\"]\n\
+                   keyring = { x86_64 = [\"trusted\"], aarch64 = [\"trusted/builder@corp.example-00000004.rsa.pub\"] }\n";
+    let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    env.write(
+        "bivouac.toml",
+        format!("{text}{by_arch}[sources.alpine]\nurl = [\"http://127.0.0.1:1\"]\nkeyring = \"alpine\"\n").as_bytes(),
+    );
+    let list = env.bivouac(&["--json", "key", "list"]).exits_with(0).json();
+    let ours = &list["signing"];
+    // 0x6743a0c1.
+    assert_eq!((ours["made"].as_str(), ours["bits"].as_u64()), (Some("2024-11-24T21:54:41Z"), Some(2048)), "{ours}");
+    assert!(ours["age_seconds"].as_u64().unwrap() > 365 * 86_400, "{ours}");
+    assert!(list["retiring"].as_array().unwrap().is_empty() && list["retired"].as_array().unwrap().is_empty());
+    let trusted = |source: &str, name: &str| {
+        let keys = list["trusted"].as_array().unwrap();
+        let found = keys.iter().find(|key| key["source"] == source && key["name"].as_str().unwrap().starts_with(name));
+        found.unwrap_or_else(|| panic!("{source} {name} in {list:#}")).clone()
+    };
+    let corp = trusted("by-arch", "builder@corp");
+    assert_eq!(corp["arches"], serde_json::json!(["aarch64", "x86_64"]));
+    // 00000004 tells no time.
+    assert_eq!((&corp["made"], &corp["age_seconds"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(trusted("by-arch", "builder@upstream")["arches"], serde_json::json!(["x86_64"]));
+    assert_eq!(trusted("corp", "builder@corp")["arches"], serde_json::Value::Null);
+    let alpine = trusted("alpine", "alpine-devel@lists.alpinelinux.org-4a6a0840");
+    assert_eq!((&alpine["built_in"], &alpine["made"]), (&true.into(), &"2009-07-24T19:15:12Z".into()));
+    let told = env.bivouac(&["key", "list"]).exits_with(0).stdout.clone();
+    for line in ["signing   new@site.example-6743a0c1.rsa.pub  2048 bits  ", "source corp  all arches  age unknown  "] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}
+
+/// What a client's /etc/apk/keys takes: by its name, open to all, and never over another key's file.
+#[test]
+fn export_writes_what_clients_need() {
+    let env = site(&format!("key = \"{KEY}\"\n"));
+    make_key(&env);
+    let half = std::fs::read_to_string(env.path(&format!("{KEY}.pub"))).unwrap();
+    let file = "clients/keys/new@site.example-6743a0c1.rsa.pub";
+    for word in [None, Some("new@site.example-6743a0c1")] {
+        let arguments = ["key", "export"].into_iter().chain(word).chain(["--to", "clients/keys"]).collect::<Vec<_>>();
+        assert_eq!(env.bivouac(&arguments).exits_with(0).stdout, format!("{file}\n"));
+        assert_eq!(std::fs::read_to_string(env.path(file)).unwrap(), half);
+        assert_eq!(env.path(file).metadata().unwrap().permissions().mode() & 0o7777, 0o644);
+    }
+    let fingerprint = env.bivouac(&["--json", "key", "export"]).exits_with(0).json()["fingerprint"].clone();
+    assert_eq!(env.bivouac(&["key", "export", &fingerprint.as_str().unwrap()[..12]]).exits_with(0).stdout, half);
+    env.write(file, b"another key");
+    let refused = env.bivouac(&["--json", "key", "export", "--to", "clients/keys"]);
+    assert_eq!(code(refused.exits_with(2)), "key-exists");
+    assert_eq!(std::fs::read(env.path(file)).unwrap(), b"another key");
+    env.bivouac(&["key", "export", "none"]).exits_with(2).tells(&["is called \"none\"", "these sign now: new@site"]);
+}
+
+/// A warning, once a run, as long as the key is older than `max_key_age`; it stops nothing.
+#[test]
+fn a_key_that_should_have_been_rotated() {
+    let age = |text: &str| format!("key = \"{KEY}\"\n{text}");
+    let env = site(&age(""));
+    make_key(&env);
+    let told = [
+        "signing key new@site.example-6743a0c1.rsa.pub is ",
+        "days old, more than max_key_age (365 days)",
+        "`bivouac key rotate`",
+    ];
+    for _ in 0..2 {
+        let run = env.bivouac(&["sync"]);
+        run.exits_with(0).tells(&told);
+        assert_eq!(run.stderr.matches("max_key_age").count(), 1, "{run}");
+    }
+    for text in ["max_key_age = \"off\"\n", "max_key_age = \"90y\"\n"] {
+        configure(&env, &age(text));
+        let run = env.bivouac(&["sync"]);
+        assert!(!run.exits_with(0).stderr.contains("max_key_age"), "{text}: {run}");
+    }
+    configure(&env, &age("max_key_age = \"1d\"\n"));
+    env.bivouac(&["sync"]).exits_with(0).tells(&["more than max_key_age (1 days)"]);
+    // A name that tells no time: the file's counts.
+    let name = "keys/new@site.example.rsa";
+    std::fs::copy(env.path(KEY), env.path(name)).unwrap();
+    mode(&env.path(name), 0o600);
+    configure(&env, &format!("key = \"{name}\"\nmax_key_age = \"1d\"\n"));
+    let young = env.bivouac(&["sync"]);
+    assert!(!young.exits_with(0).stderr.contains("max_key_age"), "{young}");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+    std::fs::File::options().write(true).open(env.path(name)).unwrap().set_modified(old).unwrap();
+    env.bivouac(&["sync"]).exits_with(0).tells(&["new@site.example.rsa.pub is 3 days old"]);
 }

@@ -8,6 +8,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod bad_input;
 mod changes;
 mod keys;
 mod indexes;
@@ -18,6 +19,7 @@ mod real;
 mod replays;
 mod sha1;
 mod signers;
+mod tokens;
 
 // Shared with the command tests, each using what it needs.
 #[path = "../commands/env.rs"]
@@ -29,6 +31,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/softhsm.rs"]
+#[allow(dead_code, reason = "shared")]
+mod softhsm;
 #[path = "../commands/site.rs"]
 #[allow(dead_code, reason = "shared")]
 mod site;

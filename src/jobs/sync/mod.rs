@@ -43,7 +43,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, ProxyVariables, call, error, keyring_package, prune, seal};
+use super::{Error, Mirror, ProxyVariables, call, error, key_age, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
@@ -220,6 +220,9 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let mirror = Mirror::on(config, store)?;
     let chosen = chosen(config, request)?;
     call::begin(&mirror, &lock, request.now)?;
+    if let Some(overdue) = key_age::warning(&mirror, request.now)? {
+        reporter.warning(&overdue);
+    }
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     if let Some(seal) = seal::seal(&mirror)? {
         keyring_package::refresh(&mirror, &seal, request.now)?;
