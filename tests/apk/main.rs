@@ -29,7 +29,7 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
-#[path = "../commands/softhsm.rs"]
+#[path = "../trust/softhsm.rs"]
 #[allow(dead_code, reason = "shared")]
 mod softhsm;
 #[path = "../commands/upstream.rs"]

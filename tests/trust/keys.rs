@@ -193,7 +193,7 @@ fn the_list_tells_age_and_use() {
     let list = env.bivouac(&["--json", "key", "list"]).exits_with(0).json();
     let ours = &list["signing"];
     // 0x6743a0c1.
-    assert_eq!((ours["made"].as_str(), ours["bits"].as_u64()), (Some("2024-11-24T21:54:41Z"), Some(2048)), "{ours}");
+    assert_eq!((ours["made"].as_str(), ours["bits"].as_u64()), (Some("2024-11-24T21:55:13Z"), Some(2048)), "{ours}");
     assert!(ours["age_seconds"].as_u64().unwrap() > 365 * 86_400, "{ours}");
     assert!(list["retiring"].as_array().unwrap().is_empty() && list["retired"].as_array().unwrap().is_empty());
     let trusted = |source: &str, name: &str| {

@@ -19,6 +19,8 @@ mod real;
 mod replays;
 mod sha1;
 mod signers;
+// Shared with the tests of the real clients.
+mod softhsm;
 mod tokens;
 
 // Shared with the command tests, each using what it needs.
@@ -31,9 +33,6 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
-#[path = "../commands/softhsm.rs"]
-#[allow(dead_code, reason = "shared")]
-mod softhsm;
 #[path = "../commands/site.rs"]
 #[allow(dead_code, reason = "shared")]
 mod site;
