@@ -267,8 +267,8 @@ impl Keyring {
     /// For which arches the key of this file name is trusted, in the order in which they were named; none: for all.
     pub fn arches(&self, name: &KeyName) -> Option<Vec<&Arch>> {
         let mut arches = Vec::new();
-        for (_, scope) in self.keys.iter().filter(|(key, _)| key.name == *name) {
-            match scope {
+        for member in self.keys.iter().filter(|member| member.key.name == *name) {
+            match &member.scope {
                 Scope::All => return None,
                 Scope::Arches(some) => arches.extend(some),
             }
