@@ -1,4 +1,5 @@
 mod repositories;
+mod signing;
 mod sources;
 
 use std::path::{Path, PathBuf};
