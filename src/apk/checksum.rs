@@ -138,6 +138,10 @@ sha256_type! {
     ObjectId
 }
 sha256_type! {
+    /// SHA-256 of a line of the evidence, its line feed included: what the next line names.
+    LineId
+}
+sha256_type! {
     /// SHA-256 of an index's APKINDEX text: what sites compare.
     ContentId
 }

@@ -10,7 +10,7 @@ pub mod v2;
 pub mod version;
 
 pub use self::sha1::Sha1Policy;
-pub use checksum::{ContentId, Datahash, Identity, ObjectId, SignedId};
+pub use checksum::{ContentId, Datahash, Identity, LineId, ObjectId, SignedId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
 pub use key_id::KeyId;

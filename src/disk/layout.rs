@@ -5,6 +5,7 @@
 //! ├── format                        "bivouac store 1"
 //! ├── lock                          who works here now; see disk::lock
 //! ├── state.json                    what the last run left to the next
+//! ├── evidence.log                  what was decided, a line for each snapshot
 //! ├── trust.json                    what was accepted before, and whose signatures vouch
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
@@ -259,6 +260,11 @@ impl Store {
     /// `state.json`: what the last run left to the next.
     pub fn state_file(&self) -> PathBuf {
         self.root.join("state.json")
+    }
+
+    /// `evidence.log`: one line for each snapshot, chained and signed.
+    pub fn evidence_file(&self) -> PathBuf {
+        self.root.join("evidence.log")
     }
 
     /// `trust.json`: what was accepted of each index before, and whose signatures vouch for its source.

@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, Mirror};
+use super::{Error, Mirror, evidence};
 use crate::apk::ObjectId;
 use crate::config::Config;
 use crate::error::{Class, Trouble};
@@ -53,6 +53,9 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
         }
     }
     tolerate(mirror.ledger.trust(), &mut findings)?;
+    if let Some(signing) = tolerate(mirror.ledger.signing(), &mut findings)? {
+        evidence::check(&mirror, signing, &mut findings)?;
+    }
     let mut checked = Checked::default();
     for number in shown(&mirror)? {
         let (mut found, mut seen, mut objects) = (Vec::new(), Checked::default(), BTreeSet::new());

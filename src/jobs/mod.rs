@@ -23,6 +23,7 @@ pub mod check;
 pub mod client;
 pub mod demo;
 mod error;
+mod evidence;
 pub mod history;
 pub mod index;
 pub mod init;

@@ -10,6 +10,7 @@
 //! pins.json                       snapshots that stay until they are unpinned
 //! withdrawn.json                  packages that our indexes do not list, whatever their sources say
 //! signing.json                    which of our keys sign, do so no more, or ever did; no private half
+//! evidence.log                    one line a snapshot: what was decided, chained and signed; only ever added to
 //! trust.json                      what was accepted of each index before, and whose signatures vouch for its source
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
@@ -19,6 +20,7 @@
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here.
 
 mod error;
+mod evidence;
 mod generations;
 mod pins;
 mod signing;
@@ -28,6 +30,7 @@ mod trust;
 mod withdrawn;
 
 pub use error::Error;
+pub use evidence::EvidenceEnd;
 pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, State};
 pub use trust::Trust;
 pub use withdrawn::Withdrawn;

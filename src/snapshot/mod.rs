@@ -8,6 +8,7 @@
 pub mod accepted;
 pub mod carried;
 pub mod diff;
+pub mod evidence;
 pub mod record;
 
 pub use accepted::{AcceptedIndex, IndexKey, Kind, SignedBy};

@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod changes;
+mod evidence;
 mod keys;
 mod indexes;
 mod memory;

@@ -43,7 +43,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, ProxyVariables, call, error, key_age, keyring_package, prune, seal};
+use super::{Error, Mirror, ProxyVariables, call, error, evidence, key_age, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::{Config, Repository};
 use crate::disk::layout::Store;
@@ -51,6 +51,7 @@ use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
 use crate::ledger::Trust;
 use crate::report::Reporter;
+use crate::snapshot::evidence::Decision;
 use crate::snapshot::{AcceptedIndex as Accepted, InForce, IndexKey, Role, Snapshot};
 use crate::verify::accepted::Seen;
 
@@ -223,6 +224,7 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     if let Some(overdue) = key_age::warning(&mirror, request.now)? {
         reporter.warning(&overdue);
     }
+    evidence::catch_up(&mirror, request.now, &*reporter)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     if let Some(seal) = seal::seal(&mirror)? {
         keyring_package::refresh(&mirror, &seal, request.now)?;
@@ -372,7 +374,28 @@ fn accept(mirror: &Mirror<'_>, mut settled: Settled, request: &SyncRequest) -> R
         return Ok((snapshot, settled));
     }
     mirror.ledger.save_snapshot(&snapshot)?;
+    evidence::record(mirror, &snapshot, decisions(&settled, request), request.now)?;
     Ok((snapshot, settled))
+}
+
+/// What this run refused, and what the command line let through.
+fn decisions(settled: &Settled, request: &SyncRequest) -> Vec<Decision> {
+    let mut decisions = Vec::new();
+    let mut decide = |word: &str, subject: String| decisions.push(Decision { word: word.to_owned(), subject });
+    for index in &settled.indexes {
+        if let Some(setback) = &index.setback {
+            decide(&setback.code, index.key.to_string());
+        }
+        index.refused.iter().for_each(|refused| decide(&refused.code, refused.file.clone()));
+    }
+    request.accept_shrink.iter().for_each(|name| decide("accept-shrink", name.to_string()));
+    request.accept_gate.iter().for_each(|name| decide("accept-gate", name.to_string()));
+    match &request.accept_older {
+        AcceptOlder::Nothing => {}
+        AcceptOlder::All => decide("accept-older", "all".to_owned()),
+        AcceptOlder::Only(names) => names.iter().for_each(|name| decide("accept-older", name.to_string())),
+    }
+    decisions
 }
 
 /// Remembers an index that this run accepted, and who signed it.
