@@ -220,6 +220,42 @@ fn a_key_that_is_not_the_recorded_one_any_more_is_refused() {
 }
 
 #[test]
+fn a_key_that_a_program_holds_takes_over_and_hands_on() {
+    let site = Site::standing();
+    let next = site.env.private_key(&NEXT);
+    site.env.write(&format!("keys/{}", NEXT.name), NEXT.public_pem().as_bytes());
+    let ours = format!("key = \"keys/{}\"", private_name(&OURS));
+    let theirs = format!(
+        "key = \"keys/{}\"\ncommand = [\"openssl\", \"dgst\", \"-{{digest}}\", \"-sign\", \"{next}\"]",
+        NEXT.name
+    );
+    // Named in the configuration first: the rotation finds who signed until now.
+    replace(&site.env, &ours, &theirs);
+    let run = site.env.bivouac(&["--json", "key", "rotate"]);
+    let report = run.exits_with(0).json();
+    assert_eq!(report["configuration_is_behind"], false, "{run}");
+    assert_eq!(signature_names(&index(&site.env)), [entry(&NEXT), entry(&OURS)]);
+    site.watch.stop();
+    site.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    assert_eq!(signature_names(&index(&site.env)), [entry(&NEXT)]);
+    // Beside a key that is elsewhere none is made; one in a file is taken.
+    let run = site.env.bivouac(&["--json", "key", "rotate", "--name", "ops@site.example-00000009"]);
+    assert_eq!(run.exits_with(2).json()["error"]["code"], "key-elsewhere", "{run}");
+    let corp = site.env.private_key(&CORP);
+    site.env.bivouac(&["key", "rotate", "--key", &corp]).exits_with(0);
+    assert_eq!(signature_names(&index(&site.env)), [entry(&CORP), entry(&NEXT)]);
+}
+
+#[test]
+fn a_key_that_is_changed_by_hand_is_told_of() {
+    let site = Site::standing();
+    let next = site.env.private_key(&NEXT);
+    site.watch.stop();
+    replace(&site.env, &format!("keys/{}", private_name(&OURS)), &next);
+    site.env.bivouac(&["sync"]).exits_with(0).tells(&[NEXT.name, OURS.name, "`bivouac key rotate`"]);
+}
+
+#[test]
 fn the_keyring_package_follows_the_keys() {
     let site = Site::standing();
     replace(&site.env, "[signing]\n", "[signing]\nkeyring_package = \"site-keys\"\n");
