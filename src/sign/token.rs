@@ -54,6 +54,7 @@ pub struct Wanted {
     pub id: Option<Vec<u8>>,
 }
 
+#[cfg(feature = "pkcs11")]
 impl Wanted {
     /// The token in words.
     fn token_words(&self) -> String {
@@ -70,6 +71,7 @@ impl Wanted {
     }
 }
 
+#[cfg(feature = "pkcs11")]
 fn words(first: Option<String>, second: Option<String>) -> String {
     match (first, second) {
         (Some(first), Some(second)) => format!("{first} and {second}"),
