@@ -8,7 +8,7 @@ use super::publish::CannotShow;
 use super::rotate::CannotRotate;
 use super::states::NoState;
 use super::sync::Shortage;
-use crate::apk::names::{PackageName, RepositoryName, SourceName};
+use crate::apk::names::{KeyName, PackageName, RepositoryName, SourceName};
 use crate::disk::{durable, layout, lock};
 use crate::error::{Class, Trouble};
 use crate::{ledger, pool, publish, sign, sources};
@@ -37,6 +37,14 @@ pub enum Error {
     /// No signature came.
     #[error(transparent)]
     Sign(#[from] sign::Error),
+    /// A source trusts another key under our key's name.
+    #[error("source \"{of}\" trusts another key under the name of ours, {name}; a client could have only one of them")]
+    Namesake {
+        /// The name.
+        name: KeyName,
+        /// The source.
+        of: SourceName,
+    },
     /// Keys of ours stay as they are.
     #[error(transparent)]
     CannotRotate(#[from] CannotRotate),
@@ -160,7 +168,8 @@ impl Trouble for Error {
             Error::CannotShow(error) => error.class(),
             Error::Keyring { cause, .. } => cause.class(),
             Error::Access { cause, .. } => cause.class(),
-            Error::List { .. }
+            Error::Namesake { .. }
+            | Error::List { .. }
             | Error::Selector { .. }
             | Error::Reserve { .. }
             | Error::NoSuchRepository { .. }
@@ -188,6 +197,7 @@ impl Trouble for Error {
             Error::CannotShow(error) => error.code(),
             Error::Keyring { cause, .. } => cause.code(),
             Error::Access { cause, .. } => cause.code(),
+            Error::Namesake { .. } => "key-same-name",
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
             Error::NoSuchRepository { .. } => "no-such-repository",
@@ -224,6 +234,7 @@ impl Trouble for Error {
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
+            Error::Namesake { .. } => Some("give one of the two another name; clients look keys up by it".into()),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,
         }
     }

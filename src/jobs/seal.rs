@@ -1,17 +1,21 @@
 //! Who signs in this run: the configured key, and with it whoever the record of our keys names beside it or in its place.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{Error, Mirror};
-use crate::apk::KeyId;
+use crate::apk::{KeyId, SourceName};
 use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing, TokenModule};
 use crate::disk::private_file::Exposed;
 use crate::error::Trouble as _;
 use crate::sign::rotation::{Noted, PlacedKey, SigningRecord};
 use crate::sign::token::Wanted;
 use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer, TokenKey};
+use crate::verify::Keyring;
+use crate::verify::keyring::PublicKey;
 
 /// All that sign, where some repository needs it.
 pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
@@ -144,6 +148,23 @@ pub(in crate::jobs) fn note_used(mirror: &Mirror<'_>, now: Timestamp) -> Result<
     }
     if noted == Noted::New {
         mirror.ledger.save_signing(&record)?;
+    }
+    Ok(())
+}
+
+/// Fails where a source trusts another key under the name of one of ours: a client could have only one of the two files.
+pub(in crate::jobs) fn refuse_namesakes(
+    seal: &Seal,
+    keyrings: &BTreeMap<SourceName, Arc<Keyring>>,
+) -> Result<(), Error> {
+    for (source, keyring) in keyrings {
+        for ours in seal.keys() {
+            let is_namesake =
+                |key: &PublicKey| *key.name() == ours.name && key.fingerprint().to_string() != ours.fingerprint;
+            if keyring.keys().any(is_namesake) {
+                return Err(Error::Namesake { name: ours.name, of: source.clone() });
+            }
+        }
     }
     Ok(())
 }

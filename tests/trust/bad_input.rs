@@ -98,6 +98,12 @@ fn two_keys_with_one_name() {
     // The same key twice is one key.
     site.env.write(&format!("other/{}", UPSTREAM.name), UPSTREAM.public_pem().as_bytes());
     site.env.bivouac(&["sync"]).exits_with(0);
+    // Nor may a source know another key under the name of ours.
+    site.env.write(&format!("other/{}", OURS.name), STRANGER.public_pem().as_bytes());
+    let two = format!("[\"trusted/{}\", \"other/{}\"]", UPSTREAM.name, OURS.name);
+    site.env.write("bivouac.toml", text.replace(&one, &two).as_bytes());
+    site.env.bivouac(&["sync"]).exits_with(2).tells(&["under the name of ours", OURS.name, "source \"up\""]);
+    assert_eq!(site.live(), FIRST);
     site.watch.stop();
 }
 

@@ -226,10 +226,14 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     }
     evidence::catch_up(&mirror, request.now, &*reporter)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
-    if let Some(seal) = seal::seal(&mirror)? {
-        keyring_package::refresh(&mirror, &seal, request.now)?;
+    let seal = seal::seal(&mirror)?;
+    if let Some(seal) = &seal {
+        keyring_package::refresh(&mirror, seal, request.now)?;
     }
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
+    if let Some(seal) = &seal {
+        seal::refuse_namesakes(seal, &asked.keyrings)?;
+    }
     mirror.ledger.save_trust(&mut asked.trust)?;
     let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         Some(report) => report,
