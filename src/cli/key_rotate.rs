@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bivouac::apk::names::Place;
 use bivouac::jobs::rotate::{self as job, NewKey, Overlap, RotationReport};
 
 use super::global::Output;
@@ -56,6 +57,13 @@ pub(crate) fn retire(global: &Global, args: RetireArgs) -> Result<Outcome, Failu
     tell(global, &report)
 }
 
+fn shown_at(place: &Place) -> String {
+    match place {
+        Place::Live => "live".to_owned(),
+        Place::Beside(name) => format!("at @{name}"),
+    }
+}
+
 fn tell(global: &Global, report: &RotationReport) -> Result<Outcome, Failure> {
     if global.output() == Output::Json {
         out::json(report)?;
@@ -72,9 +80,9 @@ fn tell(global: &Global, report: &RotationReport) -> Result<Outcome, Failure> {
     }
     for place in &report.places {
         out::line(format_args!(
-            "generation {} is at {}: {} indexes signed anew",
+            "generation {} is {}: {} indexes signed anew",
             place.generation,
-            place.place,
+            shown_at(&place.place),
             place.repositories.iter().filter(|repository| !repository.unchanged).count()
         ))?;
     }

@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::seal::seal_of;
 use super::{Error, Mirror};
-use crate::apk::KeyId;
-use crate::apk::names::{PackageFile, PackageName};
+use crate::apk::names::{PackageFile, PackageName, Place};
 use crate::apk::v2::package::{BadRecipe, Recipe};
+use crate::apk::{KeyId, ObjectId};
 use crate::config::Config;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
-use crate::sign::rotation::{Edition, SigningRecord};
+use crate::plan::publish::{Mode, RepositoryState};
+use crate::sign::rotation::{Edition, Noted, SigningRecord};
 use crate::sign::{self, Seal};
 
 /// Why there is no keyring package.
@@ -111,8 +113,7 @@ pub fn write(
         Some(name) => name,
         None => usual_name(&keys[0]).ok_or_else(|| NoPackage::NoName { key: keys[0].clone() })?,
     };
-    let edition = record.edition(&name, &keys, now).0;
-    let (file, bytes) = package(&edition, &seal)?;
+    let (file, bytes, _) = current(&mut record, &name, &seal, now)?;
     let path = folder.join(file.to_string());
     durable::write(&path, &bytes, 0o644)?;
     Ok(PackageReport { file: path, keys })
@@ -131,10 +132,10 @@ pub(super) fn refresh(mirror: &Mirror<'_>, seal: &Seal, now: Timestamp) -> Resul
     let Some(name) = signing.and_then(|signing| signing.keyring_package.as_ref()) else { return Ok(None) };
     let folder = mirror.config.keyring_folder();
     let mut record = mirror.ledger.signing()?;
-    let (edition, noted) = record.edition(name, &seal.keys(), now);
-    let (file, bytes) = package(&edition, seal).map_err(|error| Error::KeyringPackage(Box::new(error)))?;
+    let current = current(&mut record, name, seal, now);
+    let (file, bytes, noted) = current.map_err(|error| Error::KeyringPackage(Box::new(error)))?;
     let path = folder.join(file.to_string());
-    if noted == sign::rotation::Noted::New {
+    if noted == Noted::New {
         // The edition counts from here on; its package is made of nothing else.
         mirror.ledger.save_signing(&record)?;
     }
@@ -147,6 +148,48 @@ pub(super) fn refresh(mirror: &Mirror<'_>, seal: &Seal, now: Timestamp) -> Resul
         durable::remove_file(&folder.join(other))?;
     }
     Ok(Some(file))
+}
+
+/// The keyring package, where the configuration promises `new` to clients by it, and some index that is live does not list it.
+pub(super) fn unpublished(
+    mirror: &Mirror<'_>,
+    record: &SigningRecord,
+    new: &KeyId,
+) -> Result<Option<PackageName>, Error> {
+    let signing = mirror.config.signing.as_ref();
+    let Some(name) = signing.and_then(|signing| signing.keyring_package.as_ref()) else { return Ok(None) };
+    let Some(live) = mirror.published(&Place::Live)? else { return Ok(None) };
+    let edition = record.edition.as_ref().filter(|edition| edition.name == *name && edition.keys.contains(new));
+    let file = edition.map(|edition| file_of(edition).to_string());
+    let lists = |state: &RepositoryState| {
+        state.files.iter().any(|placed| placed.is_listed() && Some(placed.file.to_string()) == file)
+    };
+    let ours = live.repositories.iter().filter(|state| state.mode == Mode::Ours);
+    Ok(ours.into_iter().any(|state| !lists(state)).then(|| name.clone()))
+}
+
+fn file_of(edition: &Edition) -> PackageFile {
+    PackageFile::new(&edition.name, &edition.version).expect("both are checked types, and short")
+}
+
+/// The package with the keys that sign, and whether there is anything to remember of it. What was published under a version keeps
+/// its bytes: where the same keys make others (by another digest, or a later version of this program), it is the next edition.
+fn current(
+    record: &mut SigningRecord,
+    name: &PackageName,
+    seal: &Seal,
+    now: Timestamp,
+) -> Result<(PackageFile, Vec<u8>, Noted), NoPackage> {
+    let (mut edition, _) = record.edition(name, &seal.keys(), now);
+    let object = |bytes: &[u8]| Some(ObjectId::new(Sha256::digest(bytes).into()));
+    let (mut file, mut bytes) = package(&edition, seal)?;
+    if edition.object.is_some() && edition.object != object(&bytes) {
+        edition = record.next_edition(name, &seal.keys(), now);
+        (file, bytes) = package(&edition, seal)?;
+    }
+    let noted = if edition.object.is_some() { Noted::Before } else { Noted::New };
+    record.edition = Some(Edition { object: object(&bytes), ..edition });
+    Ok((file, bytes, noted))
 }
 
 /// The package of an edition.
@@ -164,8 +207,7 @@ fn package(edition: &Edition, seal: &Seal) -> Result<(PackageFile, Vec<u8>), NoP
     let built = u64::try_from(edition.time.as_second()).unwrap_or_default();
     let unsigned = recipe.write(built)?;
     let signatures = seal.signatures(unsigned.signed_bytes())?;
-    let file = PackageFile::new(&edition.name, &edition.version).expect("both are checked types, and short");
-    Ok((file, unsigned.with_signatures(&signatures)))
+    Ok((file_of(edition), unsigned.with_signatures(&signatures)))
 }
 
 #[cfg(test)]

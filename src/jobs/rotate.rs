@@ -17,7 +17,7 @@ use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
 use super::publish::{Switched, perform, remake, report};
-use super::seal::{SealWord, configured, digests, seal_of};
+use super::seal::{SealWord, configured, digests, has_a_part, seal_of};
 use super::sync::build::{Assembly, accepted_ids, inputs};
 use super::{Call, Error, Mirror, keyring_package, keys};
 use crate::apk::KeyId;
@@ -154,6 +154,13 @@ pub fn retire(
     if overlap == Overlap::Kept && call.now < ripe {
         return Err(CannotRotate::Unripe { old: retired, new: successor, ripe }.into());
     }
+    if overlap == Overlap::Kept {
+        alone(signing, &record)?;
+        let is_old = retired == rotation.old.key;
+        if let Some(package) = keyring_package::unpublished(&mirror, &record, &successor)?.filter(|_| is_old) {
+            return Err(CannotRotate::Unpublished { package, old: retired, new: successor }.into());
+        }
+    }
     record.retire(&retired, call.now);
     // The successor must be there before the record says that it signs alone.
     seal_of(signing, &record)?;
@@ -194,6 +201,7 @@ fn seal_word(signing: &Signing, record: &SigningRecord) -> Result<SealWord, sign
 fn alone(signing: &Signing, record: &SigningRecord) -> Result<PlacedKey, sign::Error> {
     let (signer, place) = configured(signing)?;
     let own = PlacedKey { key: signer.id(), place };
+    has_a_part(&own, record)?;
     Ok(record.signers(&own).remove(0))
 }
 

@@ -11,7 +11,7 @@ use crate::apk::{KeyId, SourceName};
 use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing, TokenModule};
 use crate::disk::private_file::Exposed;
 use crate::error::Trouble as _;
-use crate::sign::rotation::{Noted, PlacedKey, SigningRecord};
+use crate::sign::rotation::{Noted, PlacedKey, Rotation, SigningRecord};
 use crate::sign::token::Wanted;
 use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer, TokenKey};
 use crate::verify::Keyring;
@@ -44,6 +44,7 @@ pub(in crate::jobs) type Placed = (PlacedKey, Box<dyn Signer>);
 pub(in crate::jobs) fn signers(signing: &Signing, record: &SigningRecord) -> Result<Vec<Placed>, sign::Error> {
     let (configured, place) = configured(signing)?;
     let own = PlacedKey { key: configured.id(), place };
+    has_a_part(&own, record)?;
     let mut configured = Some(configured);
     let mut signers = Vec::new();
     for placed in record.signers(&own) {
@@ -54,6 +55,24 @@ pub(in crate::jobs) fn signers(signing: &Signing, record: &SigningRecord) -> Res
         signers.push((placed, signer));
     }
     Ok(signers)
+}
+
+/// Refuses a configured key by which clients would be shut out although they have what they were given: one beside the two of a
+/// rotation, and another one under the name of one that signed.
+pub(in crate::jobs) fn has_a_part(own: &PlacedKey, record: &SigningRecord) -> Result<(), sign::Error> {
+    if let Some(Rotation { old, new, .. }) = record.rotation_without(own) {
+        let [old, new] = [old, new].map(|placed| placed.key.name.clone());
+        return Err(sign::Error::BesideRotation { configured: own.key.name.clone(), old, new });
+    }
+    match record.namesake(&own.key) {
+        None => Ok(()),
+        Some(namesake) => Err(sign::Error::Changed {
+            path: own.place.file().to_owned(),
+            name: own.key.name.clone(),
+            expected: namesake.fingerprint.clone(),
+            found: own.key.fingerprint.clone(),
+        }),
+    }
 }
 
 /// The configured key and where it is.

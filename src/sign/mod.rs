@@ -114,6 +114,16 @@ pub enum Error {
         /// The one that is there.
         found: String,
     },
+    /// The configuration names a key that has no part in the rotation that is under way.
+    #[error("a rotation is under way: {new} and {old} sign, and the configuration names another key, {configured}")]
+    BesideRotation {
+        /// The configured key's name.
+        configured: KeyName,
+        /// The older of the two that sign.
+        old: KeyName,
+        /// The newer one.
+        new: KeyName,
+    },
 }
 
 impl Trouble for Error {
@@ -123,7 +133,7 @@ impl Trouble for Error {
             Error::Command(error) => error.class(),
             Error::Token(error) => error.class(),
             Error::Public(error) => error.class(),
-            Error::Changed { .. } => Class::Usage,
+            Error::Changed { .. } | Error::BesideRotation { .. } => Class::Usage,
         }
     }
 
@@ -134,6 +144,7 @@ impl Trouble for Error {
             Error::Token(error) => error.code(),
             Error::Public(error) => error.code(),
             Error::Changed { .. } => "key-changed",
+            Error::BesideRotation { .. } => "rotation-under-way",
         }
     }
 
@@ -144,7 +155,10 @@ impl Trouble for Error {
             Error::Token(error) => error.hint(),
             Error::Public(error) => error.hint(),
             Error::Changed { .. } => {
-                Some("put the key back, or `bivouac key retire` the one that is lost, with --now".into())
+                Some("put the key back; a new one needs a name of its own; in a rotation, `bivouac key retire` ends it with --now".into())
+            }
+            Error::BesideRotation { old, .. } => {
+                Some(format!("name one of the two as key; if both are lost, `bivouac key retire {old} --now` first"))
             }
         }
     }

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::KeyPlace;
-use crate::apk::KeyId;
 use crate::apk::names::{PackageName, VersionText};
+use crate::apk::{KeyId, ObjectId};
 
 /// A key of ours and where its private half is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,9 @@ pub struct Edition {
     pub time: Timestamp,
     /// The keys in it, the newest first.
     pub keys: Vec<KeyId>,
+    /// The file that it was written as, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectId>,
 }
 
 /// All that is remembered of our keys.
@@ -117,6 +120,18 @@ impl SigningRecord {
         }
     }
 
+    /// The rotation that `configured` has no part in, neither itself nor by a successor: nobody could say who signs.
+    pub fn rotation_without(&self, configured: &PlacedKey) -> Option<&Rotation> {
+        self.rotation.as_ref().filter(|_| self.signers(configured).len() == 1)
+    }
+
+    /// The key that signed under this name, where that was another one: a client has only one of a name.
+    pub fn namesake(&self, key: &KeyId) -> Option<&KeyId> {
+        let mut namesakes = self.used.iter().map(|used| &used.key).filter(|used| used.name == key.name);
+        let last = namesakes.next_back()?;
+        (last != key && namesakes.all(|other| other != key)).then_some(last)
+    }
+
     /// Whether `key` was retired.
     pub fn is_retired(&self, key: &KeyId) -> bool {
         self.retired.iter().any(|retired| retired.key == *key)
@@ -139,6 +154,11 @@ impl SigningRecord {
         if let Some(last) = self.edition.as_ref().filter(|last| last.name == *name && last.keys == keys) {
             return (last.clone(), Noted::Before);
         }
+        (self.next_edition(name, keys, now), Noted::New)
+    }
+
+    /// The edition after the last one, whatever that holds.
+    pub fn next_edition(&mut self, name: &PackageName, keys: &[KeyId], now: Timestamp) -> Edition {
         let day = |time: Timestamp| time.strftime("%Y%m%d").to_string();
         let last = self.edition.as_ref().and_then(|last| {
             let (day, revision) = last.version.as_str().split_once("-r")?;
@@ -150,9 +170,9 @@ impl SigningRecord {
             _ => (day(now), 0),
         };
         let version = format!("{day}-r{revision}").parse().expect("digits and a revision are a version");
-        let edition = Edition { name: name.clone(), version, time: now, keys: keys.to_vec() };
+        let edition = Edition { name: name.clone(), version, time: now, keys: keys.to_vec(), object: None };
         self.edition = Some(edition.clone());
-        (edition, Noted::New)
+        edition
     }
 
     /// Notes that a key signed. Whether that was new.

@@ -256,6 +256,87 @@ fn a_key_that_is_changed_by_hand_is_told_of() {
 }
 
 #[test]
+fn a_third_key_beside_a_rotation_is_refused() {
+    let site = Site::standing();
+    rotate(&site.env).exits_with(0);
+    let corp = site.env.private_key(&CORP);
+    replace(&site.env, &format!("keys/{}", private_name(&OURS)), &corp);
+    let run = site.env.bivouac(&["--json", "sync"]);
+    assert_eq!(run.exits_with(2).json()["error"]["code"], "rotation-under-way", "{run}");
+    ripen(&site.env);
+    site.env.bivouac(&["key", "retire", OURS.name]).exits_with(2).tells(&[CORP.name, NEXT.name, OURS.name]);
+    assert!(accepts(&site.env, &OURS) && accepts(&site.env, &NEXT), "the former state stays");
+    site.watch.stop();
+    // Both are lost: the word for that leads out.
+    site.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    assert_eq!(signature_names(&index(&site.env)), [entry(&CORP)]);
+}
+
+#[test]
+fn another_key_under_the_name_of_one_that_signed_is_refused() {
+    let site = Site::standing();
+    let ours = site.env.path(&format!("keys/{}", private_name(&OURS)));
+    std::fs::write(&ours, CORP.private_pem()).unwrap();
+    for arguments in [&["--json", "sync"][..], &["--json", "key", "rotate"]] {
+        let run = site.env.bivouac(arguments);
+        assert_eq!(run.exits_with(2).json()["error"]["code"], "key-changed", "{run}");
+    }
+    std::fs::write(&ours, OURS.private_pem()).unwrap();
+    let run = site.env.bivouac(&["--json", "sync"]);
+    assert_eq!(run.exits_with(0).json()["published"], false, "{run}");
+    site.watch.stop();
+}
+
+#[test]
+fn a_key_that_is_forgotten_in_a_rotation_is_told_of() {
+    let site = Site::standing();
+    rotate(&site.env).exits_with(0);
+    std::fs::remove_file(site.env.path("store/signing.json")).unwrap();
+    site.watch.stop();
+    site.env.bivouac(&["sync"]).tells(&[&format!("{} no longer does", NEXT.name)]);
+}
+
+#[test]
+fn no_key_is_retired_before_the_keyring_package_is_published() {
+    let site = Site::standing();
+    replace(&site.env, "[signing]\n", "[signing]\nkeyring_package = \"site-keys\"\n");
+    site.env.bivouac(&["sync"]).exits_with(0);
+    site.env.bivouac(&["rollback"]).exits_with(0);
+    rotate(&site.env).exits_with(0);
+    ripen(&site.env);
+    // The rollback holds: this publishes nothing.
+    site.env.bivouac(&["sync"]).exits_with(0);
+    let run = site.env.bivouac(&["key", "retire", OURS.name]);
+    run.exits_with(3).tells(&["site-keys", "not every live index lists it", "`bivouac publish`"]);
+    assert!(accepts(&site.env, &OURS) && accepts(&site.env, &NEXT), "the former state stays");
+    site.env.bivouac(&["publish"]).exits_with(0);
+    site.watch.stop();
+    site.env.bivouac(&["key", "retire", OURS.name]).exits_with(0);
+    assert_eq!(signature_names(&index(&site.env)), [entry(&NEXT)]);
+}
+
+#[test]
+fn a_keyring_package_of_other_bytes_is_another_edition() {
+    let site = Site::standing();
+    replace(&site.env, "[signing]\n", "[signing]\nkeyring_package = \"site-keys\"\n");
+    let version = |env: &Env| {
+        let records = env.live_records("v3.23/site", "x86_64", &[trusted(&OURS)]);
+        records.into_iter().find(|one| one.name == "site-keys").unwrap().version
+    };
+    site.env.bivouac(&["sync"]).exits_with(0);
+    let first = version(&site.env);
+    // The same key makes other signatures.
+    replace(&site.env, "[signing]\n", "[signing]\ndigest = \"sha1\"\n");
+    site.env.bivouac(&["sync"]).exits_with(0);
+    let second = version(&site.env);
+    assert_ne!(second, first);
+    let run = site.env.bivouac(&["--json", "sync"]);
+    assert_eq!(run.exits_with(0).json()["published"], false, "{run}");
+    assert_eq!(version(&site.env), second);
+    site.watch.stop();
+}
+
+#[test]
 fn the_keyring_package_follows_the_keys() {
     let site = Site::standing();
     replace(&site.env, "[signing]\n", "[signing]\nkeyring_package = \"site-keys\"\n");

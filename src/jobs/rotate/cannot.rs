@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::apk::KeyId;
+use crate::apk::{KeyId, PackageName};
 use crate::error::{Class, Trouble};
 
 /// Why keys stay as they are.
@@ -17,7 +17,7 @@ pub enum CannotRotate {
         config: PathBuf,
     },
     /// Two keys sign already.
-    #[error("a rotation is under way: {} and {} sign since {since}", .new.name, .old.name)]
+    #[error("a rotation is under way: {} and {} sign since {}", .new.name, .old.name, .since.strftime("%Y-%m-%d %H:%M UTC"))]
     UnderWay {
         /// The older key.
         old: KeyId,
@@ -53,7 +53,7 @@ pub enum CannotRotate {
         candidates: Vec<KeyId>,
     },
     /// Clients need longer to get the new key.
-    #[error("{} signs until {ripe} at least: clients need the time to get {}", .old.name, .new.name)]
+    #[error("{} signs until {} at least: clients need the time to get {}", .old.name, .ripe.strftime("%Y-%m-%d %H:%M UTC"), .new.name)]
     Unripe {
         /// The key that was to be retired.
         old: KeyId,
@@ -62,12 +62,22 @@ pub enum CannotRotate {
         /// From when on it may be.
         ripe: Timestamp,
     },
+    /// The package that brings the new key to clients is not where they would find it.
+    #[error("{} signs until {package} brings {} to clients: not every live index lists it", .old.name, .new.name)]
+    Unpublished {
+        /// The keyring package.
+        package: PackageName,
+        /// The key that was to be retired.
+        old: KeyId,
+        /// Its successor.
+        new: KeyId,
+    },
 }
 
 impl Trouble for CannotRotate {
     fn class(&self) -> Class {
         match self {
-            CannotRotate::Unripe { .. } => Class::Refused,
+            CannotRotate::Unripe { .. } | CannotRotate::Unpublished { .. } => Class::Refused,
             CannotRotate::NoSigning { .. }
             | CannotRotate::UnderWay { .. }
             | CannotRotate::SameName { .. }
@@ -85,7 +95,7 @@ impl Trouble for CannotRotate {
             CannotRotate::Elsewhere { .. } => "key-elsewhere",
             CannotRotate::WasRetired { .. } => "key-retired",
             CannotRotate::NotRotating { .. } => "no-such-key",
-            CannotRotate::Unripe { .. } => "overlap",
+            CannotRotate::Unripe { .. } | CannotRotate::Unpublished { .. } => "overlap",
         }
     }
 
@@ -107,8 +117,12 @@ impl Trouble for CannotRotate {
                 let names: Vec<&str> = candidates.iter().map(|key| key.name.as_str()).collect();
                 Some(format!("these sign now: {}", names.join(", ")))
             }
+            CannotRotate::Unpublished { .. } => Some(
+                "`bivouac sync`, or `bivouac publish` where a rollback holds, publishes it; clients need a while to upgrade"
+                    .into(),
+            ),
             CannotRotate::Unripe { new, .. } => Some(format!(
-                "--now, if the key is in wrong hands: clients without {} then refuse our indexes until they have it",
+                "--now, if the key is in wrong hands or the rotation is taken back: clients without {} then refuse our indexes until they have it",
                 new.name
             )),
         }

@@ -27,6 +27,7 @@ use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
 use crate::sign::Seal;
 use crate::sign::index::{cosign, describe, sign_merged};
+use crate::sign::rotation::SigningRecord;
 use crate::snapshot::{InForce, IndexKey, Role, Snapshot};
 
 /// Digest of everything that a repository's index follows from. A word for the rules themselves comes first: it changes when
@@ -208,7 +209,8 @@ pub(in crate::jobs) fn assemble(
     let former = mirror.former(place)?;
     let seal = seal(mirror)?;
     let word = seal.as_ref().map(SealWord::of);
-    if let Some(warning) = former.as_ref().and_then(|former| key_changed(former, seal.as_ref()?)) {
+    let record = mirror.ledger.signing()?;
+    if let Some(warning) = former.as_ref().and_then(|former| key_changed(former, seal.as_ref()?, &record)) {
         reporter.warning(&warning);
     }
     let accepted = accepted_ids(snapshot);
@@ -251,16 +253,16 @@ pub(in crate::jobs) fn assemble(
     Assembly::new(mirror, place, former, &snapshot.id, (publications, made), now)
 }
 
-/// What is to be said when another key signs than before, and none of those before: clients that know only theirs are shut out.
-fn key_changed(former: &Generation, seal: &Seal) -> Option<String> {
+/// What is to be said when a key that signed before does so no longer, and nobody retired it: clients that know only that one are
+/// shut out.
+fn key_changed(former: &Generation, seal: &Seal, record: &SigningRecord) -> Option<String> {
     let before = former.repositories.iter().map(|state| &state.keys).find(|keys| !keys.is_empty())?;
     let now = seal.keys();
-    if before.iter().any(|key| now.contains(key)) {
-        return None;
-    }
+    let gone = before.iter().find(|key| !now.contains(key) && !record.is_retired(key))?;
     Some(format!(
-        "{} signs and {} no longer does: clients that know only the latter refuse our indexes from now on          (`bivouac key rotate`, instead of a sync, lets both sign for a while)",
-        now[0].name, before[0].name
+        "{} signs and {} no longer does: clients that know only the latter refuse our indexes from now on \
+         (`bivouac key rotate`, instead of a sync, lets both sign for a while)",
+        now[0].name, gone.name
     ))
 }
 
