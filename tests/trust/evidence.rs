@@ -85,6 +85,12 @@ fn the_shell_alone_checks_it() {
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("broken: ") || said.contains("not signed by "), "{said}");
     }
+    // Without a key's name and a signature the chain holds; that it is unsigned is told.
+    let payload = second.rsplit_once(' ').unwrap().0;
+    let bare = payload.replace(&format!("\"key\":\"{}\"", OURS.name), "\"key\":null");
+    let (code, said) = by_the_shell(&site, format!("{first}\n{bare} -\n").as_bytes());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("not signed: "), "{said}");
     site.watch.stop();
 }
 
