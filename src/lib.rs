@@ -9,6 +9,7 @@ pub mod solve;
 pub mod snapshot;
 pub mod merge;
 pub mod plan;
+pub mod delta;
 pub mod finding;
 
 // hands: files, sockets, keys

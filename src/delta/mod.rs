@@ -1,0 +1,189 @@
+//! Exact deltas between packages: base + target → delta → exactly the target, or an error. Pure: bytes in, bytes out.
+//!
+//! A package's data section is a deflate stream, and one changed byte of plain text changes every byte behind it: a delta of
+//! the files themselves saves nothing. So the compression is undone first, exactly:
+//!
+//! ```text
+//!  target ──recode──▶ plain form + script ──┐
+//!                                           ├──prefix or differ──▶ diff     delta = header, script, diff   (form.rs)
+//!  base ───inflate──▶ plain form ───────────┘
+//! ```
+//!
+//! - `recode.rs`: a file as the *plain form* of its gzip members, and the script that rebuilds the file's very bytes from it.
+//!   A base is only inflated; what it was compressed with does not matter.
+//! - `prefix.rs`: the target's plain form as a zstd frame whose prefix is the base's.
+//! - `differ.rs`: the same as a bsdiff patch, which sees through moved addresses in executables.
+//! - `form.rs`: the bytes of a delta.
+//!
+//! What always holds: a delta names its base and its target by SHA-256; [`apply`] returns bytes of that SHA-256 or an error;
+//! [`make`] has rebuilt the target from what it returns, or the delta holds the target whole.
+//!
+//! What does not hold: the script's corrections are read by a library (`preflate-rs`) whose work on *forged* ones has no
+//! bound of ours. Damage is found before that library runs (the seal, see [`form`]), and a panic of its becomes an error; but
+//! only a delta whose own digest something signed vouches for may be applied.
+
+mod differ;
+pub mod form;
+mod prefix;
+mod recode;
+
+use sha2::{Digest as _, Sha256};
+
+pub use form::{Header, Method};
+
+/// The largest target, in bytes, of which a delta is tried. What is larger goes whole: both plain forms lie in memory.
+pub const LARGEST_TARGET: usize = 256 << 20;
+
+/// The largest plain forms of base and target together, in bytes, of which a delta is tried: below it [`make`] and [`apply`]
+/// stay under 1 GB.
+pub const LARGEST_PLAIN: usize = 256 << 20;
+
+/// Bounds on what [`apply`] brings into memory, in bytes. They are checked against what a delta's header claims, and again
+/// against what really comes out; no claim is allocated before.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The target.
+    pub target: usize,
+    /// The plain forms of base and target together.
+    pub plain: usize,
+}
+
+impl Default for Limits {
+    /// What [`make`] makes at most.
+    fn default() -> Self {
+        Limits { target: LARGEST_TARGET, plain: LARGEST_PLAIN }
+    }
+}
+
+/// Why a delta gave no target.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadDelta {
+    /// Another kind of file.
+    #[error("it is no delta")]
+    NotOne,
+    /// Made by a later release.
+    #[error("it is a delta of version {0}, which this release does not read")]
+    Version(u8),
+    /// A flipped bit, or a cut.
+    #[error("the delta is damaged: its seal does not match")]
+    Damaged,
+    /// Sealed, but what it says cannot be.
+    #[error("the delta contradicts itself: {0}")]
+    Malformed(&'static str),
+    /// It is over a base, and none was given.
+    #[error("the delta needs its base, sha256 {}", hex(.needs))]
+    NoBase {
+        /// SHA-256 of the base.
+        needs: [u8; 32],
+    },
+    /// It is over another base than the given one.
+    #[error("the delta is over the base with sha256 {}, not over {}", hex(.needs), hex(.given))]
+    WrongBase {
+        /// SHA-256 of the base.
+        needs: [u8; 32],
+        /// SHA-256 of what was given.
+        given: [u8; 32],
+    },
+    /// A bound of [`Limits`] is crossed, or would be.
+    #[error("the delta's {what} is larger than {limit} bytes")]
+    TooLarge {
+        /// What would be.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
+    },
+    /// All was read, and the result is not what the header names.
+    #[error("what the delta gives is not the target with sha256 {}", hex(.0))]
+    WrongTarget([u8; 32]),
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a file.
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// A delta that [`apply`] turns into exactly `target`, given the same `base`. Never much longer than `target`: where no
+/// method is shorter, where the target is larger than [`LARGEST_TARGET`] or the plain forms than [`LARGEST_PLAIN`], and where
+/// the target could not be rebuilt, the delta holds it whole and needs no base.
+///
+/// Without a base the target's plain form is compressed for itself.
+///
+/// Takes some 300 MB beside base and target where the plain forms are under 96 MB together.
+pub fn make(base: Option<&[u8]>, target: &[u8]) -> Vec<u8> {
+    let whole = || form::write(Method::Whole, None, target, 0, &[], target);
+    let Some(delta) = shortest(base, target) else { return whole() };
+    let fits = delta.len() < target.len();
+    // The proof: whatever the libraries below did, this delta gives this target.
+    if fits && apply(base, &delta, &Limits::default()).is_ok_and(|rebuilt| rebuilt == target) { delta } else { whole() }
+}
+
+/// The shortest delta over the plain forms, not proved yet; `None` where one is out of bounds.
+fn shortest(base: Option<&[u8]>, target: &[u8]) -> Option<Vec<u8>> {
+    if target.len() > LARGEST_TARGET || base.is_some_and(|base| base.len() > LARGEST_PLAIN) {
+        return None;
+    }
+    let before = recode::plain_form(base.unwrap_or_default(), LARGEST_PLAIN)?;
+    let recode::Recoded { plain, script } = recode::recode(target, LARGEST_PLAIN - before.len())?;
+    let mut best = (Method::Prefix, prefix::make(&before, &plain)?);
+    if differ::is_worth_trying(&before, &plain) {
+        let patch = differ::make(&before, &plain)?;
+        if patch.len() < best.1.len() {
+            best = (Method::Differ, patch);
+        }
+    }
+    let (method, diff) = best;
+    Some(form::write(method, base, target, plain.len(), &script, &diff))
+}
+
+/// The target of `delta`, whose SHA-256 is the one its header names.
+///
+/// # Errors
+///
+/// [`BadDelta`], in this order: not a delta, or damaged; larger than `limits`; over another base; contradicting itself; or
+/// its result is not what it names. There is no error after which bytes were given out.
+pub fn apply(base: Option<&[u8]>, delta: &[u8], limits: &Limits) -> Result<Vec<u8>, BadDelta> {
+    let (header, body) = form::read(delta)?;
+    if header.target_len > limits.target {
+        return Err(BadDelta::TooLarge { what: "target", limit: limits.target });
+    }
+    let target = match header.method {
+        Method::Whole => body.diff.to_vec(),
+        method => rebuild(base_of(&header, base)?, &header, method, &body, limits)?,
+    };
+    if target.len() != header.target_len || digest(&target) != header.target {
+        return Err(BadDelta::WrongTarget(header.target));
+    }
+    Ok(target)
+}
+
+/// The base that the header names: none, or the given one if it is that.
+fn base_of<'a>(header: &Header, base: Option<&'a [u8]>) -> Result<&'a [u8], BadDelta> {
+    let Some(needs) = header.base else { return Ok(&[]) };
+    let base = base.ok_or(BadDelta::NoBase { needs })?;
+    let given = digest(base);
+    if given == needs { Ok(base) } else { Err(BadDelta::WrongBase { needs, given }) }
+}
+
+fn rebuild(
+    base: &[u8],
+    header: &Header,
+    method: Method,
+    body: &form::Body<'_>,
+    limits: &Limits,
+) -> Result<Vec<u8>, BadDelta> {
+    let too_large = BadDelta::TooLarge { what: "plain form", limit: limits.plain };
+    let Some(before) = recode::plain_form(base, limits.plain) else { return Err(too_large) };
+    if header.plain_len > limits.plain - before.len() {
+        return Err(too_large);
+    }
+    let plain = match method {
+        Method::Differ => differ::apply(&before, body.diff, header.plain_len)?,
+        _ => prefix::apply(&before, body.diff, header.plain_len)?,
+    };
+    drop(before);
+    recode::rebuild(&plain, body.script, header.target_len)
+}
