@@ -61,9 +61,8 @@ impl Sum {
         let started = Instant::now();
         let delta = delta::make(Some(&base), &target);
         self.making += started.elapsed().as_secs_f64();
-        let started = Instant::now();
         let rebuilt = delta::apply(Some(&base), &delta, &Limits::default())?;
-        self.applying += started.elapsed().as_secs_f64();
+        self.applying += timing::median(1, || delta::apply(Some(&base), &delta, &Limits::default()));
         if rebuilt != target {
             return Err(format!("{}: not rebuilt", pair.target.display()).into());
         }

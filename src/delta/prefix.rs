@@ -6,9 +6,9 @@ use zstd::zstd_safe::{CCtx, CParameter, compress_bound};
 
 use super::BadDelta;
 
-/// Highest level that needs no larger tables than 100 MB.
+/// The highest level whose tables stay under 100 MB.
 const LEVEL: i32 = 19;
-/// Above so many bytes of plain forms together the level falls, so that a package of 100 MB takes minutes, not hours.
+/// Above so many bytes of plain forms together the level falls: half a minute at the highest level becomes seconds.
 const SLOW: usize = 96 << 20;
 const FASTER_LEVEL: i32 = 9;
 /// 2^28 reaches over [`super::LARGEST_PLAIN`].

@@ -132,7 +132,7 @@ fn with_lengths(delta: &[u8], lengths: [usize; 3]) -> Vec<u8> {
 /// A hundred million zeros from a few thousand bytes, behind a header that claims a hundred of them.
 #[test]
 fn a_bomb_behind_a_modest_claim_is_an_error() {
-    let (base, target) = (gzip(&text(6, 500), 9), gzip(&vec![0; 100 << 20], 1));
+    let (base, target) = (gzip(&text(6, 500), 9), gzip(&vec![0; 100 << 20], 9));
     let delta = make(Some(&base), &target);
     let header = form::inspect(&delta).unwrap();
     assert_eq!(header.method, Method::Prefix);

@@ -68,7 +68,7 @@ fn without_a_base_the_plain_form_alone_is_shorter() {
 
 #[test]
 fn what_nothing_shortens_is_whole_and_needs_no_base() {
-    let noise: Vec<u8> = (0..200_u32).flat_map(|n| <[u8; 32]>::from(sha2(&n.to_le_bytes()))).collect();
+    let noise: Vec<u8> = (0..200_u32).flat_map(|n| sha2(&n.to_le_bytes())).collect();
     let delta = make(Some(b"another file"), &noise);
     assert_eq!(form::inspect(&delta).unwrap().method, Method::Whole);
     assert_eq!(apply(None, &delta, &Limits::default()).as_ref(), Ok(&noise));
