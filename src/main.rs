@@ -53,7 +53,7 @@ enum Command {
     Client(cli::client::Args),
     /// Serve the public tree over HTTP
     Serve(cli::serve::Args),
-    /// Make, list and export signing keys
+    /// Make, list, rotate and export signing keys
     Key(cli::key::Args),
     /// Check the configuration, or show it as understood
     Config(cli::config::Args),

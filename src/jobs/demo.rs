@@ -170,9 +170,9 @@ pub async fn demo(
     if !folder.join("bivouac.toml").exists() {
         durable::write(&folder.join("bivouac.toml"), format!("{MARK}\n").as_bytes(), 0o644)?;
     }
-    let upstream_key = key(&folder.join("upstream/keys"), "upstream@demo.example-5eed0001.rsa.pub", rng)?;
-    let builder_key = key(&folder.join("upstream/keys"), "builder@corp.example-5eed0002.rsa.pub", rng)?;
-    let our_key = key(&folder.join("keys"), "ops@corp.example-5eed0003.rsa.pub", rng)?;
+    let upstream_key = key(&folder.join("upstream/keys"), "upstream@demo.example-demo0001.rsa.pub", rng)?;
+    let builder_key = key(&folder.join("upstream/keys"), "builder@corp.example-demo0002.rsa.pub", rng)?;
+    let our_key = key(&folder.join("keys"), "ops@corp.example-demo0003.rsa.pub", rng)?;
     make_upstream(&folder, &upstream_key)?;
     make_private(&folder, &builder_key)?;
     hand_out(&folder.join("keys"), &[&upstream_key.key, &builder_key.key])?;
