@@ -45,6 +45,14 @@ pub enum Error {
         /// The source.
         of: SourceName,
     },
+    /// Which of our keys sign is not remembered, and what is live was signed by another than the configured one.
+    #[error("{} is gone, which says who signs; what is live was signed by {signed}", path.display())]
+    KeysForgotten {
+        /// The record.
+        path: PathBuf,
+        /// The newest key that signed what is live.
+        signed: KeyName,
+    },
     /// Keys of ours stay as they are.
     #[error(transparent)]
     CannotRotate(#[from] CannotRotate),
@@ -176,6 +184,7 @@ impl Trouble for Error {
             | Error::NoSuchSource { .. }
             | Error::NothingHeld { .. }
             | Error::NoSuchPackage { .. } => Class::Usage,
+            Error::KeysForgotten { .. } => Class::Damaged,
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
     }
@@ -197,6 +206,7 @@ impl Trouble for Error {
             Error::CannotShow(error) => error.code(),
             Error::Keyring { cause, .. } => cause.code(),
             Error::Access { cause, .. } => cause.code(),
+            Error::KeysForgotten { .. } => "record-missing",
             Error::Namesake { .. } => "key-same-name",
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
@@ -234,6 +244,9 @@ impl Trouble for Error {
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
+            Error::KeysForgotten { signed, .. } => Some(format!(
+                "put it back; or name {signed} in bivouac.toml, and `bivouac key rotate --key FILE` for one that signs beside it"
+            )),
             Error::Namesake { .. } => Some("give one of the two another name; clients look keys up by it".into()),
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,
         }

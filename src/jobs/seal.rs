@@ -20,8 +20,24 @@ use crate::verify::keyring::PublicKey;
 /// All that sign, where some repository needs it.
 pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
     match signing_that_is_needed(mirror) {
-        Some(signing) => Ok(Some(seal_of(signing, &mirror.ledger.signing()?)?)),
+        Some(signing) => {
+            let record = mirror.ledger.signing()?;
+            let seal = seal_of(signing, &record)?;
+            require_record(mirror, &record, &seal)?;
+            Ok(Some(seal))
+        }
         None => Ok(None),
+    }
+}
+
+/// What is live was signed, so who did is remembered. Where nothing is, a key that was retired could sign again.
+fn require_record(mirror: &Mirror<'_>, record: &SigningRecord, seal: &Seal) -> Result<(), Error> {
+    let Some(number) = mirror.tree.live()?.filter(|_| record.used.is_empty()) else { return Ok(()) };
+    let live = mirror.ledger.generation_summary(number)?;
+    let signed = live.repositories.into_iter().find_map(|state| state.keys.into_iter().next());
+    match signed.filter(|signed| *signed != seal.keys()[0]) {
+        Some(signed) => Err(Error::KeysForgotten { path: mirror.store.signing_file(), signed: signed.name }),
+        None => Ok(()),
     }
 }
 

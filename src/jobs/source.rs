@@ -258,8 +258,7 @@ impl Looking<'_> {
         let standing = Standing {
             key,
             keyring: self.keyring,
-            history: memory.trust.history(key),
-            signers: memory.trust.signers(&key.source, &key.arch),
+            trust: &memory.trust,
             current: memory.accepted.get(key).map_or(Current::Nothing, |accepted| Current::InForce(&accepted.id)),
             ledger: &memory.ledger,
             going_back: GoingBack::Refused,
@@ -331,6 +330,9 @@ impl AtUrl {
             Judgement::Good(_) => return,
             Judgement::Behind(Behind::Lag(lag), _) => {
                 (Class::Upstream, compare::LAGGING, Severity::Warning, lag.told(), None)
+            }
+            Judgement::Behind(Behind::Elsewhere(setback), _) => {
+                (setback.class, "misplaced", Severity::Error, setback.one_line(), setback.hint)
             }
             Judgement::Behind(Behind::Older(setback), _) => {
                 (setback.class, "older", Severity::Error, setback.one_line(), setback.hint)

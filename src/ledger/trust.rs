@@ -53,6 +53,12 @@ impl Trust {
         self.indexes.iter().find(|one| one.key == *key).map(|one| &one.history)
     }
 
+    /// What was accepted of the other indexes of the same source and arch.
+    pub fn histories_beside<'t>(&'t self, key: &'t IndexKey) -> impl Iterator<Item = (&'t IndexKey, &'t History)> {
+        let beside = |one: &&OfIndex| one.key != *key && one.key.source == key.source && one.key.arch == key.arch;
+        self.indexes.iter().filter(beside).map(|one| (&one.key, &one.history))
+    }
+
     /// The same, to be changed.
     pub fn history_mut(&mut self, key: &IndexKey) -> &mut History {
         self.change = Change::Unsaved;

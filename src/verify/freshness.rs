@@ -50,6 +50,29 @@ impl<'a> Described<'a> {
     }
 }
 
+/// The branch that a path names, `3.23` of `v3.23/main`, if it names one.
+fn branch_of_path(path: &str) -> Option<&str> {
+    let is_branch = |text: &&str| {
+        text.split_once('.').is_some_and(|(major, minor)| [major, minor].iter().all(|part| is_number(part)))
+    };
+    path.split('/').filter_map(|segment| segment.strip_prefix('v')).find(is_branch)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether upstream's words for an index are those of the branch that its path names; `None` where one of them names none. A
+/// signature does not say what it is for: who sits on the wire can put one branch's index in another's place.
+pub fn is_of_branch(path: &str, description: Option<&str>) -> Option<bool> {
+    let branch = branch_of_path(path)?;
+    let tag = Described::parse(description?)?.tag;
+    let rest = tag.strip_prefix(branch);
+    let (major, _) = tag.split_once('.')?;
+    // `20240807` is a day's tag of edge, which is no branch of this kind.
+    is_number(major).then(|| rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_digit())))
+}
+
 fn is_hex(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -172,6 +195,27 @@ mod tests {
     use super::*;
     use crate::apk::ObjectId;
     use crate::verify::accepted::{Seen, Step};
+
+    #[test]
+    fn upstreams_words_name_the_branch() {
+        for (path, description, expected) in [
+            ("v3.22/main", "v3.22.1-45-g0123456789", Some(true)),
+            ("v3.22/main", "v3.22.0_rc1-3-g0123456789", Some(true)),
+            ("v3.22/main", "v3.22", Some(true)),
+            ("v3.22/main", "v3.23_alpha20250612-3-g0123456789", Some(false)),
+            ("v3.22/main", "v3.23.0-45-g0123456789", Some(false)),
+            ("v3.2/main", "v3.20.0-45-g0123456789", Some(false)),
+            ("mirror/v3.22/main", "0123456789ab v3.22.1-45-g0123456789", Some(true)),
+            // What names no branch says nothing.
+            ("edge/main", "v3.22.1-45-g0123456789", None),
+            ("v3.22/main", "v20250612-45-g0123456789", None),
+            ("v3.22/main", "nightly", None),
+            ("", "v3.22.1", None),
+        ] {
+            assert_eq!(is_of_branch(path, Some(description)), expected, "{path} {description}");
+        }
+        assert_eq!(is_of_branch("v3.22/main", None), None);
+    }
 
     #[test]
     fn descriptions_are_read_as_git_writes_them() {

@@ -292,8 +292,17 @@ fn a_key_that_is_forgotten_in_a_rotation_is_told_of() {
     let site = Site::standing();
     rotate(&site.env).exits_with(0);
     std::fs::remove_file(site.env.path("store/signing.json")).unwrap();
+    let run = site.env.bivouac(&["--json", "sync"]);
+    assert_eq!(run.exits_with(5).json()["error"]["code"], "record-missing", "{run}");
+    run.tells(&["signing.json is gone", NEXT.name]);
+    assert!(accepts(&site.env, &OURS) && accepts(&site.env, &NEXT));
     site.watch.stop();
-    site.env.bivouac(&["sync"]).tells(&[&format!("{} no longer does", NEXT.name)]);
+    // The newest key signs on by its name; that the other does not is told.
+    replace(&site.env, private_name(&OURS), private_name(&NEXT));
+    site.env.bivouac(&["sync"]).exits_with(0).tells(&[&format!("{} no longer does", OURS.name)]);
+    let ours = format!("keys/{}", private_name(&OURS));
+    site.env.bivouac(&["key", "rotate", "--key", &ours]).exits_with(0);
+    assert_eq!(signature_names(&index(&site.env)), [entry(&OURS), entry(&NEXT)]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod evidence;
 mod keys;
 mod indexes;
 mod memory;
+mod misplaced;
 mod newly_signed;
 mod pair;
 mod real;

@@ -137,7 +137,7 @@ async fn ask(
                 }
                 match behind {
                     Behind::Lag(lag) => passed.lag = passed.lag.take().or(Some(lag)),
-                    Behind::Older(setback) => passed.setbacks.push(setback),
+                    Behind::Older(setback) | Behind::Elsewhere(setback) => passed.setbacks.push(setback),
                 }
             }
             Judgement::Held(setback) => {

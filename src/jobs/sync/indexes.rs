@@ -415,8 +415,7 @@ impl Asked {
         Standing {
             key,
             keyring: &self.keyrings[&key.source],
-            history: self.trust.history(key),
-            signers: self.trust.signers(&key.source, &key.arch),
+            trust: &self.trust,
             current,
             ledger: &mirror.ledger,
             going_back: GoingBack::Refused,

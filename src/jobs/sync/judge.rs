@@ -6,7 +6,7 @@ use super::{Error, Setback};
 use crate::apk::Entry;
 use crate::error::Class;
 use crate::jobs::sync::indexes::Fetched;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Trust};
 use crate::snapshot::IndexKey;
 use crate::verify::accepted::{History, How, Signers, Vouched};
 use crate::verify::freshness::{self, Freshness, Older, State};
@@ -19,10 +19,8 @@ pub(in crate::jobs) struct Standing<'a> {
     pub(in crate::jobs) key: &'a IndexKey,
     /// Whose signatures are trusted for its source.
     pub(in crate::jobs) keyring: &'a Keyring,
-    /// What was accepted of it before.
-    pub(in crate::jobs) history: Option<&'a History>,
-    /// Who vouches for its source and arch.
-    pub(in crate::jobs) signers: Option<&'a Signers>,
+    /// What was accepted before, of it and of others.
+    pub(in crate::jobs) trust: &'a Trust,
     /// What it would follow.
     pub(in crate::jobs) current: Current<'a>,
     /// Where accepted states lie.
@@ -67,6 +65,8 @@ pub(in crate::jobs) enum Behind {
     Lag(Lag),
     /// It was not.
     Older(Setback),
+    /// It is of another branch or repository of the same source.
+    Elsewhere(Setback),
 }
 
 /// A URL has what was accepted before.
@@ -95,7 +95,7 @@ impl Lag {
 /// Judges an index that verifies, from `url`.
 pub(in crate::jobs) fn judge(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Result<Judgement, Error> {
     let key = standing.key;
-    let vouched = match standing.signers {
+    let vouched = match standing.signers() {
         Some(signers) => signers.judge(index.signers(), standing.keyring, &key.arch),
         None => Signers::default().judge(index.signers(), standing.keyring, &key.arch),
     };
@@ -104,10 +104,15 @@ pub(in crate::jobs) fn judge(standing: &Standing<'_>, url: &str, index: &Verifie
         Vouched::Held => return Ok(Judgement::Held(held(standing, url, index))),
     };
     let nothing = History::default();
-    let history = standing.history.unwrap_or(&nothing);
+    let history = standing.history().unwrap_or(&nothing);
     let came = State { signed: index.signed_id(), description: index.description() };
     let current = standing.state();
     let freshness = freshness::judge(history, current, came, index.entries(), || standing.listed())?;
+    if freshness == Freshness::New
+        && let Some(why) = standing.elsewhere(index)
+    {
+        return Ok(Judgement::Behind(Behind::Elsewhere(misplaced(key, url, index, why)), record));
+    }
     Ok(match (freshness, standing.current) {
         (Freshness::New | Freshness::Same, _) => Judgement::Good(record),
         // What is not in force any more (its repository was taken out) is no reason to begin anew with a replay.
@@ -136,14 +141,44 @@ pub(in crate::jobs) fn judge(standing: &Standing<'_>, url: &str, index: &Verifie
     })
 }
 
-impl Standing<'_> {
+impl<'a> Standing<'a> {
+    fn history(&self) -> Option<&'a History> {
+        self.trust.history(self.key)
+    }
+
+    fn signers(&self) -> Option<&'a Signers> {
+        self.trust.signers(&self.key.source, &self.key.arch)
+    }
+
+    /// Why an index is not the one that was asked for. A signature does not say which index it is over, so upstream's words
+    /// and what was accepted elsewhere must. The words count where they did before, or where Alpine itself signs.
+    fn elsewhere(&self, index: &VerifiedIndex) -> Option<String> {
+        let is_here = |description| freshness::is_of_branch(&self.key.path, description);
+        let was_here =
+            self.history().and_then(History::newest).and_then(|newest| is_here(newest.description.as_deref()));
+        let official = Keyring::official();
+        let by_alpine = |signer: &Signer| official.keys().any(|key| key.fingerprint() == signer.fingerprint);
+        let words_count = was_here == Some(true) || (was_here.is_none() && index.signers().iter().any(by_alpine));
+        if words_count && is_here(index.description()) == Some(false) {
+            let words = index.description().unwrap_or_default();
+            return Some(format!("its description, {words}, is that of another branch"));
+        }
+        // An index without a record says nothing of where it belongs; and a branch may have several names.
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let signed = index.signed_id();
+        let mut others = self.trust.histories_beside(self.key);
+        let (other, _) = others
+            .find(|(other, history)| last(&other.path) != last(&self.key.path) && history.find(&signed).is_some())?;
+        (!index.entries().is_empty()).then(|| format!("it was accepted as {other}"))
+    }
+
     fn state(&self) -> Option<State<'_>> {
         match self.current {
             Current::Candidate(fetched) => {
                 Some(State { signed: fetched.index.signed_id(), description: fetched.index.description() })
             }
             Current::InForce(_) | Current::Nothing => {
-                let newest = self.history?.newest()?;
+                let newest = self.history()?.newest()?;
                 Some(State { signed: newest.signed, description: newest.description.as_deref() })
             }
         }
@@ -181,6 +216,18 @@ impl Standing<'_> {
     }
 }
 
+/// An index that is another one than was asked for.
+fn misplaced(key: &IndexKey, url: &str, index: &VerifiedIndex, why: String) -> Setback {
+    let mut setback = Setback::new(Class::Refused, "misplaced", format!("refused index {key}: it is another one"));
+    setback.details = vec![why, format!("it lists {} packages", index.entries().len()), at(url, key)];
+    let hint = format!(
+        "whoever serves it mixes indexes up; if it is right all the same: `bivouac sync --accept-older` for what takes from {}",
+        key.place()
+    );
+    setback.hint = Some(hint);
+    setback
+}
+
 /// Where an index was asked for.
 pub(in crate::jobs) fn at(url: &str, key: &IndexKey) -> String {
     format!("url: {}/{}/APKINDEX.tar.gz", url.trim_end_matches('/'), key.place())
@@ -196,7 +243,8 @@ fn held(standing: &Standing<'_>, url: &str, index: &VerifiedIndex) -> Setback {
         setback.details.push(format!("fingerprint: {}", signer.fingerprint));
     }
     setback.details.push(at(url, key));
-    let recorded = standing.signers.iter().flat_map(|signers| &signers.recorded);
+    let signers = standing.signers();
+    let recorded = signers.iter().flat_map(|signers| &signers.recorded);
     let recorded: Vec<&str> = recorded.map(|recorded| recorded.key.as_str()).collect();
     setback.details.push(format!("recorded so far: {}", recorded.join(", ")));
     setback.hint = Some(format!("if it is upstream's new key: `bivouac source accept-signer {}`", key.source));
