@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::env::Env;
-use super::world::{State, World};
+use super::world::{CONNECTIONS, State, World};
 
 /// A small file system of its own; gone when dropped.
 struct Small(PathBuf);
@@ -73,7 +73,8 @@ fn a_store_whose_disk_is_full_keeps_its_state_and_goes_on_later() {
     world.env.upstream.take_log();
     world.shows(State::A);
     std::fs::remove_file(world.env.path("store/filler")).unwrap();
-    world.recovers(Some(State::A), log);
+    // Beside those that were on their way, those that had arrived a moment ago and could not be noted any more.
+    world.recovers_with(Some(State::A), log, 2 * CONNECTIONS);
 }
 
 #[test]
