@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
-use super::publish::{Switched, perform, remake, report};
+use super::publish::{PlaceReport, perform, remake, report};
 use super::seal::{SealWord, configured, digests, has_a_part, seal_of};
 use super::sync::build::{Assembly, accepted_ids, inputs};
 use super::{Call, Error, Mirror, keyring_package, keys};
@@ -72,21 +72,10 @@ pub struct RotationReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ripe: Option<Timestamp>,
     /// New generations, one for each place that shows an index of ours.
-    pub places: Vec<SignedPlace>,
+    pub places: Vec<PlaceReport>,
     /// The keyring package that the next sync publishes, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyring_package: Option<String>,
-}
-
-/// A place whose indexes were signed anew.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SignedPlace {
-    /// Which place.
-    pub place: Place,
-    /// Its new generation.
-    pub generation: u64,
-    /// What changed for clients: nothing but the signatures.
-    pub repositories: Vec<Switched>,
 }
 
 /// Puts another key beside the one that signs. A rotation that was recorded, and stopped before its indexes were published, is
@@ -310,7 +299,7 @@ fn sign_anew(
     renewal: &Renewal<'_>,
     now: Timestamp,
     reporter: &Arc<dyn Reporter>,
-) -> Result<Option<SignedPlace>, Error> {
+) -> Result<Option<PlaceReport>, Error> {
     let Some(shown) = mirror.published(&place)? else { return Ok(None) };
     let keys = renewal.seal.keys();
     let (mut wishes, mut made) = (Vec::new(), Vec::new());
@@ -335,7 +324,7 @@ fn sign_anew(
     perform(mirror, &assembly, &**reporter)?;
     let generation = &assembly.plan.generation;
     let repositories = report(&shown, generation, shown.number).repositories;
-    Ok(Some(SignedPlace { place, generation: generation.number, repositories }))
+    Ok(Some(PlaceReport { place, generation: generation.number, repositories }))
 }
 
 /// From what the index follows that was signed anew: from what it followed before, but for the keys, as long as that is what

@@ -45,7 +45,7 @@ pub struct WithdrawReport {
     pub still_shown: Vec<String>,
 }
 
-/// A place after a withdrawal.
+/// A place after a withdrawal, or after its indexes were signed anew.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlaceReport {
     /// Which place.

@@ -53,8 +53,8 @@ pub struct Broken {
     pub code: String,
     /// One line.
     pub message: String,
-    /// More lines, for people.
-    #[serde(skip)]
+    /// Causes and particulars, a line each.
+    #[serde(rename = "causes", skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
     /// An action that mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
