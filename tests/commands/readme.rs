@@ -27,7 +27,7 @@ fn ten_minutes_to_a_real_mirror() {
     // Alpine's own signed index and packages stand for v3.23 main and community.
     let folder = tempfile::tempdir().unwrap();
     for repository in ["main", "community"] {
-        let link = folder.path().join("v3.23").join(repository);
+        let link = folder.path().join("v3.19").join(repository);
         std::fs::create_dir_all(link.parent().unwrap()).unwrap();
         std::os::unix::fs::symlink(Path::new(&real).join("official/boot-media/3.19.1/apks"), link).unwrap();
     }
@@ -45,7 +45,8 @@ fn ten_minutes_to_a_real_mirror() {
                 assert_ne!(ours, text);
                 // The boot media have no web server.
                 assert!(ours.contains("\"nginx\""), "{ours}");
-                let ours = ours.replace("\"nginx\"", "\"openssl\"");
+                // And an index stands only in its own branch's place.
+                let ours = ours.replace("\"nginx\"", "\"openssl\"").replace("v3.23", "v3.19");
                 std::fs::write(env.path("bivouac.toml"), ours).unwrap();
             }
             ["serve"] => {
@@ -83,7 +84,7 @@ fn serve_answers(env: &Env, arguments: &[&str]) {
     let address = told["listening"].as_str().expect("an address");
     let mut stream = TcpStream::connect(address).unwrap();
     stream
-        .write_all(b"GET /v3.23/site/x86_64/APKINDEX.tar.gz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /v3.19/site/x86_64/APKINDEX.tar.gz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
