@@ -52,9 +52,16 @@ fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago. None is named twice: two servers would each take it for their own.
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static NAMED: std::sync::Mutex<std::collections::BTreeSet<u16>> =
+        std::sync::Mutex::new(std::collections::BTreeSet::new());
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        if NAMED.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 /// Waits until `child` listens on all `ports`; false when it ended instead.
