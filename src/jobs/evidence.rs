@@ -42,7 +42,7 @@ pub(in crate::jobs) fn record(
     // What the line is checked by is known before there is a line.
     note_used(mirror, now)?;
     let seal = seal(mirror)?;
-    let signer = seal.as_ref().map(|seal| &seal.signers()[0]);
+    let signer = seal.map(|seal| &seal.signers()[0]);
     let payload = Payload {
         previous: last.map_or(LineId::new([0; 32]), |line| id_of(&line)),
         time: now,

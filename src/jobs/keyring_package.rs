@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::seal::seal_of;
+use super::seal::{remembered, seal_of};
 use super::{Error, Mirror};
 use crate::apk::names::{PackageFile, PackageName, Place};
 use crate::apk::v2::package::{BadRecipe, Recipe};
@@ -102,11 +102,7 @@ pub fn write(
     now: Timestamp,
 ) -> Result<PackageReport, NoPackage> {
     let signing = config.signing.as_ref().ok_or_else(|| NoPackage::NoSigning { config: config.file.clone() })?;
-    let mut record = match Mirror::open(config) {
-        Ok(mirror) => mirror.ledger.signing().map_err(|error| Box::new(error.into()))?,
-        Err(error) if error.code() == "no-store" => SigningRecord::default(),
-        Err(error) => return Err(Box::new(error).into()),
-    };
+    let mut record = remembered(config).map_err(Box::new)?;
     let seal = seal_of(signing, &record)?;
     let keys = seal.keys();
     let name = match name.or_else(|| signing.keyring_package.clone()) {

@@ -1,6 +1,9 @@
 //! What every job works on: one configuration's store, records, pool and public tree.
 
+use std::sync::OnceLock;
+
 use super::Error;
+use super::seal::Signers;
 use crate::apk::names::Place;
 use crate::config::Config;
 use crate::disk::layout::{PublicTree, Store};
@@ -21,6 +24,8 @@ pub struct Mirror<'c> {
     pub pool: Pool,
     /// What clients see.
     pub tree: PublicTree,
+    /// Who signs in this run, once somebody asked; see [`super::seal`].
+    pub(super) signers: OnceLock<Option<Signers>>,
 }
 
 impl<'c> Mirror<'c> {
@@ -29,7 +34,7 @@ impl<'c> Mirror<'c> {
         let store = Store::look(&config.store)?;
         let pool = Pool::look(&store.pool_folder())?;
         let ledger = Ledger::new(store.clone());
-        Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store })
+        Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store, signers: OnceLock::new() })
     }
 
     /// Opens what is there; an error where there is no store yet.
@@ -42,7 +47,7 @@ impl<'c> Mirror<'c> {
     pub fn on(config: &'c Config, store: Store) -> Result<Self, Error> {
         let pool = Pool::open(&store.pool_folder())?;
         let ledger = Ledger::new(store.clone());
-        Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store })
+        Ok(Mirror { config, ledger, pool, tree: PublicTree::new(&config.public), store, signers: OnceLock::new() })
     }
 
     /// The whole record of what is seen at `place`.
@@ -56,6 +61,13 @@ impl<'c> Mirror<'c> {
             Some(generation) => Ok(Some(generation)),
             None => self.published(&Place::Live),
         }
+    }
+
+    /// Where something can be seen: live, and the trees beside it.
+    pub(super) fn places(&self) -> Result<Vec<Place>, Error> {
+        let mut places = vec![Place::Live];
+        places.extend(self.tree.named()?.into_keys().map(Place::Beside));
+        Ok(places)
     }
 
     /// Whether publishing is held: a rollback is live.

@@ -26,6 +26,7 @@ use crate::report::Reporter;
 
 pub use again::CannotShow;
 pub(super) use again::{entries_shown, remake};
+pub(super) use withdraw::renew;
 pub use withdraw::{PlaceReport, Reach, TakenBack, Target, WithdrawReport, take_back, withdraw};
 
 /// Publishes a snapshot (the one in force, unless `snapshot` begins another's id) by today's rules and key at `place`. What a

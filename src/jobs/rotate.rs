@@ -9,6 +9,7 @@
 
 mod cannot;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,20 +17,21 @@ use jiff::{SignedDuration, Timestamp};
 use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
-use super::publish::{PlaceReport, perform, remake, report};
+use super::publish::{PlaceReport, remake, renew};
 use super::seal::{SealWord, configured, digests, has_a_part, seal_of};
-use super::sync::build::{Assembly, accepted_ids, inputs};
+use super::sync::build::{accepted_ids, inputs};
 use super::{Call, Error, Mirror, keyring_package, keys};
 use crate::apk::KeyId;
 use crate::apk::names::Place;
 use crate::config::{Config, Signing};
 use crate::disk::lock::Purpose;
-use crate::ledger::Withdrawn;
-use crate::plan::publish::{Mode, RepositoryState, Wish};
+use crate::ledger::{State, Withdrawn};
+use crate::plan::publish::{Generation, Mode, RepositoryState, Wish};
 use crate::report::Reporter;
 use crate::sign::key_file::ModulusBits;
 use crate::sign::rotation::{PlacedKey, Rotation, SigningRecord};
 use crate::sign::{self, KeyFile, KeyPlace, Seal};
+use crate::snapshot::IndexKey;
 
 pub use cannot::CannotRotate;
 
@@ -238,7 +240,7 @@ fn is_another(record: &SigningRecord, old: &KeyId, new: &KeyId) -> Result<(), Ca
 /// Whether some index of ours that clients see is not signed by all who sign now, and by nobody else.
 fn is_behind(mirror: &Mirror<'_>, seal: &Seal) -> Result<bool, Error> {
     let keys = seal.keys();
-    for place in places(mirror)? {
+    for place in mirror.places()? {
         let Some(number) = mirror.tree.shown(&place)? else { continue };
         let shown = mirror.ledger.generation_summary(number)?;
         if shown.repositories.iter().any(|state| state.mode != Mode::Upstream && state.keys != keys) {
@@ -246,12 +248,6 @@ fn is_behind(mirror: &Mirror<'_>, seal: &Seal) -> Result<bool, Error> {
         }
     }
     Ok(false)
-}
-
-fn places(mirror: &Mirror<'_>) -> Result<Vec<Place>, Error> {
-    let mut places = vec![Place::Live];
-    places.extend(mirror.tree.named()?.into_keys().map(Place::Beside));
-    Ok(places)
 }
 
 /// Signs every index of ours by all who sign now, and publishes them.
@@ -267,7 +263,7 @@ fn sign_all_anew(
     let seal = seal_of(signing, record)?;
     let renewal = Renewal { seal: &seal, before, after: SealWord::of(&seal), withdrawn: mirror.ledger.withdrawn()? };
     let mut signed = Vec::new();
-    for place in places(mirror)? {
+    for place in mirror.places()? {
         signed.extend(sign_anew(mirror, place, &renewal, call.now, reporter)?);
     }
     let package = keyring_package::refresh(mirror, &seal, call.now)?;
@@ -302,6 +298,7 @@ fn sign_anew(
 ) -> Result<Option<PlaceReport>, Error> {
     let Some(shown) = mirror.published(&place)? else { return Ok(None) };
     let keys = renewal.seal.keys();
+    let origins = Origins::of(mirror, &shown)?;
     let (mut wishes, mut made) = (Vec::new(), Vec::new());
     for state in &shown.repositories {
         if state.mode == Mode::Upstream || state.keys == keys {
@@ -310,7 +307,7 @@ fn sign_anew(
         }
         let mut again = remake(mirror, shown.number, state, &renewal.withdrawn)?;
         if again.state.content == state.content {
-            again.state.inputs = followed(mirror, &shown.snapshot, state, renewal)?;
+            again.state.inputs = origins.renewed(mirror, state, renewal)?;
         }
         wishes.push(Wish::Listing(Box::new(again.state.clone())));
         made.push(again);
@@ -318,33 +315,38 @@ fn sign_anew(
     if made.is_empty() {
         return Ok(None);
     }
-    let mut assembly = Assembly::new(mirror, &place, Some(shown.clone()), &shown.snapshot, (wishes, made), now)?;
-    // Neither begins nor ends a hold: what is shown stays what it was.
-    assembly.plan.generation.cause = shown.cause.clone();
-    perform(mirror, &assembly, &**reporter)?;
-    let generation = &assembly.plan.generation;
-    let repositories = report(&shown, generation, shown.number).repositories;
-    Ok(Some(PlaceReport { place, generation: generation.number, repositories }))
+    renew(mirror, place, (&shown, shown.clone()), (wishes, made), now, reporter).map(Some)
 }
 
-/// From what the index follows that was signed anew: from what it followed before, but for the keys, as long as that is what
-/// today's rules would lead to. Else from nothing that a sync would recognise: the next one decides it anew.
-fn followed(
-    mirror: &Mirror<'_>,
-    snapshot: &str,
-    state: &RepositoryState,
-    renewal: &Renewal<'_>,
-) -> Result<String, Error> {
-    let mut repositories = mirror.config.repositories.iter();
-    let Some(repository) = repositories.find(|repository| repository.name == state.name) else {
-        return Ok(String::new());
-    };
-    let Ok(id) = snapshot.parse() else { return Ok(String::new()) };
-    let accepted = accepted_ids(&mirror.ledger.snapshot(&id)?);
-    let of = |word: &SealWord| inputs(mirror, repository, &state.arch, &accepted, Some(word), &renewal.withdrawn);
-    let same = mirror.ledger.state()?;
-    let number = mirror.tree.live()?.unwrap_or_default();
-    if same.follows(number, state, &of(renewal.before)?) { of(&renewal.after) } else { Ok(String::new()) }
+/// From what the indexes of a generation followed.
+struct Origins {
+    number: u64,
+    accepted: BTreeMap<IndexKey, String>,
+    known: State,
+}
+
+impl Origins {
+    fn of(mirror: &Mirror<'_>, generation: &Generation) -> Result<Self, Error> {
+        let accepted = match generation.snapshot.parse() {
+            Ok(id) => accepted_ids(&mirror.ledger.snapshot(&id)?),
+            Err(_) => BTreeMap::new(),
+        };
+        Ok(Origins { number: generation.number, accepted, known: mirror.ledger.state()? })
+    }
+
+    /// From what an index follows that is signed anew: from what it followed before, but for the keys, as long as that is what
+    /// today's rules would lead to. Else from nothing that a sync would recognise: the next one decides it anew.
+    fn renewed(&self, mirror: &Mirror<'_>, state: &RepositoryState, renewal: &Renewal<'_>) -> Result<String, Error> {
+        let mut repositories = mirror.config.repositories.iter();
+        let Some(repository) = repositories.find(|repository| repository.name == state.name) else {
+            return Ok(String::new());
+        };
+        let inputs = |word| inputs(mirror, repository, &state.arch, &self.accepted, Some(word), &renewal.withdrawn);
+        match self.known.follows(self.number, state, &inputs(renewal.before)?) {
+            true => inputs(&renewal.after),
+            false => Ok(String::new()),
+        }
+    }
 }
 
 /// The state of our keys, for those who look.

@@ -1,4 +1,7 @@
 //! Who signs in this run: the configured key, and with it whoever the record of our keys names beside it or in its place.
+//!
+//! A key may take a passphrase's rounds or a token's PIN to be reached, so a run reaches each once: [`seal`] asks when it is
+//! called first and keeps the answer. A run that changes who signs calls it after the change is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,25 +12,42 @@ use jiff::Timestamp;
 use super::{Error, Mirror};
 use crate::apk::{KeyId, SourceName};
 use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing, TokenModule};
+use crate::disk::layout::Store;
 use crate::disk::private_file::Exposed;
-use crate::error::Trouble as _;
+use crate::ledger::Ledger;
 use crate::sign::rotation::{Noted, PlacedKey, Rotation, SigningRecord};
 use crate::sign::token::Wanted;
 use crate::sign::{self, CommandKey, Digests, KeyFile, KeyPlace, Seal, Signer, TokenKey};
 use crate::verify::Keyring;
 use crate::verify::keyring::PublicKey;
 
+/// All that sign, and where each key is, in the same order.
+#[derive(Debug)]
+pub(in crate::jobs) struct Signers {
+    seal: Seal,
+    placed: Vec<PlacedKey>,
+}
+
 /// All that sign, where some repository needs it.
-pub(in crate::jobs) fn seal(mirror: &Mirror<'_>) -> Result<Option<Seal>, Error> {
-    match signing_that_is_needed(mirror) {
+pub(in crate::jobs) fn seal<'m>(mirror: &'m Mirror<'_>) -> Result<Option<&'m Seal>, Error> {
+    Ok(signers_of(mirror)?.map(|signers| &signers.seal))
+}
+
+fn signers_of<'m>(mirror: &'m Mirror<'_>) -> Result<Option<&'m Signers>, Error> {
+    if let Some(known) = mirror.signers.get() {
+        return Ok(known.as_ref());
+    }
+    let found = match signing_that_is_needed(mirror) {
         Some(signing) => {
             let record = mirror.ledger.signing()?;
-            let seal = seal_of(signing, &record)?;
+            let (placed, signers): (_, Vec<_>) = signers(signing, &record)?.into_iter().unzip();
+            let seal = sealed(signing, signers);
             require_record(mirror, &record, &seal)?;
-            Ok(Some(seal))
+            Some(Signers { seal, placed })
         }
-        None => Ok(None),
-    }
+        None => None,
+    };
+    Ok(mirror.signers.get_or_init(|| found).as_ref())
 }
 
 /// What is live was signed, so who did is remembered. Where nothing is, a key that was retired could sign again.
@@ -48,9 +68,13 @@ fn signing_that_is_needed<'c>(mirror: &Mirror<'c>) -> Option<&'c Signing> {
 
 /// All that sign when `signing` is configured, by what is remembered of our keys.
 pub(in crate::jobs) fn seal_of(signing: &Signing, record: &SigningRecord) -> Result<Seal, sign::Error> {
-    let mut signers = signers(signing, record)?.into_iter().map(|(_, signer)| signer);
+    Ok(sealed(signing, signers(signing, record)?.into_iter().map(|(_, signer)| signer)))
+}
+
+fn sealed(signing: &Signing, signers: impl IntoIterator<Item = Box<dyn Signer>>) -> Seal {
+    let mut signers = signers.into_iter();
     let first = signers.next().expect("somebody always signs: at least the configured key");
-    Ok(Seal::of(first, digests(signing.digest)).and(signers))
+    Seal::of(first, digests(signing.digest)).and(signers)
 }
 
 /// A key that signs, and where it is.
@@ -163,21 +187,21 @@ pub(in crate::jobs) fn digests(digest: Digest) -> Digests {
 /// is configured to sign with.
 pub(in crate::jobs) fn of_config(config: &Config) -> Result<Option<Seal>, Error> {
     let Some(signing) = &config.signing else { return Ok(None) };
-    let record = match Mirror::open(config) {
-        Ok(mirror) => mirror.ledger.signing()?,
-        Err(error) if error.code() == "no-store" => SigningRecord::default(),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(seal_of(signing, &record)?))
+    Ok(Some(seal_of(signing, &remembered(config)?)?))
+}
+
+/// What the store remembers of our keys; nothing where there is none yet.
+pub(in crate::jobs) fn remembered(config: &Config) -> Result<SigningRecord, Error> {
+    Ok(Ledger::new(Store::look(&config.store)?).signing()?)
 }
 
 /// Remembers whoever signs from now on, with the public half: what was signed is checked by it later.
 pub(in crate::jobs) fn note_used(mirror: &Mirror<'_>, now: Timestamp) -> Result<(), Error> {
-    let Some(signing) = signing_that_is_needed(mirror) else { return Ok(()) };
+    let Some(signers) = signers_of(mirror)? else { return Ok(()) };
     let mut record = mirror.ledger.signing()?;
     let mut noted = Noted::Before;
-    for (placed, signer) in signers(signing, &record)? {
-        if record.note_used(placed, signer.public_pem(), now) == Noted::New {
+    for (placed, signer) in signers.placed.iter().zip(signers.seal.signers()) {
+        if record.note_used(placed.clone(), signer.public_pem(), now) == Noted::New {
             noted = Noted::New;
         }
     }

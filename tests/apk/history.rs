@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::client::{CLIENTS, Machine, real_alpine};
 use super::env::{Env, trusted};
-use super::fixture::{Built, OURS, Package, UPSTREAM, signed, unsigned_index};
+use super::fixture::{Built, OURS, Package, UPSTREAM};
+use super::site::{MAIN, publish};
 use super::upstream::Upstream;
 use super::watch::Watch;
 
@@ -23,13 +24,7 @@ fn state(env: &Env, state: u32) -> Vec<Built> {
             package.with_file(&format!("{name}.txt"), content.as_bytes()).build(&UPSTREAM)
         })
         .collect();
-    let folder = "/alpine/v3.23/main/x86_64";
-    for package in &built {
-        env.upstream.put(&format!("{folder}/{}", package.file), package.bytes.clone());
-    }
-    let entries: Vec<_> = built.iter().map(|package| package.entry.as_str()).collect();
-    let index = signed(&unsigned_index(&entries, &format!("v3.23.0-{state}-g0123456789")), &[&UPSTREAM]);
-    env.upstream.put(&format!("{folder}/APKINDEX.tar.gz"), index);
+    publish(env, MAIN, state, &built.iter().collect::<Vec<_>>(), &UPSTREAM);
     env.bivouac(&["sync"]).exits_with(0);
     built
 }

@@ -29,6 +29,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/site.rs"]
+#[allow(dead_code, reason = "shared")]
+mod site;
 #[path = "../trust/softhsm.rs"]
 #[allow(dead_code, reason = "shared")]
 mod softhsm;

@@ -3,7 +3,8 @@
 
 use super::client::{Apk, CLIENTS, Machine, real_alpine};
 use super::env::Env;
-use super::fixture::{Built, Key, NEXT, OURS, Package, UPSTREAM, signed, unsigned_index};
+use super::fixture::{Key, NEXT, OURS, Package, UPSTREAM};
+use super::site::{MAIN, publish};
 use super::upstream::Upstream;
 
 const CONFIGURATION: &str = "[sources.up]\nurl = [\"{upstream}/alpine\"]\n\
@@ -13,20 +14,12 @@ const CONFIGURATION: &str = "[sources.up]\nurl = [\"{upstream}/alpine\"]\n\
 
 /// Upstream's state number `state`, synced.
 fn upstream(env: &Env, state: u32) {
-    let package = |name: &str| -> Built {
+    let built = ["tool", "lib"].map(|name| {
         let content = format!("{name} {state}");
-        let package =
-            Package::new(name, &format!("{state}.0-r0")).with_file(&format!("{name}.txt"), content.as_bytes());
-        package.build(&UPSTREAM)
-    };
-    let built = [package("tool"), package("lib")];
-    let folder = "/alpine/v3.23/main/x86_64";
-    for package in &built {
-        env.upstream.put(&format!("{folder}/{}", package.file), package.bytes.clone());
-    }
-    let entries: Vec<_> = built.iter().map(|package| package.entry.as_str()).collect();
-    let index = signed(&unsigned_index(&entries, &format!("v3.23.0-{state}-g0123456789")), &[&UPSTREAM]);
-    env.upstream.put(&format!("{folder}/APKINDEX.tar.gz"), index);
+        let package = Package::new(name, &format!("{state}.0-r0"));
+        package.with_file(&format!("{name}.txt"), content.as_bytes()).build(&UPSTREAM)
+    });
+    publish(env, MAIN, state, &built.each_ref(), &UPSTREAM);
     env.bivouac(&["sync"]).exits_with(0);
 }
 

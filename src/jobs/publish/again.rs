@@ -92,7 +92,7 @@ pub(in crate::jobs) fn remake(
         // Ours begin with twelve digits of their content, which is another now; upstream's words follow.
         let words = shown.description.split_once(' ').map(|(_, words)| words);
         state.description = describe(&merged, words);
-        let signed = sign_merged(&merged, &state.description, &seal)?;
+        let signed = sign_merged(&merged, &state.description, seal)?;
         state.content = merged.content;
         signed
     } else {
@@ -101,7 +101,7 @@ pub(in crate::jobs) fn remake(
         let SignaturePart { signatures, signed_from } = part;
         let is_ours = |signature: &Signature| shown.keys.iter().any(|key| key.name == signature.key);
         let theirs: Vec<Signature> = signatures.into_iter().filter(|signature| !is_ours(signature)).collect();
-        sign_member(&index.bytes()[signed_from..], &theirs, &seal)?
+        sign_member(&index.bytes()[signed_from..], &theirs, seal)?
     };
     state.signers = signed.signers().to_vec();
     state.keys = seal.keys();
@@ -112,7 +112,11 @@ pub(in crate::jobs) fn remake(
 }
 
 /// Our key, which must be there where an index has to be signed anew.
-fn seal_of(mirror: &Mirror<'_>, shown: &RepositoryState, dropped: Option<&PackageFile>) -> Result<Option<Seal>, Error> {
+fn seal_of<'m>(
+    mirror: &'m Mirror<'_>,
+    shown: &RepositoryState,
+    dropped: Option<&PackageFile>,
+) -> Result<Option<&'m Seal>, Error> {
     match (seal(mirror)?, dropped) {
         (None, Some(file)) => {
             let place = format!("{}/{}", shown.name, shown.arch);

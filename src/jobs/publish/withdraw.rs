@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Switched, lists, perform, remake, report, still_shown};
 use crate::apk::names::{PackageName, Place, VersionText};
 use crate::config::Config;
 use crate::disk::lock::Purpose;
-use crate::jobs::sync::build::Assembly;
+use crate::jobs::sync::build::{Assembly, Made};
 use crate::jobs::{Call, Error, Mirror};
 use crate::ledger::Withdrawn;
 use crate::plan::publish::{Generation, Mode, Wish};
@@ -73,15 +74,13 @@ pub fn withdraw(
         // First of all: whatever ends this run, the next sync leaves it out.
         mirror.ledger.save_withdrawn(&withdrawn)?;
     }
-    let mut places = vec![Place::Live];
-    places.extend(mirror.tree.named()?.into_keys().map(Place::Beside));
     let mut report = WithdrawReport {
         name: target.name.clone(),
         version: target.version.clone(),
         places: Vec::new(),
         still_shown: Vec::new(),
     };
-    for place in places {
+    for place in mirror.places()? {
         let Some(shown) = mirror.published(&place)? else { continue };
         report.still_shown.extend(still_shown(&shown, std::slice::from_ref(&rule)));
         if let Some(done) = one_place(&mirror, place, shown, &rule, &withdrawn, reach, call, reporter)? {
@@ -127,13 +126,25 @@ fn one_place(
     if made.is_empty() && dropped == 0 {
         return Ok(None);
     }
-    let mut assembly = Assembly::new(mirror, &place, Some(former), &shown.snapshot, (wishes, made), call.now)?;
-    // Neither begins nor ends a hold: what else is shown stays what it was.
+    renew(mirror, place, (&shown, former), (wishes, made), call.now, reporter).map(Some)
+}
+
+/// Shows these states at `place`, of which `former` was seen there until now: what was shown, or less than that. It neither
+/// begins nor ends a hold: what else is shown stays what it was.
+pub(in crate::jobs) fn renew(
+    mirror: &Mirror<'_>,
+    place: Place,
+    (shown, former): (&Generation, Generation),
+    states: (Vec<Wish>, Vec<Made>),
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<PlaceReport, Error> {
+    let mut assembly = Assembly::new(mirror, &place, Some(former), &shown.snapshot, states, now)?;
     assembly.plan.generation.cause = shown.cause.clone();
     perform(mirror, &assembly, &**reporter)?;
     let generation = &assembly.plan.generation;
-    let repositories = report(&shown, generation, shown.number).repositories;
-    Ok(Some(PlaceReport { place, generation: generation.number, repositories }))
+    let repositories = report(shown, generation, shown.number).repositories;
+    Ok(PlaceReport { place, generation: generation.number, repositories })
 }
 
 /// Takes a withdrawal back: the next sync or `publish` lists the package again if its source does. Whether there was one.

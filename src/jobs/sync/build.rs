@@ -208,9 +208,9 @@ pub(in crate::jobs) fn assemble(
 ) -> Result<Assembly, Error> {
     let former = mirror.former(place)?;
     let seal = seal(mirror)?;
-    let word = seal.as_ref().map(SealWord::of);
+    let word = seal.map(SealWord::of);
     let record = mirror.ledger.signing()?;
-    if let Some(warning) = former.as_ref().and_then(|former| key_changed(former, seal.as_ref()?, &record)) {
+    if let Some(warning) = former.as_ref().and_then(|former| key_changed(former, seal?, &record)) {
         reporter.warning(&warning);
     }
     let accepted = accepted_ids(snapshot);
@@ -236,7 +236,7 @@ pub(in crate::jobs) fn assemble(
                 publications.push(keep);
                 continue;
             }
-            match make(repository, arch, &settled.wishes[number], merged, &settled.indexes, seal.as_ref(), inputs)? {
+            match make(repository, arch, &settled.wishes[number], merged, &settled.indexes, seal, inputs)? {
                 Ok(new) => {
                     reporter.repository_signed(&repository.name, arch, new.state.packages);
                     publications.push(Publication::Listing(Box::new(new.state.clone())));

@@ -35,7 +35,7 @@ pub(super) fn nothing_new(
     if shown.repositories.len() != configured || shown.aliases != mirror.config.aliases {
         return Ok(None);
     }
-    let seal = seal(mirror)?.as_ref().map(SealWord::of);
+    let seal = seal(mirror)?.map(SealWord::of);
     let accepted = accepted_ids(snapshot);
     let withdrawn = mirror.ledger.withdrawn()?;
     let mut reports = Vec::new();

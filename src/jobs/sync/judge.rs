@@ -53,13 +53,13 @@ pub(in crate::jobs) enum GoingBack {
 pub(in crate::jobs) enum Judgement {
     /// It may follow what is in force; these signers are recorded with it.
     Good(Vec<(Signer, How)>),
-    /// It is behind; the signers are recorded if it is accepted all the same.
+    /// It is behind, or another one; the signers are recorded if it is accepted all the same.
     Behind(Behind, Vec<(Signer, How)>),
     /// No recorded signer vouches for it.
     Held(Setback),
 }
 
-/// An index that is not as new as the one in force.
+/// An index that follows the one in force only if the operator says so.
 pub(in crate::jobs) enum Behind {
     /// It was accepted before.
     Lag(Lag),
@@ -156,10 +156,11 @@ impl<'a> Standing<'a> {
         let is_here = |description| freshness::is_of_branch(&self.key.path, description);
         let was_here =
             self.history().and_then(History::newest).and_then(|newest| is_here(newest.description.as_deref()));
-        let official = Keyring::official();
-        let by_alpine = |signer: &Signer| official.keys().any(|key| key.fingerprint() == signer.fingerprint);
-        let words_count = was_here == Some(true) || (was_here.is_none() && index.signers().iter().any(by_alpine));
-        if words_count && is_here(index.description()) == Some(false) {
+        let by_alpine = || {
+            let official = Keyring::official();
+            index.signers().iter().any(|signer| official.keys().any(|key| key.fingerprint() == signer.fingerprint))
+        };
+        if is_here(index.description()) == Some(false) && was_here.unwrap_or_else(by_alpine) {
             let words = index.description().unwrap_or_default();
             return Some(format!("its description, {words}, is that of another branch"));
         }

@@ -227,11 +227,11 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     evidence::catch_up(&mirror, request.now, &*reporter)?;
     let run = Run { request, course: Course::of(&mirror, request.publish)?, started };
     let seal = seal::seal(&mirror)?;
-    if let Some(seal) = &seal {
+    if let Some(seal) = seal {
         keyring_package::refresh(&mirror, seal, request.now)?;
     }
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
-    if let Some(seal) = &seal {
+    if let Some(seal) = seal {
         seal::refuse_namesakes(seal, &asked.keyrings)?;
     }
     mirror.ledger.save_trust(&mut asked.trust)?;
