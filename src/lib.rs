@@ -20,6 +20,7 @@ pub mod pool;
 pub mod ledger;
 pub mod sign;
 pub mod publish;
+pub mod bundle;
 pub mod serve;
 
 // joints

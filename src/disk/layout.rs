@@ -10,6 +10,7 @@
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
+//! ├── bundles/                      what was sent to and came from other sites; see ledger
 //! ├── keyring/                      the package that brings our public keys to clients, where it is asked for
 //! ├── pool/                         packages by content; see pool
 //! │   ├── objects/ab/<64 hex>       0444, by SHA-256
@@ -277,14 +278,19 @@ impl Store {
         self.root.join("pins.json")
     }
 
-    /// `withdrawn.json`: packages that our indexes do not list, whatever their sources say.
+    /// `signing.json`: which of our keys sign, do so no more, or ever did.
     pub fn signing_file(&self) -> PathBuf {
         self.root.join("signing.json")
     }
 
-    /// What is withdrawn.
+    /// `withdrawn.json`: packages that our indexes do not list, whatever their sources say.
     pub fn withdrawn_file(&self) -> PathBuf {
         self.root.join("withdrawn.json")
+    }
+
+    /// `bundles/`: what was sent to and came from other sites.
+    pub fn bundles_folder(&self) -> PathBuf {
+        self.root.join("bundles")
     }
 
     /// `pool/`; the pool knows what is in it.

@@ -12,6 +12,13 @@
 //! signing.json                    which of our keys sign, do so no more, or ever did; no private half
 //! evidence.log                    one line a snapshot: what was decided, chained and signed; only ever added to
 //! trust.json                      what was accepted of each index before, and whose signatures vouch for its source
+//! bundles/sent/<id>.json          the manifest of a bundle that was made here
+//! bundles/sites/<site>.json       what a site said last that it holds
+//! bundles/from/<source>/          what came for a source with bundles:
+//!   in-force.json                   the manifest whose state it gives
+//!   pending/<id>.json               manifests of which something is still missing
+//!   imported.json                   which bundles were complete here, and when
+//!   indexes/<64 hex>                index files that these manifests name
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
@@ -19,6 +26,7 @@
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here.
 
+mod bundles;
 mod error;
 mod evidence;
 mod generations;
@@ -29,6 +37,7 @@ mod state;
 mod trust;
 mod withdrawn;
 
+pub use bundles::Imported;
 pub use error::Error;
 pub use evidence::EvidenceEnd;
 pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, State};

@@ -1,0 +1,147 @@
+//! Bundles that were sent, and what came in bundles.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::snapshots::{load_json, save_json};
+use super::{Error, Ledger};
+use crate::apk::{ObjectId, SourceName};
+use crate::disk::durable;
+use crate::snapshot::manifest::{BundleId, Manifest};
+
+const FOLDER_MODE: u32 = 0o700;
+
+/// How many bundles a source remembers to have had: a year of them, one a day.
+const MOST_IMPORTED: usize = 400;
+
+/// A bundle all of which was here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Imported {
+    /// Which.
+    pub id: BundleId,
+    /// When the last of it came.
+    pub time: Timestamp,
+}
+
+impl Ledger {
+    fn from(&self, source: &SourceName) -> PathBuf {
+        self.store.bundles_folder().join("from").join(source.as_str())
+    }
+
+    fn sent(&self) -> PathBuf {
+        self.store.bundles_folder().join("sent")
+    }
+
+    /// The manifest whose state a source with bundles gives; none before the first bundle was complete.
+    pub fn bundle_in_force(&self, source: &SourceName) -> Result<Option<Manifest>, Error> {
+        load_if_present(self.from(source).join("in-force.json"))
+    }
+
+    /// Manifests of which something is still missing, the earliest first.
+    pub fn pending_bundles(&self, source: &SourceName) -> Result<Vec<Manifest>, Error> {
+        manifests(self.from(source).join("pending"))
+    }
+
+    /// Bundles that were complete here, the earliest first.
+    pub fn imported_bundles(&self, source: &SourceName) -> Result<Vec<Imported>, Error> {
+        Ok(load_if_present(self.from(source).join("imported.json"))?.unwrap_or_default())
+    }
+
+    /// Remembers a manifest whose objects begin to come.
+    pub fn save_pending_bundle(&self, source: &SourceName, manifest: &Manifest) -> Result<(), Error> {
+        let folder = self.from(source).join("pending");
+        durable::create_folder(&folder, FOLDER_MODE)?;
+        save_json(&folder.join(format!("{}.json", manifest.id)), manifest)
+    }
+
+    /// Forgets what was pending of a bundle.
+    pub fn drop_pending_bundle(&self, source: &SourceName, id: &BundleId) -> Result<(), Error> {
+        let folder = self.from(source).join("pending");
+        durable::remove_file(&folder.join(format!("{id}.json")))?;
+        Ok(durable::flush_folder(&folder)?)
+    }
+
+    /// Notes that all of a bundle is here. It is not pending any more.
+    pub fn note_imported(&self, source: &SourceName, id: &BundleId, now: Timestamp) -> Result<(), Error> {
+        let mut imported = self.imported_bundles(source)?;
+        if !imported.iter().any(|one| one.id == *id) {
+            imported.push(Imported { id: id.clone(), time: now });
+            imported.drain(..imported.len().saturating_sub(MOST_IMPORTED));
+            save_json(&self.from(source).join("imported.json"), &imported)?;
+        }
+        if self.from(source).join("pending").is_dir() {
+            self.drop_pending_bundle(source, id)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the state of `manifest` in force. All that it names is in the pool or among [`Ledger::bundled_index`].
+    pub fn save_bundle_in_force(&self, source: &SourceName, manifest: &Manifest) -> Result<(), Error> {
+        durable::create_folder(&self.from(source), FOLDER_MODE)?;
+        save_json(&self.from(source).join("in-force.json"), manifest)
+    }
+
+    /// An index file that came in a bundle; none where it is not here, or is not what its name says any more.
+    pub fn bundled_index(&self, source: &SourceName, index: &ObjectId) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = durable::read_if_present(&self.from(source).join("indexes").join(index.hex()))?;
+        Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *index))
+    }
+
+    /// Keeps an index file that came in a bundle; returns its name.
+    pub fn save_bundled_index(&self, source: &SourceName, bytes: &[u8]) -> Result<ObjectId, Error> {
+        let id = ObjectId::new(Sha256::digest(bytes).into());
+        let folder = self.from(source).join("indexes");
+        durable::create_folder(&folder, FOLDER_MODE)?;
+        durable::write(&folder.join(id.hex()), bytes, 0o400)?;
+        Ok(id)
+    }
+
+    /// Removes index files that neither the manifest in force nor a pending one names.
+    pub fn drop_bundled_indexes(&self, source: &SourceName) -> Result<(), Error> {
+        let mut named = BTreeSet::new();
+        for manifest in self.bundle_in_force(source)?.iter().chain(&self.pending_bundles(source)?) {
+            named.extend(manifest.repositories.iter().flat_map(|carried| carried.indexes()).map(ObjectId::hex));
+        }
+        let folder = self.from(source).join("indexes");
+        for name in durable::list(&folder)?.iter().filter(|name| !named.contains(*name)) {
+            durable::remove_file(&folder.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Sources that bundles came for, whether or not they are configured still.
+    pub fn bundled_sources(&self) -> Result<Vec<SourceName>, Error> {
+        let names = durable::list(&self.store.bundles_folder().join("from"))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The manifests of bundles that were made here, the earliest first.
+    pub fn sent_bundles(&self) -> Result<Vec<Manifest>, Error> {
+        manifests(self.sent())
+    }
+
+    /// Remembers a bundle that was made here: later ones may build on it.
+    pub fn save_sent_bundle(&self, manifest: &Manifest) -> Result<(), Error> {
+        durable::create_folder(&self.sent(), FOLDER_MODE)?;
+        save_json(&self.sent().join(format!("{}.json", manifest.id)), manifest)
+    }
+}
+
+fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
+    match load_json(&path) {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Missing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn manifests(folder: PathBuf) -> Result<Vec<Manifest>, Error> {
+    let mut ids: Vec<BundleId> =
+        durable::list(&folder)?.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+    ids.sort();
+    ids.iter().map(|id| load_json(&folder.join(format!("{id}.json")))).collect()
+}
