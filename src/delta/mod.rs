@@ -11,6 +11,7 @@
 //!
 //! - `recode.rs`: a file as the *plain form* of its gzip members, and the script that rebuilds the file's very bytes from it.
 //!   A base is only inflated; what it was compressed with does not matter.
+//! - `deflate/`: deflate as zlib, pigz and GNU gzip write it, so that for what they wrote the script is their name.
 //! - `prefix.rs`: the target's plain form as a zstd frame whose prefix is the base's.
 //! - `differ.rs`: the same as a bsdiff patch, which sees through moved addresses in executables.
 //! - `form.rs`: the bytes of a delta.
@@ -22,6 +23,7 @@
 //! bound of ours. Damage is found before that library runs (the seal, see [`form`]), and a panic of its becomes an error; but
 //! only a delta whose own digest something signed vouches for may be applied.
 
+mod deflate;
 mod differ;
 pub mod form;
 mod prefix;
@@ -115,13 +117,10 @@ fn digest(bytes: &[u8]) -> [u8; 32] {
 /// Takes under 300 MB, base and target counted, where the plain forms are under 96 MB together.
 pub fn make(base: Option<&[u8]>, target: &[u8]) -> Vec<u8> {
     let whole = || form::write(Method::Whole, None, target, 0, &[], target);
-    let Some(delta) = shortest(base, target) else { return whole() };
-    let fits = delta.len() < target.len();
-    // The proof: whatever the libraries below did, this delta gives this target.
-    if fits && apply(base, &delta, &Limits::default()).is_ok_and(|rebuilt| rebuilt == target) { delta } else { whole() }
+    shortest(base, target).filter(|delta| delta.len() < target.len()).unwrap_or_else(whole)
 }
 
-/// The shortest delta over the plain forms, not proved yet; `None` where one is out of bounds.
+/// The shortest delta over the plain forms; `None` where one is out of bounds, or where the proof fails.
 fn shortest(base: Option<&[u8]>, target: &[u8]) -> Option<Vec<u8>> {
     if target.len() > LARGEST_TARGET || base.is_some_and(|base| base.len() > LARGEST_PLAIN) {
         return None;
@@ -129,7 +128,9 @@ fn shortest(base: Option<&[u8]>, target: &[u8]) -> Option<Vec<u8>> {
     let before = recode::plain_form(base.unwrap_or_default(), LARGEST_PLAIN)?;
     let recode::Recoded { plain, script } = recode::recode(target, LARGEST_PLAIN - before.len())?;
     let (method, diff) = diff(&before, &plain, target.len())?;
-    Some(form::write(method, base, target, plain.len(), &script, &diff))
+    // The other half of the proof: the script has rebuilt the target already.
+    let proved = undo(method, &before, &diff, plain.len()).is_ok_and(|undone| undone == plain);
+    proved.then(|| form::write(method, base, target, plain.len(), &script, &diff))
 }
 
 /// Up to this length of a plain form, in bytes, both methods are tried.
@@ -192,10 +193,32 @@ fn rebuild(
     if header.plain_len > limits.plain - before.len() {
         return Err(too_large);
     }
-    let plain = match method {
-        Method::Differ => differ::apply(&before, body.diff, header.plain_len)?,
-        _ => prefix::apply(&before, body.diff, header.plain_len)?,
-    };
+    let plain = undo(method, &before, body.diff, header.plain_len)?;
     drop(before);
     recode::rebuild(&plain, body.script, header.target_len)
+}
+
+/// The target's plain form, of so many bytes.
+fn undo(method: Method, before: &[u8], diff: &[u8], length: usize) -> Result<Vec<u8>, BadDelta> {
+    match method {
+        Method::Differ => differ::apply(before, diff, length),
+        _ => prefix::apply(before, diff, length),
+    }
+}
+
+/// How the deflate streams of `file` would be told in a delta, one after the other: all that is known of what wrote them.
+/// `None` where its plain form is longer than [`LARGEST_PLAIN`].
+pub fn streams(file: &[u8]) -> Option<Vec<ToldBy>> {
+    recode::streams(file, LARGEST_PLAIN)
+}
+
+/// What brings the very bytes of a deflate stream back from its plain text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToldBy {
+    /// The command that wrote it.
+    Command(&'static str),
+    /// Corrections to what zlib would have written.
+    Corrections,
+    /// Nothing: it stays compressed.
+    Nothing,
 }

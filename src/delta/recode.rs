@@ -9,9 +9,12 @@
 //!
 //! ```text
 //!  2 · length            so many bytes as they are
-//!  2 · pieces + 1        a deflate stream; then for each of its pieces
+//!  2 · way + 1           a deflate stream that one of the ways of `deflate/` writes
 //!    length                its plain text's
-//!    length, bytes         the corrections with which preflate-rs compresses that as the original was
+//!  1                     any other deflate stream
+//!    pieces                how many follow
+//!      length                the plain text's of one
+//!      length, bytes         the corrections with which preflate-rs compresses that as the original was
 //! ```
 
 use std::io::Cursor;
@@ -21,8 +24,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use flate2::{Decompress, FlushDecompress, Status};
 use preflate_rs::{ExitCode, PreflateConfig, PreflateStreamProcessor, RecreateStreamProcessor};
 
-use super::BadDelta;
+use super::deflate::{self, Goal, Way};
 use super::form::{Reader, put_number};
+use super::{BadDelta, ToldBy};
 
 /// A package has two to four. A file of thousands of tiny members would cost seconds and save nothing.
 const MOST_MEMBERS: usize = 64;
@@ -45,7 +49,8 @@ pub(super) fn plain_form(file: &[u8], limit: usize) -> Option<Vec<u8>> {
     Some(inflate_members(file, limit)?.form)
 }
 
-/// Takes a target apart; `None` if its plain form is longer than `limit` bytes.
+/// Takes a target apart; `None` if its plain form is longer than `limit` bytes. Proved, stream by stream: [`rebuild`] makes
+/// `file` of it.
 pub(super) fn recode(file: &[u8], limit: usize) -> Option<Recoded> {
     let Inflated { form, mut streams } = inflate_members(file, limit)?;
     let all = streams.len();
@@ -53,11 +58,10 @@ pub(super) fn recode(file: &[u8], limit: usize) -> Option<Recoded> {
     // Where the last stream that is kept ended.
     let mut done = 0;
     streams.retain(|stream| {
-        let told = pieces(&file[stream.in_file.clone()], &form[stream.in_form.clone()]);
-        if let Some((count, pieces)) = &told {
+        let told = tell(&file[stream.in_file.clone()], &form[stream.in_form.clone()]);
+        if let Some(told) = &told {
             put_as_it_is(&mut script, stream.in_file.start - done);
-            put_number(&mut script, 2 * count + 1);
-            script.extend_from_slice(pieces);
+            script.extend_from_slice(told);
             done = stream.in_file.end;
         }
         told.is_some()
@@ -92,12 +96,15 @@ pub(super) fn rebuild(plain: &[u8], script: &[u8], length: usize) -> Result<Vec<
     let mut file = Vec::new();
     while !script.0.is_empty() {
         let part = script.number()?;
+        let room = length - file.len();
         if part % 2 == 0 {
             file.extend_from_slice(plain.take(part / 2)?);
+        } else if part == 1 {
+            file.extend_from_slice(&corrected(&mut plain, &mut script, room)?);
         } else {
-            // A panic of the library is a script that it did not write; nothing of it is used behind that.
-            let compressed = catch_unwind(AssertUnwindSafe(|| compress(&mut plain, &mut script, part / 2, length)));
-            file.extend_from_slice(&compressed.map_err(|_| BROKEN)??);
+            let way = Way::from_code(part / 2).ok_or(BROKEN)?;
+            let text = plain.take(script.number()?)?;
+            file.extend_from_slice(&deflate::compress(way, text, Goal::AtMost(room)).ok_or(BROKEN)?);
         }
         if file.len() > length {
             return Err(BROKEN);
@@ -106,16 +113,16 @@ pub(super) fn rebuild(plain: &[u8], script: &[u8], length: usize) -> Result<Vec<
     if plain.0.is_empty() { Ok(file) } else { Err(BROKEN) }
 }
 
-/// The deflate stream of the next `pieces` pieces.
-fn compress(
-    plain: &mut Reader<'_>,
-    script: &mut Reader<'_>,
-    pieces: usize,
-    length: usize,
-) -> Result<Vec<u8>, BadDelta> {
+/// The next deflate stream that goes by corrections, at most `length` bytes.
+fn corrected(plain: &mut Reader<'_>, script: &mut Reader<'_>, length: usize) -> Result<Vec<u8>, BadDelta> {
+    // A panic of the library is a script that it did not write; nothing of it is used behind that.
+    catch_unwind(AssertUnwindSafe(|| recompress(plain, script, length))).map_err(|_| BROKEN)?
+}
+
+fn recompress(plain: &mut Reader<'_>, script: &mut Reader<'_>, length: usize) -> Result<Vec<u8>, BadDelta> {
     let mut compressor = RecreateStreamProcessor::new();
     let mut stream = Vec::new();
-    for _ in 0..pieces {
+    for _ in 0..script.number()? {
         let text_length = script.number()?;
         let corrections_length = script.number()?;
         let (text, corrections) = (plain.take(text_length)?, script.take(corrections_length)?);
@@ -128,15 +135,51 @@ fn compress(
     Ok(stream)
 }
 
-/// The number of pieces, and their part of the script; `None` if the stream cannot be told by corrections that are shorter.
-fn pieces(stream: &[u8], plain: &[u8]) -> Option<(usize, Vec<u8>)> {
+/// How each of the file's streams would be told; `None` if its plain form is longer than `limit` bytes.
+pub(super) fn streams(file: &[u8], limit: usize) -> Option<Vec<ToldBy>> {
+    let Inflated { form, streams } = inflate_members(file, limit)?;
+    let told = streams.iter().map(|Stream { in_file, in_form }| {
+        let (stream, plain) = (&file[in_file.clone()], &form[in_form.clone()]);
+        match way(stream, plain) {
+            Some(way) => ToldBy::Command(way.command()),
+            None if by_corrections(stream, plain).is_some() => ToldBy::Corrections,
+            None => ToldBy::Nothing,
+        }
+    });
+    Some(told.collect())
+}
+
+/// A stream's part of the script; `None` if nothing that is shorter tells it.
+fn tell(stream: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    by_way(stream, plain).or_else(|| by_corrections(stream, plain))
+}
+
+/// The way that wrote this stream. Most are out with their first block.
+fn way(stream: &[u8], plain: &[u8]) -> Option<Way> {
+    Way::ALL.into_iter().find(|&way| deflate::compress(way, plain, Goal::Exactly(stream)).is_some())
+}
+
+fn by_way(stream: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    let way = way(stream, plain)?;
+    let mut told = Vec::new();
+    put_number(&mut told, 2 * way.code() + 1);
+    put_number(&mut told, plain.len());
+    Some(told)
+}
+
+fn by_corrections(stream: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
     // The library gives up on streams that it cannot predict, and has assertions where it did not think of one.
     let (count, pieces) = catch_unwind(AssertUnwindSafe(|| analyse(stream, plain))).ok()??;
-    (pieces.len() < stream.len()).then_some((count, pieces))
+    let mut told = Vec::new();
+    put_number(&mut told, 1);
+    put_number(&mut told, count);
+    told.extend_from_slice(&pieces);
+    let rebuilt = || rebuild(plain, &told, stream.len());
+    (told.len() < stream.len() && rebuilt().is_ok_and(|rebuilt| rebuilt == stream)).then_some(told)
 }
 
 fn analyse(stream: &[u8], plain: &[u8]) -> Option<(usize, Vec<u8>)> {
-    // Every delta is proved as a whole, see `super::make`.
+    // What comes of it is proved by the caller.
     let config =
         PreflateConfig { verify_compression: false, plain_text_limit: plain.len() + 1, ..PreflateConfig::default() };
     let mut analyst = PreflateStreamProcessor::new(&config);

@@ -10,7 +10,7 @@ use crate::{pairs, text};
 
 /// Where the real data lies; `None`, said aloud, where there is none.
 #[allow(clippy::disallowed_methods, reason = "tests are told by the environment")]
-fn real() -> Option<PathBuf> {
+pub(crate) fn real() -> Option<PathBuf> {
     let data = std::env::var_os("BIVOUAC_REAL_ALPINE").map(PathBuf::from);
     if data.is_none() {
         eprintln!("skipped: no real Alpine data");

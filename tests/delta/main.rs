@@ -6,6 +6,7 @@ mod damage;
 mod encoders;
 mod exact;
 mod pairs;
+mod ways;
 
 /// A pseudorandom text of words, so that an encoder finds something to do: the same for the same `seed`.
 pub(crate) fn text(seed: u64, length: usize) -> Vec<u8> {

@@ -48,7 +48,7 @@ fn step(before: &Path, after: &Path) -> Vec<Pair> {
 }
 
 /// Every package below `root`, in the order of paths: its folder and name without version, and its path.
-fn packages(root: &Path) -> Vec<(String, PathBuf)> {
+pub(crate) fn packages(root: &Path) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
