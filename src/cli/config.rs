@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bivouac::config::{self, Config};
+use bivouac::config::{self, Config, Starred};
 use bivouac::jobs::ProxyVariables;
 use serde::Serialize;
 
@@ -62,6 +62,9 @@ struct Checked<'a> {
     file: &'a Path,
     sources: usize,
     repositories: usize,
+    /// What of bundles is published whole: `hq:*`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    carried: Vec<String>,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
@@ -71,12 +74,17 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         (Action::Show, Output::Text) => out::text(config.to_toml())?,
         (Action::Check, output) => {
             let (sources, repositories) = (config.sources.len(), config.repositories.len());
+            let carried: Vec<String> = config.carried.iter().map(Starred::from).collect();
             match output {
-                Output::Json => out::json(&Checked { file: &config.file, sources, repositories })?,
-                Output::Text => out::line(format_args!(
-                    "{}: no mistakes; sources: {sources}, repositories: {repositories}",
-                    config.file.display()
-                ))?,
+                Output::Json => out::json(&Checked { file: &config.file, sources, repositories, carried })?,
+                Output::Text => {
+                    let more = if carried.is_empty() { "" } else { ", and all of " };
+                    out::line(format_args!(
+                        "{}: no mistakes; sources: {sources}, repositories: {repositories}{more}{}",
+                        config.file.display(),
+                        carried.join(", ")
+                    ))?
+                }
             }
         }
     }

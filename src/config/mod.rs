@@ -9,9 +9,11 @@
 //! paths. No key of the file is ignored: what a later version will understand is refused as "not supported yet". Nothing
 //! here opens a key, a keyring or a package; only [`find`] and [`Config::load`] touch the disk, and both only read.
 
+mod carried;
 mod print;
 mod problem;
 mod redacted;
+mod repository;
 mod resolve;
 mod resolved;
 mod signing;
@@ -25,13 +27,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Trouble};
 
+pub use carried::Starred;
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
+pub use repository::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository, Rules};
 use resolved::keyring_folder;
 pub use resolved::{
-    Access, Auth, ClientFiles, Config, Dependencies, FromPath, Incomplete, IndexMode, KEYRING_SOURCE, KeyringChoice,
-    MinFree, Packages, Policy, Prefer, ProxyChoice, Prune, Publish, RateWindow, Rebuilt, Repository, Retain,
-    RetainSnapshots, Source, SourceKind, Unsigned,
+    Access, Auth, ClientFiles, Config, KEYRING_SOURCE, KeyringChoice, MinFree, Policy, ProxyChoice, Prune, Publish,
+    RateWindow, Rebuilt, Retain, RetainSnapshots, Source, SourceKind, Unsigned,
 };
 pub use signing::{Digest, ExposedKey, KeyHolder, Signing};
 pub use template::small_partial_mirror;

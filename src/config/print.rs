@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, IndexMode, KEYRING_SOURCE, KeyHolder,
-    KeyringChoice, MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots,
-    Signing, Source, SourceKind, Unsigned,
+    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, KEYRING_SOURCE, KeyHolder, KeyringChoice,
+    MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Rules, Signing,
+    Source, SourceKind, Starred, Unsigned,
 };
 
 impl Config {
@@ -30,6 +30,9 @@ impl Config {
         }
         for repository in &self.repositories {
             print_repository(out, repository)?;
+        }
+        for starred in &self.carried {
+            print_starred(out, starred)?;
         }
         if !self.aliases.is_empty() {
             writeln!(out, "\n[aliases]")?;
@@ -119,6 +122,15 @@ fn print_source(out: &mut String, source: &Source) -> fmt::Result {
             };
             writeln!(out, "directory = {}\nunsigned = {}", path(folder), quoted(unsigned))?;
         }
+        SourceKind::Bundles { path: folder, origin, own, stale_after } => {
+            writeln!(out, "bundles = {}\nstale_after = \"{}s\"", path(folder), stale_after.as_secs())?;
+            if let Some(origin) = origin {
+                print_keyring(out, "origin", origin)?;
+            }
+            if !own.is_empty() {
+                writeln!(out, "own = {}", list(own.iter().cloned()))?;
+            }
+        }
     }
     if !source.reserve.is_empty() {
         writeln!(out, "reserve = {}", list(source.reserve.iter().cloned()))?;
@@ -128,16 +140,20 @@ fn print_source(out: &mut String, source: &Source) -> fmt::Result {
     }
     match (&source.kind, source.max_shrink) {
         (SourceKind::Directory { .. }, _) => {}
-        (SourceKind::Url { .. }, None) => writeln!(out, "max_shrink = \"off\"")?,
-        (SourceKind::Url { .. }, Some(share)) => writeln!(out, "max_shrink = \"{share}\"")?,
+        (_, None) => writeln!(out, "max_shrink = \"off\"")?,
+        (_, Some(share)) => writeln!(out, "max_shrink = \"{share}\"")?,
     }
-    match &source.keyring {
-        KeyringChoice::Official => writeln!(out, "keyring = \"alpine\""),
+    print_keyring(out, "keyring", &source.keyring)
+}
+
+fn print_keyring(out: &mut String, key: &str, keyring: &KeyringChoice) -> fmt::Result {
+    match keyring {
+        KeyringChoice::Official => writeln!(out, "{key} = \"alpine\""),
         KeyringChoice::Files(files) if files.is_empty() => Ok(()),
-        KeyringChoice::Files(files) => writeln!(out, "keyring = {}", paths(files)),
+        KeyringChoice::Files(files) => writeln!(out, "{key} = {}", paths(files)),
         KeyringChoice::ByArch(by_arch) => {
             let by_arch: Vec<_> = by_arch.iter().map(|(arch, files)| format!("{arch} = {}", paths(files))).collect();
-            writeln!(out, "keyring = {{ {} }}", by_arch.join(", "))
+            writeln!(out, "{key} = {{ {} }}", by_arch.join(", "))
         }
     }
 }
@@ -184,14 +200,21 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
         });
     writeln!(out, "from = {}", list(from))?;
     writeln!(out, "arches = {}", list(repository.arches.iter().map(|arch| arch.to_string())))?;
-    let index = match repository.index {
-        IndexMode::Ours => "ours",
-        IndexMode::Upstream => "upstream",
-        IndexMode::Cosigned => "cosigned",
-    };
-    writeln!(out, "index = {}", quoted(index))?;
-    if let Some(packages) = &repository.packages {
-        let dependencies = repository.dependencies == Dependencies::Follow;
+    print_rules(out, &repository.rules())
+}
+
+fn print_starred(out: &mut String, starred: &Starred) -> fmt::Result {
+    writeln!(out, "\n[[repositories]]\nfrom = {}", list([starred.from()].into_iter()))?;
+    if !starred.arches.is_empty() {
+        writeln!(out, "arches = {}", list(starred.arches.iter().map(|arch| arch.to_string())))?;
+    }
+    print_rules(out, &starred.rules)
+}
+
+fn print_rules(out: &mut String, rules: &Rules) -> fmt::Result {
+    writeln!(out, "index = {}", quoted(rules.index.word()))?;
+    if let Some(packages) = &rules.packages {
+        let dependencies = rules.dependencies == Dependencies::Follow;
         let packages = match packages {
             Packages::List(packages) => list(packages.iter().cloned()),
             Packages::BySource(by_source) => {
@@ -203,28 +226,28 @@ fn print_repository(out: &mut String, repository: &Repository) -> fmt::Result {
         };
         writeln!(out, "packages = {packages}\ndependencies = {dependencies}")?;
     }
-    if !repository.exclude.is_empty() {
-        writeln!(out, "exclude = {}", list(repository.exclude.iter().cloned()))?;
+    if !rules.exclude.is_empty() {
+        writeln!(out, "exclude = {}", list(rules.exclude.iter().cloned()))?;
     }
-    if let Some(count) = repository.keep_versions {
+    if let Some(count) = rules.keep_versions {
         writeln!(out, "keep_versions = {count}")?;
     }
-    if !repository.beside.is_empty() {
-        writeln!(out, "beside = {}", list(repository.beside.iter().map(|name| name.to_string())))?;
+    if !rules.beside.is_empty() {
+        writeln!(out, "beside = {}", list(rules.beside.iter().map(|name| name.to_string())))?;
     }
-    if !repository.must_install.is_empty() {
-        writeln!(out, "must_install = {}", list(repository.must_install.iter().cloned()))?;
+    if !rules.must_install.is_empty() {
+        writeln!(out, "must_install = {}", list(rules.must_install.iter().cloned()))?;
     }
-    match repository.prefer {
+    match rules.prefer {
         // Not said of an index that stays upstream's.
         Prefer::Order => {}
         Prefer::Newest => writeln!(out, "prefer = \"newest\"")?,
         Prefer::All => writeln!(out, "prefer = \"all\"")?,
     }
-    if repository.incomplete == Incomplete::Carry {
+    if rules.incomplete == Incomplete::Carry {
         writeln!(out, "incomplete = \"carry\"")?;
     }
-    match &repository.together {
+    match &rules.together {
         Some(word) => writeln!(out, "together = {}", quoted(word)),
         None => Ok(()),
     }

@@ -3,10 +3,12 @@
 
 mod access;
 mod aliases;
+mod from;
 mod keyring_package;
-mod layout;
+pub(super) mod layout;
 mod matrix;
 mod repositories;
+mod selection;
 mod signing;
 mod sources;
 mod together;
@@ -14,11 +16,13 @@ mod together;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use repositories::Published;
+
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, IndexMode, MinFree, Policy, Problems, Prune, Publish, Repository, Retain, RetainSnapshots,
-    parse_duration, parse_percent, parse_size,
+    BadUnit, Config, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, parse_duration, parse_percent,
+    parse_size,
 };
 use crate::apk::{Place, Sha1Policy};
 
@@ -50,14 +54,14 @@ pub(super) fn resolve(
     let rate_limit =
         written.rate_limit.as_ref().map(|limit| resolver.rate_limit("rate_limit", limit)).unwrap_or_default();
     let mut sources = resolver.sources(&written.sources);
-    let mut repositories = resolver.repositories(&written.repositories, &written.sources);
+    let mut published = resolver.repositories(&written.repositories, &written.sources);
     if written.signing.is_none() {
-        resolver.check_that_nothing_needs_our_key(&repositories);
+        resolver.check_that_nothing_needs_our_key(&published);
     }
     if let (Some(signing), Some(written)) = (&signing, &written.signing) {
-        resolver.add_keyring_package(signing, &store_path, &mut sources, &mut repositories, written.line);
+        resolver.add_keyring_package(signing, &store_path, &mut sources, &mut published, written.line);
     }
-    let aliases = resolver.aliases(&written.aliases, &repositories);
+    let aliases = resolver.aliases(&written.aliases, &published);
     let linger = match &written.linger {
         Some(text) => resolver.duration("publish.linger", text).unwrap_or(DEFAULT_LINGER),
         None => DEFAULT_LINGER,
@@ -75,7 +79,8 @@ pub(super) fn resolve(
         rate_limit,
         signing,
         sources,
-        repositories: repositories.into_iter().map(|repository| repository.value).collect(),
+        repositories: published.repositories.into_iter().map(|repository| repository.value).collect(),
+        carried: published.carried.into_iter().map(|starred| starred.value).collect(),
         aliases,
         publish: Publish { linger, to },
         retain,
@@ -188,17 +193,17 @@ impl Resolver<'_> {
         }
     }
 
-    fn check_that_nothing_needs_our_key(&mut self, repositories: &[At<Repository>]) {
-        for At { value: repository, line } in repositories {
-            let index = match repository.index {
-                IndexMode::Upstream => continue,
-                IndexMode::Ours => "ours",
-                IndexMode::Cosigned => "cosigned",
-            };
-            let text =
-                format!("repository \"{}\" is signed by us (index = {index:?}), but no key is named", repository.name);
+    fn check_that_nothing_needs_our_key(&mut self, published: &Published) {
+        let repositories = published.repositories.iter().map(|At { value: repository, line }| {
+            (format!("repository \"{}\"", repository.name), repository.index, *line)
+        });
+        let carried = published.carried.iter().map(|At { value: starred, line }| {
+            (format!("repository from \"{}\"", starred.from()), starred.rules.index, *line)
+        });
+        for (label, index, line) in repositories.chain(carried).filter(|(_, index, _)| index.has_our_signature()) {
+            let text = format!("{label} is signed by us (index = {:?}), but no key is named", index.word());
             let hint = "`bivouac key new` makes one; name it under [signing] as key".to_owned();
-            self.problems.add_with_hint(*line, text, Some(hint));
+            self.problems.add_with_hint(line, text, Some(hint));
         }
     }
 

@@ -1,13 +1,12 @@
 //! The checked form, which jobs take: references found, units parsed, paths absolute.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Percent, Signing, SourceUrl};
+use super::{IndexMode, Percent, Repository, Signing, SourceUrl, Starred};
 use crate::apk::{Arch, Place, RepositoryName, Sha1Policy, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
@@ -28,6 +27,9 @@ pub struct Config {
     pub sources: BTreeMap<SourceName, Source>,
     /// What is published, in the order of the file; `for` blocks are spread out.
     pub repositories: Vec<Repository>,
+    /// Blocks that publish all that bundles carry; [`Config::with_carried`] spreads them out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub carried: Vec<Starred>,
     /// Links in the public tree, each with the folder that it leads to; both are relative to the tree.
     pub aliases: BTreeMap<RepositoryName, RepositoryName>,
     /// What holds for publishing.
@@ -160,12 +162,24 @@ pub enum Rebuilt {
 /// timer.
 pub(super) const STALE_AFTER: Duration = Duration::from_secs(26 * 3600);
 
+/// The same of bundles: they come by the month, and a courier may be some days late.
+pub(super) const BUNDLES_STALE_AFTER: Duration = Duration::from_secs(35 * 24 * 3600);
+
 impl Source {
     /// How long after its last confirmation an index of this source counts as stale. A directory confirms with each sync.
     pub fn stale_after(&self) -> Duration {
         match self.kind {
-            SourceKind::Url { stale_after, .. } => stale_after,
+            SourceKind::Url { stale_after, .. } | SourceKind::Bundles { stale_after, .. } => stale_after,
             SourceKind::Directory { .. } => STALE_AFTER,
+        }
+    }
+
+    /// Who signs the index that a repository publishes in this mode, where it is not we: the source, or for
+    /// [`IndexMode::Origin`] the sender's upstream.
+    pub fn signers_of(&self, index: IndexMode) -> &KeyringChoice {
+        match (index, &self.kind) {
+            (IndexMode::Origin, SourceKind::Bundles { origin: Some(origin), .. }) => origin,
+            _ => &self.keyring,
         }
     }
 }
@@ -201,6 +215,21 @@ pub enum SourceKind {
         path: PathBuf,
         /// Whether packages without a trusted signature are taken.
         unsigned: Unsigned,
+    },
+    /// Bundles that a sender made and signed, where there is no network. The source's keyring says who may make them and sign
+    /// the indexes that the sender published.
+    Bundles {
+        /// The folder of bundles, such as a mount point; it need not exist.
+        path: PathBuf,
+        /// Whose signatures must be found inside, too: those of the sender's upstream; absent: the sender's word is enough.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<KeyringChoice>,
+        /// Names and globs of packages for which the sender's own word is enough. Empty without `origin`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        own: Vec<String>,
+        /// How long after its last confirmation by an import an index counts as stale.
+        #[serde(rename = "stale_after_seconds", serialize_with = "as_seconds")]
+        stale_after: Duration,
     },
 }
 
@@ -293,110 +322,6 @@ pub enum KeyringChoice {
     Files(Vec<PathBuf>),
     /// These public keys, by arch; each a file or a folder of them.
     ByArch(BTreeMap<Arch, Vec<PathBuf>>),
-}
-
-/// One repository of the public tree, in all its architectures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Repository {
-    /// Its folder below `public`.
-    pub name: RepositoryName,
-    /// At least one, each once, none of them `noarch`; in the order of the file.
-    pub arches: Vec<Arch>,
-    /// Where its packages come from, by priority; at least one.
-    pub from: Vec<FromPath>,
-    /// Whose index is published.
-    pub index: IndexMode,
-    /// What is taken from sources with a URL; absent: everything.
-    pub packages: Option<Packages>,
-    /// Whether what the chosen packages need is taken too. Has no meaning without `packages`.
-    pub dependencies: Dependencies,
-    /// Names and globs that are left out.
-    pub exclude: Vec<String>,
-    /// Which of several sources that have a name supply it.
-    pub prefer: Prefer,
-    /// Of each name so many versions: the newest that its source lists, and older ones, also such as it has dropped since, with
-    /// what they need. Absent: every version that its source lists, and none that it dropped.
-    pub keep_versions: Option<NonZeroUsize>,
-    /// What must be installable from it, else its former state stays: terms of apk's world format, or `@` and an absolute path
-    /// (a file in that format).
-    pub must_install: Vec<String>,
-    /// Repositories that the same clients have, each another one and defined: what they list meets needs here, and is not
-    /// listed here for that. Two may be beside each other.
-    pub beside: Vec<RepositoryName>,
-    /// What becomes of an index of which packages cannot be had.
-    pub incomplete: Incomplete,
-    /// All repositories that say the same word here, in all their arches, move together or not at all.
-    pub together: Option<String>,
-}
-
-/// What is taken from sources with a URL: names, globs, `origin:NAME`, or `@` and an absolute path (a file in apk's world
-/// format).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Packages {
-    /// From every one of them.
-    List(Vec<String>),
-    /// By source; each has a URL and is one of the repository's. From one that is not named nothing is taken for its own sake,
-    /// only what others need.
-    BySource(BTreeMap<SourceName, Vec<String>>),
-}
-
-/// A folder of a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FromPath {
-    /// Which source; it is defined.
-    pub source: SourceName,
-    /// The folder below the source's URL that holds the arch folders: checked segments joined by `/`, or empty for its top.
-    /// Empty for a directory source.
-    pub path: String,
-}
-
-/// Whose index is published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IndexMode {
-    /// Merged and signed by us.
-    #[default]
-    Ours,
-    /// Upstream's own, byte for byte. There is exactly one source, it has a URL, and all of it is taken.
-    Upstream,
-    /// Upstream's signed part byte for byte, our signature first, upstream's kept. Otherwise as [`IndexMode::Upstream`].
-    Cosigned,
-}
-
-/// Which of several sources that have a name supply it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Prefer {
-    /// The first in `from`, with every version that it lists.
-    #[default]
-    Order,
-    /// All versions compete.
-    Newest,
-    /// Every version of every source.
-    All,
-}
-
-/// What becomes of an index of which packages cannot be had.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Incomplete {
-    /// Its former state stays.
-    #[default]
-    Refuse,
-    /// What every URL lacks or has wrong keeps its former version, with its whole origin; the rest moves on.
-    Carry,
-}
-
-/// Whether what the chosen packages need is taken too.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Dependencies {
-    /// It is, through provides.
-    #[default]
-    Follow,
-    /// Only what is named is taken.
-    Leave,
 }
 
 pub(super) fn as_seconds<S: Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -78,7 +78,9 @@ pub(super) struct Source {
     pub(super) rate_limit: Option<At<RateLimit>>,
     pub(super) directory: Option<At<String>>,
     pub(super) unsigned: Option<At<String>>,
-    pub(super) bundles: Option<At<()>>,
+    pub(super) bundles: Option<At<String>>,
+    pub(super) origin: Option<At<Keyring>>,
+    pub(super) own: Option<At<Vec<At<String>>>>,
     pub(super) keyring: Option<At<Keyring>>,
     pub(super) reserve: Option<At<Vec<At<String>>>>,
     pub(super) rebuilt: Option<At<String>>,
@@ -122,7 +124,7 @@ pub(super) enum Keyring {
 
 #[derive(Debug)]
 pub(super) enum Packages {
-    /// Of every source with a URL.
+    /// Of every source that is not a directory.
     List(Vec<At<String>>),
     /// By source.
     BySource(Vec<(At<String>, Vec<At<String>>)>),
@@ -206,13 +208,16 @@ const SOURCE: Keys = Keys {
         "rate_limit",
         "directory",
         "unsigned",
+        "bundles",
+        "origin",
+        "own",
         "reserve",
         "rebuilt",
         "max_shrink",
         "stale_after",
         "frozen_after",
     ],
-    later: &["bundles", "origin"],
+    later: &[],
 };
 const AUTH: Keys = Keys { now: &["basic_file", "header_file"], later: &[] };
 const RATE_WINDOW: Keys = Keys { now: &["limit", "from", "to"], later: &[] };
@@ -342,8 +347,10 @@ impl Reader<'_> {
             rate_limit: self.rate_limit(section),
             directory: self.text(section, "directory"),
             unsigned: self.text(section, "unsigned"),
-            bundles: self.presence(section, "bundles"),
-            keyring: self.keyring(section),
+            bundles: self.text(section, "bundles"),
+            origin: self.keyring(section, "origin"),
+            own: self.texts(section, "own"),
+            keyring: self.keyring(section, "keyring"),
             reserve: self.texts(section, "reserve"),
             rebuilt: self.text(section, "rebuilt"),
             max_shrink: self.text(section, "max_shrink"),
@@ -376,17 +383,17 @@ impl Reader<'_> {
         Some(At { value: RateLimit::Windows(windows.iter().map(window).collect()), line })
     }
 
-    fn keyring(&mut self, section: &Section<'_>) -> Option<At<Keyring>> {
+    fn keyring(&mut self, section: &Section<'_>, key: &str) -> Option<At<Keyring>> {
         const EXPECTED: &str = "\"alpine\", a list of paths, or a table of such lists by arch";
-        if self.is_text(section, "keyring") {
-            return self.text(section, "keyring").map(|one| At { value: Keyring::One(one.value), line: one.line });
+        if self.is_text(section, key) {
+            return self.text(section, key).map(|one| At { value: Keyring::One(one.value), line: one.line });
         }
-        if self.is_table(section, "keyring") {
-            let by_arch = self.table(section, "keyring")?;
+        if self.is_table(section, key) {
+            let by_arch = self.table(section, key)?;
             let value = Keyring::ByArch(self.lists_of(&by_arch));
             return Some(At { value, line: by_arch.line });
         }
-        let files = self.texts_or(section, "keyring", EXPECTED)?;
+        let files = self.texts_or(section, key, EXPECTED)?;
         Some(At { value: Keyring::Files(files.value), line: files.line })
     }
 

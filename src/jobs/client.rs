@@ -74,10 +74,10 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
                     });
                 }
             }
-            IndexMode::Upstream => {
+            IndexMode::Upstream | IndexMode::Origin => {
                 for from in &repository.from {
                     let source = &config.sources[&from.source];
-                    let trusted = keyring::load(&source.keyring)
+                    let trusted = keyring::load(source.signers_of(repository.index))
                         .map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
                     let signs = |key: &KeyName| repository.arches.iter().any(|arch| trusted.find(key, arch).is_some());
                     for key in trusted.keys().filter(|key| signs(key.name())) {

@@ -8,7 +8,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::seal::{configured, place_of};
 use super::{Error, Mirror};
 use crate::apk::KeyName;
-use crate::config::IndexMode;
 use crate::sign::KeyPlace;
 use crate::sign::rotation::PlacedKey;
 
@@ -43,7 +42,7 @@ pub(super) fn age(made: Timestamp, now: Timestamp) -> Duration {
 
 /// What to tell where the newest key that signs is older than the configuration bears.
 pub(super) fn warning(mirror: &Mirror<'_>, now: Timestamp) -> Result<Option<String>, Error> {
-    let needed = mirror.config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
+    let needed = mirror.config.repositories.iter().any(|repository| repository.index.has_our_signature());
     let Some(signing) = mirror.config.signing.as_ref().filter(|_| needed) else { return Ok(None) };
     let Some(limit) = signing.max_key_age else { return Ok(None) };
     let overdue = |name: &KeyName, place: &KeyPlace| {

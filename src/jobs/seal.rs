@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{Error, Mirror};
 use crate::apk::{KeyId, SourceName};
-use crate::config::{Config, Digest, ExposedKey, IndexMode, KeyHolder, Signing, TokenModule};
+use crate::config::{Config, Digest, ExposedKey, KeyHolder, Signing, TokenModule};
 use crate::disk::layout::Store;
 use crate::disk::private_file::Exposed;
 use crate::ledger::Ledger;
@@ -62,7 +62,7 @@ fn require_record(mirror: &Mirror<'_>, record: &SigningRecord, seal: &Seal) -> R
 }
 
 fn signing_that_is_needed<'c>(mirror: &Mirror<'c>) -> Option<&'c Signing> {
-    let needed = mirror.config.repositories.iter().any(|repository| repository.index != IndexMode::Upstream);
+    let needed = mirror.config.repositories.iter().any(|repository| repository.index.has_our_signature());
     mirror.config.signing.as_ref().filter(|_| needed)
 }
 

@@ -17,7 +17,8 @@ use crate::verify::VerifiedIndex;
 pub struct IndexKey {
     /// The source.
     pub source: SourceName,
-    /// Checked segments joined by `/`, or empty for the source's top and for directories.
+    /// Checked segments joined by `/`, or empty for the source's top and for directories. `@origin/` stands before those of an
+    /// index that bundles carry of their sender's upstream.
     pub path: String,
     /// The arch.
     pub arch: Arch,

@@ -73,7 +73,7 @@ fn several_mistakes_are_told_at_once() {
     ran.exits_with(2);
     let lines: Vec<_> = ran.stderr.lines().collect();
     assert_eq!(lines[0], "error: bivouac.toml has 2 mistakes");
-    assert_eq!(lines[1], "  bivouac.toml:10: sources.alpine.origin is not supported yet");
+    assert_eq!(lines[1], "  bivouac.toml:10: sources.alpine.origin has no meaning for a url");
     assert!(lines[2].starts_with("  bivouac.toml:13: noarch is a package's architecture"), "{ran}");
     let error = env.bivouac(&["--json", "config", "check"]).exits_with(2).json();
     assert_eq!(error["error"]["causes"].as_array().unwrap().len(), 2);

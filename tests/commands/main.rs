@@ -10,6 +10,7 @@
 
 mod configuration;
 mod bad_input;
+mod bundled;
 mod folders;
 mod gate;
 mod held;

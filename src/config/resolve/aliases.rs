@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::repositories::Published;
 use super::{Resolver, did_you_mean};
 use crate::apk::RepositoryName;
-use crate::config::Repository;
 use crate::config::written::At;
 
 impl Resolver<'_> {
     /// The links, each with the folder that it leads to: a repository's, or one above some repository's. A link to a link is
-    /// refused: so none can lead in a circle.
+    /// refused: so none can lead in a circle. Where bundles are to be carried, it may lead to what they bring.
     pub(super) fn aliases(
         &mut self,
         written: &[(At<String>, At<String>)],
-        repositories: &[At<Repository>],
+        published: &Published,
     ) -> BTreeMap<RepositoryName, RepositoryName> {
-        let folders: BTreeSet<PathBuf> = repositories
+        let folders: BTreeSet<PathBuf> = published
+            .repositories
             .iter()
             .flat_map(|one| one.value.arches.iter().map(|arch| one.value.name.folder(arch)))
             .collect();
@@ -41,7 +42,7 @@ impl Resolver<'_> {
             } else if link.starts_with(folder) {
                 let text = format!("alias \"{alias}\" leads to \"{leads_to}\", in which it lies: a circle");
                 self.problems.add(target.line, text);
-            } else if !above.contains(folder) {
+            } else if !above.contains(folder) && published.carried.is_empty() {
                 let text = format!("alias \"{alias}\" leads to \"{leads_to}\", where no repository lies");
                 let known: Vec<&str> = above.iter().filter_map(|path| path.to_str()).collect();
                 let hint = did_you_mean(leads_to.as_str(), known.iter().copied().filter(|path| !path.is_empty()));

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Resolver;
+use super::repositories::Published;
 use crate::apk::SourceName;
-use crate::config::written::At;
 use crate::config::{
-    FromPath, IndexMode, KEYRING_SOURCE, KeyringChoice, Rebuilt, Repository, Signing, Source, SourceKind, Unsigned,
-    keyring_folder,
+    FromPath, IndexMode, KEYRING_SOURCE, KeyringChoice, Rebuilt, Signing, Source, SourceKind, Unsigned, keyring_folder,
 };
 
 impl Resolver<'_> {
@@ -18,7 +17,7 @@ impl Resolver<'_> {
         signing: &Signing,
         store: &Path,
         sources: &mut BTreeMap<SourceName, Source>,
-        repositories: &mut [At<Repository>],
+        published: &mut Published,
         line: usize,
     ) {
         let Some(package) = &signing.keyring_package else { return };
@@ -27,8 +26,9 @@ impl Resolver<'_> {
             self.problems.add(line, format!("signing.keyring_package needs the name {name:?}, which a source has"));
             return;
         }
-        let mut takers = 0;
-        for repository in repositories.iter_mut().filter(|one| one.value.index == IndexMode::Ours) {
+        // What bundles carry gets the source when it is spread out.
+        let mut takers = published.carried.iter().filter(|one| one.value.rules.index == IndexMode::Ours).count();
+        for repository in published.repositories.iter_mut().filter(|one| one.value.index == IndexMode::Ours) {
             repository.value.from.insert(0, FromPath { source: name.clone(), path: String::new() });
             takers += 1;
         }

@@ -1,16 +1,13 @@
 //! `[[repositories]]`: what is published, from where, and how much of it.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use globset::Glob;
-
+use super::from::{is_of_bundles, star};
 use super::matrix::{self, BadPlaceholder, MOST_ROWS, Row};
 use super::{Resolver, did_you_mean};
-use crate::apk::dependency::Dependency;
-use crate::apk::{Arch, PackageName, RepositoryName};
+use crate::apk::{Arch, RepositoryName};
 use crate::config::written::{self, At};
-use crate::config::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository};
+use crate::config::{Dependencies, FromPath, Incomplete, IndexMode, Prefer, Repository, Rules, Starred};
 
 /// Most versions of a name that may be kept; a larger number is a slip.
 const MOST_VERSIONS: usize = 100;
@@ -20,28 +17,30 @@ struct Block<'a> {
     written: &'a written::Repository,
     from: &'a [At<String>],
     arches: Vec<Arch>,
-    index: IndexMode,
-    packages: Option<Packages>,
-    dependencies: Dependencies,
-    exclude: Vec<String>,
-    prefer: Prefer,
-    keep_versions: Option<NonZeroUsize>,
-    incomplete: Incomplete,
-    must_install: Vec<String>,
+    rules: Rules,
+}
+
+/// What the blocks publish, each with the line of its block.
+#[derive(Default)]
+pub(super) struct Published {
+    /// Every row of every block.
+    pub(super) repositories: Vec<At<Repository>>,
+    /// Blocks whose rows are known only from what bundles carry.
+    pub(super) carried: Vec<At<Starred>>,
 }
 
 impl Resolver<'_> {
-    /// Every row of every block, with the line of its block.
-    pub(super) fn repositories(
-        &mut self,
-        blocks: &[written::Repository],
-        sources: &[written::Source],
-    ) -> Vec<At<Repository>> {
-        let mut repositories = Vec::new();
+    pub(super) fn repositories(&mut self, blocks: &[written::Repository], sources: &[written::Source]) -> Published {
+        let mut published = Published::default();
         if blocks.is_empty() {
             self.problems.add(None, "no [[repositories]]: nothing would be published");
         }
         for written in blocks {
+            if let Some(star) = star(written) {
+                let starred = self.starred(written, star, sources);
+                published.carried.extend(starred.map(|starred| At { value: starred, line: written.line }));
+                continue;
+            }
             let before = self.problems.len();
             let Some(block) = self.block(written, sources) else { continue };
             self.check_rows(&block);
@@ -51,8 +50,12 @@ impl Resolver<'_> {
             let mut together = None;
             for row in matrix::rows(&written.rows) {
                 if let Some(mut repository) = self.row(&block, &row, sources) {
-                    repository.together = self.together(&repository, written, &mut together);
-                    repositories.push(At { value: repository, line: written.line });
+                    let label = format!("repository \"{}\"", repository.name);
+                    repository.together = self.together(&label, written, || {
+                        let word = || format!("{}/{}", repository.name, repository.arches[0]);
+                        together.get_or_insert_with(word).clone()
+                    });
+                    published.repositories.push(At { value: repository, line: written.line });
                 }
                 // The first row that fails speaks for the others: their trouble is nearly always the same.
                 if self.problems.len() > before {
@@ -60,9 +63,12 @@ impl Resolver<'_> {
                 }
             }
         }
-        self.check_layout(&repositories);
-        self.check_beside(&repositories);
-        repositories
+        self.check_layout(&published.repositories);
+        // What bundles carry may be beside others, too.
+        if published.carried.is_empty() {
+            self.check_beside(&published.repositories);
+        }
+        published
     }
 
     fn block<'w>(&mut self, written: &'w written::Repository, sources: &[written::Source]) -> Option<Block<'w>> {
@@ -76,20 +82,27 @@ impl Resolver<'_> {
             return None;
         };
         let arches = self.arches(&label, written)?;
+        let rules = self.rules(&label, written, &from.value, sources)?;
+        Some(Block { written, from: &from.value, arches, rules })
+    }
+
+    /// What the block says that holds for each of its rows.
+    pub(super) fn rules(
+        &mut self,
+        label: &str,
+        written: &written::Repository,
+        from: &[At<String>],
+        sources: &[written::Source],
+    ) -> Option<Rules> {
         let index = match &written.index {
             None => IndexMode::default(),
-            Some(text) if text.value == "origin" => {
-                self.problems.add(text.line, "repositories.index = \"origin\" is not supported yet");
-                return None;
+            Some(text) => {
+                let modes = [IndexMode::Ours, IndexMode::Upstream, IndexMode::Cosigned, IndexMode::Origin];
+                self.choice("repositories.index", text, &modes.map(|mode| (mode.word(), mode)))?
             }
-            Some(text) => self.choice(
-                "repositories.index",
-                text,
-                &[("ours", IndexMode::Ours), ("upstream", IndexMode::Upstream), ("cosigned", IndexMode::Cosigned)],
-            )?,
         };
-        self.check_byte_for_byte(&label, index, written);
-        let packages = written.packages.as_ref().map(|packages| self.packages(&label, &from.value, packages, sources));
+        self.check_byte_for_byte(label, index, written);
+        let packages = written.packages.as_ref().map(|packages| self.packages(label, from, packages, sources));
         let dependencies = match &written.dependencies {
             None | Some(At { value: true, .. }) => Dependencies::Follow,
             Some(At { value: false, .. }) => Dependencies::Leave,
@@ -128,69 +141,18 @@ impl Resolver<'_> {
         };
         let must_install = written.must_install.iter().flat_map(|worlds| &worlds.value);
         let must_install = must_install.filter_map(|world| self.world(world)).collect();
-        Some(Block {
-            written,
-            from: &from.value,
-            arches,
+        Some(Rules {
             index,
             packages,
             dependencies,
             exclude,
             prefer,
             keep_versions,
-            incomplete,
             must_install,
+            beside: Vec::new(),
+            incomplete,
+            together: None,
         })
-    }
-
-    fn packages(
-        &mut self,
-        label: &str,
-        from: &[At<String>],
-        packages: &At<written::Packages>,
-        sources: &[written::Source],
-    ) -> Packages {
-        let takes_none =
-            |line| (line, format!("{label} takes no packages"), "without the key, everything is taken".to_owned());
-        let mut empty = None;
-        let resolved = match &packages.value {
-            written::Packages::List(list) => {
-                empty = list.is_empty().then(|| takes_none(packages.line));
-                Packages::List(list.iter().filter_map(|selector| self.selector(selector)).collect())
-            }
-            written::Packages::BySource(lists) => {
-                if lists.is_empty() {
-                    empty = Some(takes_none(packages.line));
-                }
-                let used: Vec<&str> = from
-                    .iter()
-                    .map(|text| text.value.split_once(':').map_or(&text.value[..], |(name, _)| name))
-                    .collect();
-                let mut by_source = BTreeMap::new();
-                for (source, list) in lists {
-                    let name = &source.value;
-                    if !used.contains(&&name[..]) {
-                        let text = format!("{label} has packages of source {name:?}, from which it does not take");
-                        let hint = did_you_mean(name, used.iter().copied());
-                        self.problems.add_with_hint(source.line, text, hint);
-                    } else if sources.iter().any(|known| known.name.value == *name && known.directory.is_some()) {
-                        let text =
-                            format!("{label} has packages of source {name:?}, but a directory gives all it holds");
-                        self.problems.add(source.line, text);
-                    }
-                    let list = list.iter().filter_map(|selector| self.selector(selector)).collect();
-                    // A source whose name cannot be one has its own problem already.
-                    if let Ok(name) = name.parse() {
-                        by_source.insert(name, list);
-                    }
-                }
-                Packages::BySource(by_source)
-            }
-        };
-        if let Some((line, text, hint)) = empty {
-            self.problems.add_with_hint(line, text, Some(hint));
-        }
-        resolved
     }
 
     fn arches(&mut self, label: &str, written: &written::Repository) -> Option<Vec<Arch>> {
@@ -200,8 +162,14 @@ impl Resolver<'_> {
             self.problems.add_with_hint(line, format!("{label} has no arches"), Some(hint));
             return None;
         };
+        let arches = self.listed_arches(label, &list.value);
+        (!arches.is_empty()).then_some(arches)
+    }
+
+    /// Those that are listed, without those that are wrong.
+    pub(super) fn listed_arches(&mut self, label: &str, list: &[At<String>]) -> Vec<Arch> {
         let mut arches: Vec<Arch> = Vec::new();
-        for text in &list.value {
+        for text in list {
             match self.arch(text) {
                 Some(arch) if arches.contains(&arch) => {
                     self.problems.add(text.line, format!("{label} names the arch {arch} twice"));
@@ -210,16 +178,15 @@ impl Resolver<'_> {
                 None => {}
             }
         }
-        (!arches.is_empty()).then_some(arches)
+        arches
     }
 
     /// An index that stays upstream's lists what upstream listed: no selection can be made from it.
     fn check_byte_for_byte(&mut self, label: &str, index: IndexMode, written: &written::Repository) {
-        let word = match index {
-            IndexMode::Ours => return,
-            IndexMode::Upstream => "upstream",
-            IndexMode::Cosigned => "cosigned",
-        };
+        if index == IndexMode::Ours {
+            return;
+        }
+        let word = index.word();
         let carry = written.incomplete.as_ref().filter(|text| text.value == "carry");
         for (key, line) in [
             ("packages", written.packages.as_ref().map(|value| value.line)),
@@ -239,70 +206,6 @@ impl Resolver<'_> {
                 format!("{label} keeps upstream's index (index = {word:?}) and so takes from exactly one source");
             self.problems.add(from.line, text);
         }
-    }
-
-    /// What `packages` may list.
-    fn selector(&mut self, text: &At<String>) -> Option<String> {
-        if let Some(path) = text.value.strip_prefix('@') {
-            let path = self.checked_path("a world file", &At { value: path.to_owned(), line: text.line })?;
-            return Some(format!("@{}", path.display()));
-        }
-        if let Some(origin) = text.value.strip_prefix("origin:") {
-            if let Err(error) = origin.parse::<PackageName>() {
-                self.problems.add(text.line, error.to_string());
-                return None;
-            }
-            return Some(text.value.clone());
-        }
-        self.pattern(text)
-    }
-
-    /// What `must_install` may list.
-    fn world(&mut self, text: &At<String>) -> Option<String> {
-        if let Some(path) = text.value.strip_prefix('@') {
-            let path = self.checked_path("a world file", &At { value: path.to_owned(), line: text.line })?;
-            return Some(format!("@{}", path.display()));
-        }
-        if let Err(error) = Dependency::parse(&text.value) {
-            self.problems.add_with_hint(
-                text.line,
-                format!("must_install: {error}"),
-                Some("a term of apk's world format (\"nginx>1.26\"), or \"@FILE\" with such terms".to_owned()),
-            );
-            return None;
-        }
-        Some(text.value.clone())
-    }
-
-    /// A package's name, or a glob over names.
-    fn pattern(&mut self, text: &At<String>) -> Option<String> {
-        if text.value.parse::<PackageName>().is_ok() { Some(text.value.clone()) } else { self.glob(text) }
-    }
-
-    /// Likewise, or a name that only provides have, with its kind: `so:libcorp.so.1`, `cmd:corp-*`.
-    pub(super) fn provided_pattern(&mut self, text: &At<String>) -> Option<String> {
-        match text.value.split_once(':') {
-            Some((kind, name)) if kind.parse::<PackageName>().is_ok() => {
-                let name = At { value: name.to_owned(), line: text.line };
-                self.pattern(&name).map(|_| text.value.clone())
-            }
-            _ => self.pattern(text),
-        }
-    }
-
-    fn glob(&mut self, text: &At<String>) -> Option<String> {
-        let pattern = &text.value[..];
-        let may_be_glob = pattern.contains(['*', '?', '[', '{'])
-            && pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-*?[]{},!^".contains(&byte));
-        if !may_be_glob {
-            self.problems.add(text.line, format!("{pattern:?} is neither a package name nor a glob over names"));
-            return None;
-        }
-        if let Err(error) = Glob::new(pattern) {
-            self.problems.add(text.line, format!("{pattern:?} is not a glob: {}", error.kind()));
-            return None;
-        }
-        Some(text.value.clone())
     }
 
     /// What is wrong with `for` itself, and with the placeholders that refer to it.
@@ -333,34 +236,24 @@ impl Resolver<'_> {
         let written = block.written;
         let mut filled = Vec::new();
         for text in block.from {
-            filled.push(At { value: self.fill(text, row)?, line: text.line });
+            // A sender's names may hold {arch}, as ours may.
+            let fill = if is_of_bundles(text, sources) { Self::fill_name } else { Self::fill };
+            filled.push(At { value: fill(self, text, row)?, line: text.line });
         }
         let name = self.name(written, row, &filled)?;
         let mut from: Vec<FromPath> = Vec::new();
         for text in &filled {
-            let Some(one) = self.from(&name, text, block.index, sources) else { continue };
+            let Some(one) = self.from(&name, text, block.rules.index, sources) else { continue };
             if from.contains(&one) {
                 self.problems.add(text.line, format!("repository \"{name}\" takes from {:?} twice", text.value));
                 continue;
             }
             from.push(one);
         }
-        let beside = self.beside(&name, written, row);
-        Some(Repository {
-            name,
-            arches: block.arches.clone(),
-            from,
-            index: block.index,
-            packages: block.packages.clone(),
-            dependencies: block.dependencies,
-            exclude: block.exclude.clone(),
-            prefer: block.prefer,
-            keep_versions: block.keep_versions,
-            incomplete: block.incomplete,
-            must_install: block.must_install.clone(),
-            together: None,
-            beside,
-        })
+        let beside = self.beside(&format!("repository \"{name}\""), Some(&name), written, row);
+        let mut repository = block.rules.repository(name, block.arches.clone(), from);
+        repository.beside = beside;
+        Some(repository)
     }
 
     /// The name as written, or the path of a single `from`.
@@ -389,64 +282,24 @@ impl Resolver<'_> {
         }
     }
 
-    /// `"source:path"` or `"source"`.
-    fn from(
-        &mut self,
-        repository: &RepositoryName,
-        text: &At<String>,
-        index: IndexMode,
-        sources: &[written::Source],
-    ) -> Option<FromPath> {
-        let (name, path) = match text.value.split_once(':') {
-            Some((name, path)) => (name, Some(path)),
-            None => (&text.value[..], None),
-        };
-        let Some(source) = sources.iter().find(|source| source.name.value == name) else {
-            let hint = did_you_mean(name, sources.iter().map(|source| &source.name.value[..]));
-            let text_of = format!("repository \"{repository}\" takes from source {name:?}, which is not defined");
-            self.problems.add_with_hint(text.line, text_of, hint);
-            return None;
-        };
-        // A source whose name cannot be one has its own problem already.
-        let source_name = source.name.value.parse().ok()?;
-        if source.directory.is_some() {
-            if path.is_some() {
-                let text_of =
-                    format!("repository \"{repository}\" takes from {:?}, but a directory has no paths", text.value);
-                self.problems.add_with_hint(text.line, text_of, Some(format!("write {name:?}")));
-            }
-            if index != IndexMode::Ours {
-                let text_of =
-                    format!("repository \"{repository}\" keeps upstream's index, but source {name:?} is a directory");
-                let hint = "index = \"ours\" makes an index and signs it with our key".to_owned();
-                self.problems.add_with_hint(text.line, text_of, Some(hint));
-            }
-            return Some(FromPath { source: source_name, path: String::new() });
-        }
-        let path = path.unwrap_or_default();
-        // A path below a URL follows the same rules as one below our own tree.
-        if !path.is_empty() && path.parse::<RepositoryName>().is_err() {
-            let text_of = format!(
-                "repository \"{repository}\" takes from {:?}, whose path is not segments joined by /",
-                text.value
-            );
-            self.problems.add(text.line, text_of);
-            return None;
-        }
-        Some(FromPath { source: source_name, path: path.to_owned() })
-    }
-
     /// The repositories beside this one, as written; whether they exist is seen when all are known.
-    fn beside(&mut self, name: &RepositoryName, written: &written::Repository, row: &Row<'_>) -> Vec<RepositoryName> {
+    /// `own` is the name of the repository that they are beside, where it has one.
+    pub(super) fn beside(
+        &mut self,
+        label: &str,
+        own: Option<&RepositoryName>,
+        written: &written::Repository,
+        row: &Row<'_>,
+    ) -> Vec<RepositoryName> {
         let mut beside: Vec<RepositoryName> = Vec::new();
         for text in written.beside.iter().flat_map(|beside| &beside.value) {
             let Some(filled) = self.fill_name(text, row) else { continue };
             match filled.parse::<RepositoryName>() {
-                Ok(one) if one == *name => {
-                    self.problems.add(text.line, format!("repository \"{name}\" is beside itself"));
+                Ok(one) if Some(&one) == own => {
+                    self.problems.add(text.line, format!("{label} is beside itself"));
                 }
                 Ok(one) if beside.contains(&one) => {
-                    self.problems.add(text.line, format!("repository \"{name}\" has \"{one}\" beside it twice"));
+                    self.problems.add(text.line, format!("{label} has \"{one}\" beside it twice"));
                 }
                 Ok(one) => beside.push(one),
                 Err(error) => self.problems.add(text.line, error.to_string()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Resolver;
 use crate::apk::{Arch, SourceName};
-use crate::config::resolved::STALE_AFTER;
+use crate::config::resolved::{BUNDLES_STALE_AFTER, STALE_AFTER};
 use crate::config::written::{self, At, Keyring};
 use crate::config::{KeyringChoice, Percent, Rebuilt, Source, SourceKind, SourceUrl, Unsigned, parse_percent};
 
@@ -37,34 +37,46 @@ impl Resolver<'_> {
 
     fn source(&mut self, name: &SourceName, written: &written::Source) -> Option<Source> {
         let key = |key: &str| format!("sources.{name}.{key}");
-        let kind = match (&written.url, &written.directory) {
-            (Some(_), Some(directory)) => {
-                self.problems.add(directory.line, format!("source \"{name}\" has both a url and a directory"));
+        let kinds = [
+            ("a url", written.url.as_ref().map(|url| url.line)),
+            ("a directory", written.directory.as_ref().map(|directory| directory.line)),
+            ("bundles", written.bundles.as_ref().map(|bundles| bundles.line)),
+        ];
+        let kinds: Vec<(&str, usize)> = kinds.iter().filter_map(|(kind, line)| Some((*kind, (*line)?))).collect();
+        if let [(first, _), (second, line), ..] = kinds[..] {
+            self.problems.add(line, format!("source \"{name}\" has both {first} and {second}"));
+            return None;
+        }
+        if written.bundles.is_none() {
+            let kind = kinds.first().map_or("a source that has none", |(kind, _)| *kind);
+            let of_bundles = [("origin", line(&written.origin)), ("own", line(&written.own))];
+            self.refuse_meaningless(&key, kind, &of_bundles);
+        }
+        let kind = match (&written.url, &written.directory, &written.bundles) {
+            (Some(url), ..) => self.url_source(&key, url, written)?,
+            (_, Some(directory), _) => self.directory_source(&key, directory, written)?,
+            (.., Some(bundles)) => self.bundle_source(&key, bundles, written)?,
+            (None, None, None) => {
+                let text = format!("source \"{name}\" has neither a url nor a directory nor bundles");
+                self.problems.add(written.name.line, text);
                 return None;
             }
-            (None, None) => {
-                if written.bundles.is_none() {
-                    self.problems
-                        .add(written.name.line, format!("source \"{name}\" has neither a url nor a directory"));
-                }
-                return None;
-            }
-            (Some(url), None) => self.url_source(&key, url, written)?,
-            (None, Some(directory)) => self.directory_source(&key, directory, written)?,
         };
         let keyring = match (&written.keyring, &kind) {
             (Some(keyring), _) => self.keyring(&key("keyring"), keyring)?,
             (None, SourceKind::Directory { unsigned: Unsigned::Accept, .. }) => KeyringChoice::Files(Vec::new()),
-            (None, SourceKind::Directory { .. }) => {
-                let hint =
-                    "name the keys under keyring, or take its packages as they are: unsigned = \"accept\"".to_owned();
-                self.problems.add_with_hint(written.name.line, format!("source \"{name}\" has no keyring"), Some(hint));
-                return None;
-            }
-            (None, SourceKind::Url { .. }) => {
-                let hint =
-                    "keyring = \"alpine\" trusts Alpine's official keys; otherwise list the publisher's".to_owned();
-                self.problems.add_with_hint(written.name.line, format!("source \"{name}\" has no keyring"), Some(hint));
+            (None, kind) => {
+                let hint = match kind {
+                    SourceKind::Url { .. } => {
+                        "keyring = \"alpine\" trusts Alpine's official keys; otherwise list the publisher's"
+                    }
+                    SourceKind::Directory { .. } => {
+                        "name the keys under keyring, or take its packages as they are: unsigned = \"accept\""
+                    }
+                    SourceKind::Bundles { .. } => "name the public keys of the sender, who makes the bundles",
+                };
+                let text = format!("source \"{name}\" has no keyring");
+                self.problems.add_with_hint(written.name.line, text, Some(hint.to_owned()));
                 return None;
             }
         };
@@ -83,9 +95,9 @@ impl Resolver<'_> {
                 self.problems.add(text.line, format!("{} has no meaning for a directory", key("max_shrink")));
                 None
             }
-            (SourceKind::Url { .. }, None) => Some(DEFAULT_SHRINK),
-            (SourceKind::Url { .. }, Some(text)) if text.value == "off" => None,
-            (SourceKind::Url { .. }, Some(text)) => match parse_percent(&text.value) {
+            (SourceKind::Url { .. } | SourceKind::Bundles { .. }, None) => Some(DEFAULT_SHRINK),
+            (_, Some(text)) if text.value == "off" => None,
+            (_, Some(text)) => match parse_percent(&text.value) {
                 Ok(share) => Some(share),
                 Err(error) => {
                     self.problems.add(text.line, format!("{}: {error}, nor \"off\"", key("max_shrink")));
@@ -165,23 +177,9 @@ impl Resolver<'_> {
         directory: &At<String>,
         written: &written::Source,
     ) -> Option<SourceKind> {
-        for (name, line) in [
-            ("connections", written.connections.as_ref().map(|value| value.line)),
-            ("timeout", written.timeout.as_ref().map(|value| value.line)),
-            ("seed", written.seed.as_ref().map(|value| value.line)),
-            ("stale_after", written.stale_after.as_ref().map(|value| value.line)),
-            ("frozen_after", written.frozen_after.as_ref().map(|value| value.line)),
-            ("auth", written.auth.as_ref().map(|value| value.line)),
-            ("proxy", written.proxy.as_ref().map(|value| value.line)),
-            ("ca", written.ca.as_ref().map(|value| value.line)),
-            ("client_cert", written.client_cert.as_ref().map(|value| value.line)),
-            ("client_key", written.client_key.as_ref().map(|value| value.line)),
-            ("rate_limit", written.rate_limit.as_ref().map(|value| value.line)),
-        ] {
-            if let Some(line) = line {
-                self.problems.add(line, format!("{} has no meaning for a directory", key(name)));
-            }
-        }
+        let others = [("stale_after", line(&written.stale_after))];
+        self.refuse_meaningless(key, "a directory", &of_the_wire(written));
+        self.refuse_meaningless(key, "a directory", &others);
         let unsigned = match &written.unsigned {
             None => Unsigned::default(),
             Some(text) => {
@@ -189,12 +187,52 @@ impl Resolver<'_> {
                 self.choice(&key("unsigned"), text, &choices)?
             }
         };
-        if let Some(text) = directory.value.split_once("://").map(|(scheme, _)| scheme) {
-            self.problems
-                .add(directory.line, format!("{} is a URL ({text}); such a source is named by url", key("directory")));
+        Some(SourceKind::Directory { path: self.local_folder(&key("directory"), directory)?, unsigned })
+    }
+
+    fn bundle_source(
+        &mut self,
+        key: &impl Fn(&str) -> String,
+        bundles: &At<String>,
+        written: &written::Source,
+    ) -> Option<SourceKind> {
+        self.refuse_meaningless(key, "bundles", &of_the_wire(written));
+        self.refuse_meaningless(key, "bundles", &[("unsigned", line(&written.unsigned))]);
+        let path = self.local_folder(&key("bundles"), bundles)?;
+        let origin = match &written.origin {
+            None => None,
+            Some(origin) => Some(self.keyring(&key("origin"), origin)?),
+        };
+        if let (Some(own), None) = (&written.own, &written.origin) {
+            let text = format!("{} has no meaning without origin: the sender's word is enough for all", key("own"));
+            self.problems.add(own.line, text);
+        }
+        let own = written.own.iter().flat_map(|own| &own.value);
+        let own = own.filter_map(|pattern| self.pattern(pattern)).collect();
+        let stale_after = match &written.stale_after {
+            None => BUNDLES_STALE_AFTER,
+            Some(text) => self.duration(&key("stale_after"), text)?,
+        };
+        Some(SourceKind::Bundles { path, origin, own, stale_after })
+    }
+
+    /// The path of a folder on this host.
+    fn local_folder(&mut self, key: &str, folder: &At<String>) -> Option<PathBuf> {
+        if let Some((scheme, _)) = folder.value.split_once("://") {
+            let text = format!("{key} is a URL ({scheme}); such a source is named by url");
+            self.problems.add(folder.line, text);
             return None;
         }
-        Some(SourceKind::Directory { path: self.checked_path(&key("directory"), directory)?, unsigned })
+        self.checked_path(key, folder)
+    }
+
+    /// Notes each of `keys` that stands in the file.
+    fn refuse_meaningless(&mut self, key: &impl Fn(&str) -> String, kind: &str, keys: &[(&str, Option<usize>)]) {
+        for (name, line) in keys {
+            if let Some(line) = line {
+                self.problems.add(*line, format!("{} has no meaning for {kind}", key(name)));
+            }
+        }
     }
 
     fn keyring(&mut self, key: &str, written: &At<Keyring>) -> Option<KeyringChoice> {
@@ -227,7 +265,7 @@ impl Resolver<'_> {
             return None;
         }
         if let Some(word) = files.iter().find(|file| file.value == "alpine") {
-            let hint = "keyring = \"alpine\" stands alone; a folder of that name is written \"./alpine\"".to_owned();
+            let hint = "\"alpine\" stands alone; a folder of that name is written \"./alpine\"".to_owned();
             self.problems.add_with_hint(
                 word.line,
                 format!("{key} mixes Alpine's built-in keys with files"),
@@ -257,4 +295,24 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// The keys that are about asking somebody over a network.
+fn of_the_wire(written: &written::Source) -> [(&'static str, Option<usize>); 10] {
+    [
+        ("connections", line(&written.connections)),
+        ("timeout", line(&written.timeout)),
+        ("seed", line(&written.seed)),
+        ("frozen_after", line(&written.frozen_after)),
+        ("auth", written.auth.as_ref().map(|auth| auth.line)),
+        ("proxy", line(&written.proxy)),
+        ("ca", line(&written.ca)),
+        ("client_cert", line(&written.client_cert)),
+        ("client_key", line(&written.client_key)),
+        ("rate_limit", line(&written.rate_limit)),
+    ]
+}
+
+fn line<T>(key: &Option<At<T>>) -> Option<usize> {
+    key.as_ref().map(|at| at.line)
 }

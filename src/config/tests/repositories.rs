@@ -62,7 +62,7 @@ fn mistakes_in_a_repository() {
         ),
         (
             &format!("{main}index = 'ustream'"),
-            "14: repositories.index is \"ustream\", not \"ours\" or \"upstream\" or \"cosigned\" (did you mean \"upstream\"?)".to_owned(),
+            "14: repositories.index is \"ustream\", not \"ours\" or \"upstream\" or \"cosigned\" or \"origin\" (did you mean \"upstream\"?)".to_owned(),
         ),
         (
             &format!("{main}prefer = 'oldest'"),

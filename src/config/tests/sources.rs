@@ -25,7 +25,7 @@ fn mistakes_in_a_source() {
             "directory = 'd'",
             "11: source \"b\" has no keyring (name the keys under keyring, or take its packages as they are: unsigned = \"accept\")",
         ),
-        ("keyring = 'alpine'", "11: source \"b\" has neither a url nor a directory"),
+        ("keyring = 'alpine'", "11: source \"b\" has neither a url nor a directory nor bundles"),
         ("url = ['http://h']\ndirectory = 'd'\nkeyring = 'alpine'", "13: source \"b\" has both a url and a directory"),
         (
             "url = ['http://h']\nkeyring = 'alpine'\nunsigned = 'accept'",
@@ -85,7 +85,7 @@ fn mistakes_in_a_source() {
         ),
         (
             "url = ['http://h']\nkeyring = ['alpine', 'k']",
-            "13: sources.b.keyring mixes Alpine's built-in keys with files (keyring = \"alpine\" stands alone; a folder of that name is written \"./alpine\")",
+            "13: sources.b.keyring mixes Alpine's built-in keys with files (\"alpine\" stands alone; a folder of that name is written \"./alpine\")",
         ),
         (
             "url = ['http://h']\nkeyrng = 'alpine'",

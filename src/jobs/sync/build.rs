@@ -55,7 +55,7 @@ pub(in crate::jobs) fn inputs(
     for rule in withdrawn.iter().filter(|_| repository.index == IndexMode::Ours) {
         hash.update(format!("withdrawn {} {:?}\n", rule.name, rule.version));
     }
-    if let Some(seal) = seal.filter(|_| repository.index != IndexMode::Upstream) {
+    if let Some(seal) = seal.filter(|_| repository.index.has_our_signature()) {
         hash.update(format!("{seal}\n"));
     }
     Ok(crate::apk::checksum::hex(&hash.finalize()[..16]))
@@ -352,7 +352,7 @@ fn make(
             let signers = seal.entry_names();
             (Publishable::Signed(signed), signers, merged.content, description, Mode::Ours)
         }
-        IndexMode::Upstream | IndexMode::Cosigned => {
+        IndexMode::Upstream | IndexMode::Cosigned | IndexMode::Origin => {
             let accepted = only.expect("the configuration was checked: such a repository has one source");
             if let Some(setback) = unshowable(wish, &merged) {
                 return Ok(Err(setback));
@@ -363,7 +363,7 @@ fn make(
             let words = upstream_words.unwrap_or_default();
             let theirs: Vec<crate::apk::KeyName> =
                 accepted.record().signers.iter().map(|signer| signer.key.clone()).collect();
-            if repository.index == IndexMode::Upstream {
+            if !repository.index.has_our_signature() {
                 let names = parts.signatures.iter().map(|one| format!(".SIGN.{}.{}", one.algorithm, one.key)).collect();
                 let index = Publishable::upstream(accepted)
                     .expect("the configuration was checked: its source has an index of its own");

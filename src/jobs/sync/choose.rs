@@ -204,7 +204,7 @@ fn supplies<'o>(
     let wanted = |source: &SourceName| match choice.mirror.config.sources[source].kind {
         // A directory always gives all it holds.
         SourceKind::Directory { .. } => Wanted::All,
-        SourceKind::Url { .. } => {
+        SourceKind::Url { .. } | SourceKind::Bundles { .. } => {
             let list = lists.iter().position(|(of, _)| of.is_none_or(|of| of == source));
             list.map_or(Wanted::Nothing, Wanted::List)
         }

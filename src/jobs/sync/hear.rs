@@ -116,7 +116,7 @@ fn frozen(asked: &mut Asked, at: usize, source: &Source, now: Timestamp, reporte
 pub(in crate::jobs) fn is_frozen(source: &Source, changed: Timestamp, now: Timestamp) -> bool {
     match source.kind {
         SourceKind::Url { frozen_after: Some(span), .. } => is_past(changed, span, now),
-        SourceKind::Url { frozen_after: None, .. } | SourceKind::Directory { .. } => false,
+        SourceKind::Url { frozen_after: None, .. } | SourceKind::Directory { .. } | SourceKind::Bundles { .. } => false,
     }
 }
 

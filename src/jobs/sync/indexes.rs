@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::carry::{self, Carry};
 use super::fetch::{Heard, Question, fetch};
 use super::judge::{Current, GoingBack, Standing};
-use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, hear, keys_of};
+use super::{Accepted, Error, Mirror, Setback, SyncRequest, gather, hear, imported, keys_of};
 use crate::apk::v2::sections::{Limits, split_signatures};
 use crate::apk::v2::signature::Algorithm;
 use crate::apk::{Arch, Entry, ObjectId, Sha1Policy, SignedId};
@@ -320,7 +320,7 @@ pub(super) async fn ask(
         if let Some(one) = &in_force {
             let record = mirror.ledger.accepted_record(&one.accepted)?;
             let kind = match source.kind {
-                SourceKind::Url { .. } => Kind::Signed,
+                SourceKind::Url { .. } | SourceKind::Bundles { .. } => Kind::Signed,
                 SourceKind::Directory { .. } => Kind::Gathered,
             };
             if record.kind == kind {
@@ -341,6 +341,7 @@ pub(super) async fn ask(
         asked.indexes.push(Index { known, ..Index::accepted(key.clone(), in_force) });
     }
     ask_upstreams(mirror, &mut asked, request, reporter).await?;
+    imported::look(mirror, &mut asked, reporter);
     gather::gather(mirror, &mut asked, now, reporter)?;
     carry::try_again(mirror, &mut asked)?;
     Ok(asked)

@@ -59,7 +59,7 @@ pub(super) fn layer(repository: &Repository, source: &SourceKind, listed: Vec<En
     let Some(depth) = repository.keep_versions else { return listed };
     let stays = older::keep(&listed, kept, depth);
     let surplus: HashSet<usize> = match source {
-        SourceKind::Url { .. } => stays.surplus.into_iter().collect(),
+        SourceKind::Url { .. } | SourceKind::Bundles { .. } => stays.surplus.into_iter().collect(),
         SourceKind::Directory { .. } => HashSet::new(),
     };
     let listed = listed.into_iter().enumerate().filter(|(at, _)| !surplus.contains(at)).map(|(_, entry)| entry);

@@ -22,6 +22,7 @@ pub(in crate::jobs) mod finish;
 mod gate;
 mod gather;
 pub(in crate::jobs) mod hear;
+mod imported;
 pub(in crate::jobs) mod indexes;
 pub(in crate::jobs) mod judge;
 mod kept;
@@ -45,7 +46,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Mirror, ProxyVariables, call, error, evidence, key_age, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
-use crate::config::{Config, Repository};
+use crate::config::{Config, FromPath, IndexMode, Repository};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
@@ -333,12 +334,29 @@ pub(in crate::jobs) fn keys_of(repositories: &[&Repository]) -> Vec<IndexKey> {
 
 /// The indexes that one repository takes from for `arch`, by priority.
 pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &Arch) -> Vec<IndexKey> {
-    let key = |from: &crate::config::FromPath| IndexKey {
+    let key = |from: &FromPath| IndexKey {
         source: from.source.clone(),
-        path: from.path.clone(),
+        path: path_of(from, repository.index),
         arch: arch.clone(),
     };
     repository.from.iter().map(key).collect()
+}
+
+/// Under which path an index is accepted from what bundles carry of the sender's upstream.
+///
+/// Under one name, bundles carry two indexes: the sender's, and the one of its upstream, of which the sender's is made. Each has
+/// its own states and its own signers, and a site may publish both, so each is accepted under a path of its own. No sender's
+/// repository can have this one: names begin with a letter, a digit or `_`.
+pub(in crate::jobs) fn origin_path(name: &str) -> String {
+    format!("@origin/{name}")
+}
+
+/// The path under which `from` is accepted where its index is published in this mode.
+fn path_of(from: &FromPath, index: IndexMode) -> String {
+    match index {
+        IndexMode::Origin => origin_path(&from.path),
+        IndexMode::Ours | IndexMode::Upstream | IndexMode::Cosigned => from.path.clone(),
+    }
 }
 
 /// Makes what was settled the accepted state: objects first, then the indexes that name them, what is remembered of those, and
