@@ -23,19 +23,21 @@
 
 mod container;
 pub mod read;
+pub mod receive;
 pub mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::apk::KeyName;
+use crate::apk::{KeyName, ObjectId};
 use crate::delta::BadDelta;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
-use crate::sign;
+use crate::{pool, sign};
 use crate::snapshot::manifest::BadManifest;
 
 pub use read::{Verified, Volume};
+pub use receive::{Place, Received, Shelf, receive};
 pub use write::{SignedManifest, sign};
 
 /// The longest manifest that is read, bytes: some 200,000 objects.
@@ -137,6 +139,15 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A delta's base is not what it was when it was taken in.
+    #[error("the pool's object {object} is damaged, over which a delta is")]
+    DamagedBase {
+        /// The base.
+        object: ObjectId,
+    },
+    /// A package could not be taken in.
+    #[error(transparent)]
+    Pool(#[from] pool::Error),
     /// No signature came.
     #[error(transparent)]
     Sign(#[from] sign::Error),
@@ -168,6 +179,8 @@ impl Trouble for Error {
             | Error::WrongObject { .. }
             | Error::Delta { .. } => Class::Refused,
             Error::Cut { .. } | Error::Medium { .. } => Class::Upstream,
+            Error::DamagedBase { .. } => Class::Damaged,
+            Error::Pool(error) => error.class(),
             Error::Sign(error) => error.class(),
             Error::Disk(error) => error.class(),
         }
@@ -184,6 +197,8 @@ impl Trouble for Error {
             Error::BadSignature { .. } => "bad-signature",
             Error::Manifest { .. } => "bad-manifest",
             Error::Medium { .. } => "medium",
+            Error::DamagedBase { .. } => "object-damaged",
+            Error::Pool(error) => error.code(),
             Error::Sign(error) => error.code(),
             Error::Disk(error) => error.code(),
         }
@@ -202,6 +217,8 @@ impl Trouble for Error {
             Error::Unsigned { .. } | Error::BadSignature { .. } => {
                 Some("do not trust it: ask the sender for the bundle, and how this one came about".into())
             }
+            Error::DamagedBase { .. } => Some("`bivouac check` lists all that is damaged".into()),
+            Error::Pool(error) => error.hint(),
             Error::Medium { .. } => Some("mount the medium again, and try another reader".into()),
             Error::Sign(error) => error.hint(),
             Error::Disk(error) => error.hint(),

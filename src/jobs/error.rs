@@ -62,6 +62,9 @@ pub enum Error {
     /// The package that brings our keys to clients.
     #[error(transparent)]
     KeyringPackage(Box<NoPackage>),
+    /// A bundle's medium, or what a delta of it is over.
+    #[error(transparent)]
+    Bundle(Box<crate::bundle::Error>),
     /// The disk said no.
     #[error(transparent)]
     Disk(#[from] durable::Error),
@@ -171,6 +174,7 @@ impl Trouble for Error {
             Error::CannotRotate(error) => error.class(),
             Error::NewKey(error) => error.class(),
             Error::KeyringPackage(error) => error.class(),
+            Error::Bundle(error) => error.class(),
             Error::Disk(error) => error.class(),
             Error::NoState(error) => error.class(),
             Error::CannotShow(error) => error.class(),
@@ -201,6 +205,7 @@ impl Trouble for Error {
             Error::CannotRotate(error) => error.code(),
             Error::NewKey(error) => error.code(),
             Error::KeyringPackage(error) => error.code(),
+            Error::Bundle(error) => error.code(),
             Error::Disk(error) => error.code(),
             Error::NoState(error) => error.code(),
             Error::CannotShow(error) => error.code(),
@@ -231,6 +236,7 @@ impl Trouble for Error {
             Error::CannotRotate(error) => error.hint(),
             Error::NewKey(error) => error.hint(),
             Error::KeyringPackage(error) => error.hint(),
+            Error::Bundle(error) => error.hint(),
             Error::Disk(error) => error.hint(),
             Error::NoState(error) => error.hint(),
             Error::CannotShow(error) => error.hint(),

@@ -47,15 +47,24 @@ pub enum Error {
         #[source]
         source: BadKey,
     },
+    /// Two keyrings that belong together cannot be one.
+    #[error("its keyring and its origin do not fit together")]
+    Rivals {
+        /// Why not.
+        #[source]
+        cause: BadKey,
+    },
 }
 
 impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
             Error::Unreadable { source, .. } if source.kind() != io::ErrorKind::NotFound => Class::Host,
-            Error::Unreadable { .. } | Error::Empty { .. } | Error::BadName { .. } | Error::BadKey { .. } => {
-                Class::Usage
-            }
+            Error::Unreadable { .. }
+            | Error::Empty { .. }
+            | Error::BadName { .. }
+            | Error::BadKey { .. }
+            | Error::Rivals { .. } => Class::Usage,
         }
     }
 
@@ -63,7 +72,7 @@ impl Trouble for Error {
         match self {
             Error::Unreadable { .. } => "keyring-unreadable",
             Error::Empty { .. } => "keyring-empty",
-            Error::BadName { .. } | Error::BadKey { .. } => "keyring-bad-key",
+            Error::BadName { .. } | Error::BadKey { .. } | Error::Rivals { .. } => "keyring-bad-key",
         }
     }
 }

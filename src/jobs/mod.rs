@@ -2,6 +2,7 @@
 //! in the command line) the configuration: a stage takes plain arguments.
 //!
 //! - [`sync`]: fetch → verify → pool → snapshot → merge → sign → publish.
+//! - [`import`]: what bundles bring, at a site without a network.
 //! - [`publish`]: a snapshot, a tree beside live or an earlier generation, by one switch each.
 //! - [`prune`]: what nothing reaches goes.
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
@@ -25,6 +26,7 @@ pub mod demo;
 mod error;
 mod evidence;
 pub mod history;
+pub mod import;
 pub mod index;
 pub mod init;
 mod key_age;

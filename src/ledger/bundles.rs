@@ -86,13 +86,13 @@ impl Ledger {
     }
 
     /// An index file that came in a bundle; none where it is not here, or is not what its name says any more.
-    pub fn bundled_index(&self, source: &SourceName, index: &ObjectId) -> Result<Option<Vec<u8>>, Error> {
+    pub fn bundled_index(&self, source: &SourceName, index: &ObjectId) -> durable::Result<Option<Vec<u8>>> {
         let bytes = durable::read_if_present(&self.from(source).join("indexes").join(index.hex()))?;
         Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *index))
     }
 
     /// Keeps an index file that came in a bundle; returns its name.
-    pub fn save_bundled_index(&self, source: &SourceName, bytes: &[u8]) -> Result<ObjectId, Error> {
+    pub fn save_bundled_index(&self, source: &SourceName, bytes: &[u8]) -> durable::Result<ObjectId> {
         let id = ObjectId::new(Sha256::digest(bytes).into());
         let folder = self.from(source).join("indexes");
         durable::create_folder(&folder, FOLDER_MODE)?;

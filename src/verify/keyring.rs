@@ -252,6 +252,19 @@ impl Keyring {
         Ok(())
     }
 
+    /// The keys of both, each for its arches; SHA-1 trusted as far as here. Two keys of one name are none.
+    pub fn and(&self, other: &Keyring) -> Result<Keyring, BadKey> {
+        let mut both = self.clone();
+        for member in &other.keys {
+            let is_rival = |one: &Member| one.key.name == member.key.name && one.key.fingerprint != member.key.fingerprint;
+            if both.keys.iter().any(is_rival) {
+                return Err(BadKey::TwoOfOneName(member.key.name.clone()));
+            }
+            both.keys.push(member.clone());
+        }
+        Ok(both)
+    }
+
     /// The key of this file name, if it is trusted for `arch`; `noarch` (a package's only) is covered by every key.
     pub fn find(&self, name: &KeyName, arch: &Arch) -> Option<&PublicKey> {
         let is_meant = |member: &&Member| member.key.name == *name && member.scope.covers(arch);

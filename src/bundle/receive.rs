@@ -1,0 +1,347 @@
+//! Takes the objects of a bundle in: packages into the pool, index files onto a shelf.
+//!
+//! Whatever comes is compared with the manifest's digests, and a package is verified by its own datahash, too. Nothing here is
+//! undone when something fails: an object that is in is right, and the next attempt passes it over.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+
+use super::read::{Verified, Volume};
+use super::Error;
+use crate::apk::v2::sections::Limits as PackageLimits;
+use crate::apk::{Identity, ObjectId, Sha1Policy};
+use crate::delta::{self, BadDelta, Limits};
+use crate::disk::durable;
+use crate::pool::Pool;
+use crate::report::Reporter;
+use crate::snapshot::manifest::{Form, Packed, What};
+use crate::verify::package::{PackageVerifier, Promise};
+
+/// Bytes moved at once.
+const CHUNK: usize = 256 << 10;
+/// The longest index file that is taken in, bytes. The largest of Alpine's has 2 MB.
+const LARGEST_INDEX: u64 = 256 << 20;
+/// Objects of more bytes than this are rebuilt one at a time: their plain forms take several times as much memory.
+const LARGE: u64 = 8 << 20;
+
+/// Where index files are kept.
+pub trait Shelf: Sync {
+    /// The index file with this digest, if it is here.
+    fn index(&self, id: &ObjectId) -> Result<Option<Vec<u8>>, durable::Error>;
+    /// Keeps an index file.
+    fn keep(&self, bytes: &[u8]) -> Result<(), durable::Error>;
+}
+
+/// Where the objects of a bundle go.
+pub struct Place<'a> {
+    /// Packages.
+    pub pool: &'a Pool,
+    /// Index files.
+    pub shelf: &'a dyn Shelf,
+    /// How far packages' identities are trusted.
+    pub sha1: Sha1Policy,
+    /// Who is told of each package.
+    pub reporter: &'a dyn Reporter,
+}
+
+/// What came of one volume.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Packages that are here now and were not before.
+    pub packages: u64,
+    /// Of those, how many were rebuilt from a delta.
+    pub deltas: u64,
+    /// Bytes of objects that were read.
+    pub bytes_read: u64,
+    /// What deltas could not be applied for: their bases, which are not here.
+    pub lacking_bases: BTreeSet<ObjectId>,
+    /// What was not taken in, the first first.
+    pub refused: Vec<Error>,
+}
+
+impl Received {
+    /// Adds what came of another volume.
+    pub fn add(&mut self, other: Received) {
+        self.packages += other.packages;
+        self.deltas += other.deltas;
+        self.bytes_read += other.bytes_read;
+        self.lacking_bases.extend(other.lacking_bases);
+        self.refused.extend(other.refused);
+    }
+}
+
+/// One object on its way.
+struct Task<'a> {
+    packed: &'a Packed,
+    /// Where it begins in the volume's stream; for one that lies beside, its file.
+    from: From,
+}
+
+enum From {
+    Stream(u64),
+    File(PathBuf),
+}
+
+/// Takes in what `volume` has and what is not here yet. What is refused does not keep the rest back; only this host's trouble
+/// ends it.
+pub fn receive(volume: &Volume, verified: &Verified, place: &Place<'_>) -> Result<Received, Error> {
+    let manifest = verified.manifest();
+    let folder = volume.path().parent().unwrap_or(Path::new(""));
+    let mut tasks: Vec<Task<'_>> = match volume.number() {
+        Some(number) => {
+            manifest.volume(number).map(|(begin, packed)| Task { packed, from: From::Stream(begin) }).collect()
+        }
+        None => Vec::new(),
+    };
+    let beside = |(path, packed): (&crate::snapshot::manifest::FilePath, _)| {
+        let from = From::File(folder.join(path.path()));
+        Task { packed, from }
+    };
+    tasks.extend(manifest.beside().map(beside));
+    let receiver = Receiver { volume, place, large: Mutex::new(()), received: Mutex::new(Received::default()) };
+    let next = AtomicUsize::new(0);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let work = || -> Result<(), Error> {
+        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = receiver.take_in(task) {
+                // Nobody begins anything new.
+                next.fetch_add(tasks.len(), Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers.min(tasks.len())).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
+    Ok(receiver.received.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+struct Receiver<'a> {
+    volume: &'a Volume,
+    place: &'a Place<'a>,
+    /// Held while a large object is rebuilt.
+    large: Mutex<()>,
+    received: Mutex<Received>,
+}
+
+/// What came of one object.
+enum Taken {
+    /// It was here.
+    Before,
+    /// It is here now, whole or by a delta.
+    Whole,
+    Rebuilt,
+    /// The base of its delta is not here.
+    Lacks(ObjectId),
+}
+
+impl Receiver<'_> {
+    /// Notes what becomes of one object; an error ends everything.
+    fn take_in(&self, task: &Task<'_>) -> Result<(), Error> {
+        let taken = match &task.packed.what {
+            What::Index(..) => self.index(task),
+            What::Package(_, _, identity) => self.package(task, identity),
+        };
+        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_package = matches!(task.packed.what, What::Package(..));
+        match taken {
+            Ok(Taken::Before) => {}
+            Ok(Taken::Lacks(base)) => {
+                received.lacking_bases.insert(base);
+            }
+            Ok(taken) => {
+                received.bytes_read += task.packed.length();
+                if is_package {
+                    received.packages += 1;
+                    received.deltas += u64::from(matches!(taken, Taken::Rebuilt));
+                }
+            }
+            Err(error) if ends_all(&error) => return Err(error),
+            Err(error) => received.refused.push(error),
+        }
+        Ok(())
+    }
+
+    fn index(&self, task: &Task<'_>) -> Result<Taken, Error> {
+        let Packed { sha256, size, form, .. } = task.packed;
+        if self.place.shelf.index(sha256)?.is_some() {
+            return Ok(Taken::Before);
+        }
+        if *size > LARGEST_INDEX {
+            return Err(self.wrong(task));
+        }
+        let (bytes, taken) = match form {
+            Form::Delta { base, .. } => {
+                let base_bytes = match base {
+                    Some(base) => match self.place.shelf.index(base)? {
+                        Some(bytes) => Some(bytes),
+                        None => return Ok(Taken::Lacks(*base)),
+                    },
+                    None => None,
+                };
+                (self.rebuild(task, base_bytes.as_deref())?, Taken::Rebuilt)
+            }
+            Form::Whole { .. } | Form::Beside { .. } => (self.read_all(task, *size)?, Taken::Whole),
+        };
+        if digest(&bytes) != *sha256 {
+            return Err(self.wrong(task));
+        }
+        self.place.shelf.keep(&bytes)?;
+        Ok(taken)
+    }
+
+    fn package(&self, task: &Task<'_>, identity: &Identity) -> Result<Taken, Error> {
+        let Packed { sha256, size, form, .. } = task.packed;
+        if self.place.pool.has(sha256) {
+            return Ok(Taken::Before);
+        }
+        match form {
+            Form::Whole { .. } | Form::Beside { .. } => {
+                self.insert(task, identity, &mut *self.open(task)?)?;
+                Ok(Taken::Whole)
+            }
+            Form::Delta { base, .. } => {
+                let _one_at_a_time = (*size > LARGE).then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
+                let base_bytes = match base {
+                    Some(base) => match read_object(self.place.pool, base)? {
+                        Some(bytes) => Some(bytes),
+                        None => return Ok(Taken::Lacks(*base)),
+                    },
+                    None => None,
+                };
+                let bytes = self.rebuild(task, base_bytes.as_deref())?;
+                drop(base_bytes);
+                self.insert(task, identity, &mut &bytes[..])?;
+                Ok(Taken::Rebuilt)
+            }
+        }
+    }
+
+    /// The object that a delta gives, over the bytes of its base. The manifest is signed and names the delta's digest, so
+    /// nothing of a delta is decoded that its sender did not write.
+    fn rebuild(&self, task: &Task<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+        let Form::Delta { length, delta: named, .. } = task.packed.form else {
+            unreachable!("the caller has matched the form");
+        };
+        let limits = Limits::default();
+        if length > limits.target as u64 + (1 << 20) {
+            return Err(self.wrong(task));
+        }
+        let bytes = self.read_all(task, length)?;
+        if digest(&bytes) != named {
+            return Err(self.wrong(task));
+        }
+        let refused = |cause| Error::Delta { path: self.path(task), what: task.packed.what.to_string(), cause };
+        let target = delta::apply(base, &bytes, &limits).map_err(|cause| match cause {
+            BadDelta::WrongBase { needs, .. } => Error::DamagedBase { object: ObjectId::new(needs) },
+            cause => refused(cause),
+        })?;
+        if digest(&target) != task.packed.sha256 {
+            return Err(self.wrong(task));
+        }
+        Ok(target)
+    }
+
+    /// Puts a package into the pool, verified by itself and compared with what the manifest names.
+    fn insert(&self, task: &Task<'_>, identity: &Identity, bytes: &mut dyn Read) -> Result<(), Error> {
+        let mut incoming = self.place.pool.begin(identity)?;
+        incoming.truncate(0)?;
+        let mut verifier = PackageVerifier::new(Promise::AsItIs, PackageLimits::default()).under(self.place.sha1);
+        let mut buffer = vec![0; CHUNK];
+        let good = loop {
+            let read = match bytes.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(read) => read,
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                Err(cause) => return Err(Error::medium(&self.path(task), cause)),
+            };
+            if verifier.taken() + read as u64 > task.packed.size || verifier.feed(&buffer[..read]).is_err() {
+                break false;
+            }
+            incoming.write(&buffer[..read])?;
+        };
+        let verified = if good { verifier.finish().ok() } else { None };
+        let is_it = |package: &crate::verify::package::VerifiedPackage| {
+            package.object_id() == task.packed.sha256 && package.identity() == *identity
+        };
+        let Some(package) = verified.filter(is_it) else {
+            incoming.discard()?;
+            return Err(self.wrong(task));
+        };
+        self.place.pool.insert(incoming, &package)?;
+        self.place.reporter.package_stored(&package.file());
+        Ok(())
+    }
+
+    fn open(&self, task: &Task<'_>) -> Result<Box<dyn Read>, Error> {
+        Ok(match &task.from {
+            From::Stream(begin) => Box::new(self.volume.objects(*begin, task.packed.length())?),
+            From::File(path) => {
+                let file = File::open(path).map_err(|cause| Error::medium(path, cause))?;
+                // One byte more than there may be tells a file that is too long.
+                Box::new(file.take(task.packed.size.saturating_add(1)))
+            }
+        })
+    }
+
+    fn read_all(&self, task: &Task<'_>, length: u64) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.open(task)?.read_to_end(&mut bytes).map_err(|cause| Error::medium(&self.path(task), cause))?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.wrong(task)) }
+    }
+
+    fn path(&self, task: &Task<'_>) -> PathBuf {
+        match &task.from {
+            From::Stream(_) => self.volume.path().to_owned(),
+            From::File(path) => path.clone(),
+        }
+    }
+
+    fn wrong(&self, task: &Task<'_>) -> Error {
+        Error::WrongObject { path: self.path(task), what: task.packed.what.to_string() }
+    }
+}
+
+/// Whether it is of no use to go on: the host, or our own state, is in trouble, or the medium is gone.
+fn ends_all(error: &Error) -> bool {
+    match error {
+        Error::Disk(_) | Error::Pool(_) | Error::DamagedBase { .. } | Error::Sign(_) => true,
+        // A file that is not there, on a medium that is.
+        Error::Medium { cause, .. } => cause.kind() != io::ErrorKind::NotFound,
+        Error::NotOne { .. }
+        | Error::Cut { .. }
+        | Error::Damaged { .. }
+        | Error::Foreign { .. }
+        | Error::UnknownSigner { .. }
+        | Error::Unsigned { .. }
+        | Error::BadSignature { .. }
+        | Error::Manifest { .. }
+        | Error::WrongObject { .. }
+        | Error::Delta { .. } => false,
+    }
+}
+
+/// The whole of an object of the pool, if it is there and small enough to be a base.
+fn read_object(pool: &Pool, object: &ObjectId) -> Result<Option<Vec<u8>>, Error> {
+    let path = pool.path(object);
+    let mut bytes = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(delta::LARGEST_TARGET as u64 + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => Ok(Some(bytes)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(durable::Error::new("read", path, cause).into()),
+    }
+}
+
+fn digest(bytes: &[u8]) -> ObjectId {
+    ObjectId::new(Sha256::digest(bytes).into())
+}

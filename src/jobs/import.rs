@@ -1,0 +1,367 @@
+//! What bundles bring, taken in: volumes are found and verified ([`deliveries`]), their objects go into the pool, and when all of
+//! a bundle is here and its origin is proved ([`vet`]) its state is what the source gives from then on.
+//!
+//! ```text
+//! medium ──verify──▶ objects into the pool ──all here?──▶ indexes and origin verified ──▶ in force ──▶ snapshot
+//!                      │ nothing is undone                  │ refused: the former state stays
+//! ```
+//!
+//! A bundle is named by its id, which tells the order: one that came before, and one that is older than what is in force, adds
+//! objects at most. The medium is only read. A run that ended early is taken up by the next: objects that are here are passed
+//! over, and manifests of which something is missing are remembered.
+
+mod deliveries;
+pub(in crate::jobs) mod inbox;
+mod vet;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::sync::{Broken, Setback};
+use super::{Error, Mirror};
+use crate::apk::{ObjectId, SourceName};
+use crate::bundle::{self, Place, Received, Shelf};
+use crate::disk::durable;
+use crate::error::{Class, Trouble as _};
+use crate::ledger::Ledger;
+use crate::report::Reporter;
+use crate::snapshot::manifest::{BundleId, Form, Manifest};
+use deliveries::{Deliveries, Delivery};
+use inbox::Inbox;
+use vet::Lacking;
+
+/// How many things a message names.
+const NAMED: usize = 5;
+
+/// What became of one bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BundleReport {
+    /// Its id; none for a file that is no bundle for us.
+    pub id: Option<BundleId>,
+    /// The source that it came for.
+    pub source: Option<SourceName>,
+    /// The files, as they were found.
+    pub files: Vec<PathBuf>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Packages that are here now and were not before.
+    pub packages: u64,
+    /// Of those, how many were rebuilt from deltas.
+    pub deltas_applied: u64,
+    /// Bytes of objects that were read.
+    pub bytes_read: u64,
+    /// When a newer one ought to have come; told only of one that is in force and past that.
+    pub expired: Option<Timestamp>,
+    /// What went wrong.
+    pub error: Option<Broken>,
+}
+
+/// What became of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// All of it is here, and its state is in force.
+    Imported,
+    /// It was imported before.
+    Before,
+    /// It is older than what is in force: its objects are here, nothing else follows from it.
+    Older,
+    /// Something of it, or of what it builds on, is not here yet.
+    Incomplete,
+    /// It is not trusted, or not what it says.
+    Refused,
+}
+
+/// Which bundles are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::jobs) enum Zeal {
+    /// Those whose import was not finished: what a scheduled run finds on the medium again and again.
+    Unfinished,
+    /// All of them: somebody asked for it. What the pool has lost comes back.
+    All,
+}
+
+/// The index files of one source.
+struct SourceShelf<'a> {
+    ledger: &'a Ledger,
+    source: &'a SourceName,
+}
+
+impl Shelf for SourceShelf<'_> {
+    fn index(&self, id: &ObjectId) -> durable::Result<Option<Vec<u8>>> {
+        self.ledger.bundled_index(self.source, id)
+    }
+
+    fn keep(&self, bytes: &[u8]) -> durable::Result<()> {
+        self.ledger.save_bundled_index(self.source, bytes).map(drop)
+    }
+}
+
+/// Takes in what the folders of sources with bundles hold and what is new of it. A folder that is not there is a medium that is
+/// not: nothing came.
+pub(in crate::jobs) fn from_folders(
+    mirror: &Mirror<'_>,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<BundleReport>, Error> {
+    let inboxes = inbox::all(mirror.config)?;
+    let folders: BTreeSet<&Path> = inboxes.iter().map(|inbox| &*inbox.folder).filter(|path| path.exists()).collect();
+    let folders: Vec<PathBuf> = folders.into_iter().map(Path::to_owned).collect();
+    take_in(mirror, &inboxes, &folders, Zeal::Unfinished, now, reporter)
+}
+
+/// Takes in the bundles that `paths` are, or hold.
+pub(in crate::jobs) fn from_paths(
+    mirror: &Mirror<'_>,
+    paths: &[PathBuf],
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<BundleReport>, Error> {
+    take_in(mirror, &inbox::all(mirror.config)?, paths, Zeal::All, now, reporter)
+}
+
+fn take_in(
+    mirror: &Mirror<'_>,
+    inboxes: &[Inbox],
+    paths: &[PathBuf],
+    zeal: Zeal,
+    now: Timestamp,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<Vec<BundleReport>, Error> {
+    let mut deliveries = Deliveries::default();
+    for path in paths {
+        match deliveries::files(path) {
+            Ok(files) => files.iter().for_each(|file| deliveries.add(file, inboxes)),
+            Err(error) => deliveries.refuse(path, &error),
+        }
+    }
+    let mut reports: Vec<BundleReport> = Vec::new();
+    for ((source, id), delivery) in deliveries.bundles {
+        let inbox = inboxes.iter().find(|inbox| inbox.source == source).expect("it is an inbox's bundle");
+        let import = Import { mirror, inbox, id: &id, delivery: &delivery, now, reporter };
+        reports.extend(import.run(zeal)?);
+    }
+    let broken = |(file, setback): (PathBuf, Setback)| BundleReport {
+        files: vec![file],
+        error: Some(Broken::from(&setback)),
+        ..BundleReport::new(outcome_of(setback.class))
+    };
+    reports.extend(deliveries.refused.into_iter().map(broken));
+    Ok(reports)
+}
+
+fn outcome_of(class: Class) -> Outcome {
+    match class {
+        Class::Refused => Outcome::Refused,
+        Class::Host | Class::Usage | Class::Upstream | Class::Damaged | Class::Locked => Outcome::Incomplete,
+    }
+}
+
+impl BundleReport {
+    fn new(outcome: Outcome) -> Self {
+        BundleReport {
+            id: None,
+            source: None,
+            files: Vec::new(),
+            outcome,
+            packages: 0,
+            deltas_applied: 0,
+            bytes_read: 0,
+            expired: None,
+            error: None,
+        }
+    }
+}
+
+/// One bundle on its way in.
+struct Import<'a> {
+    mirror: &'a Mirror<'a>,
+    inbox: &'a Inbox,
+    id: &'a BundleId,
+    delivery: &'a Delivery,
+    now: Timestamp,
+    reporter: &'a Arc<dyn Reporter>,
+}
+
+impl Import<'_> {
+    /// `None` where nothing was to be done.
+    fn run(&self, zeal: Zeal) -> Result<Option<BundleReport>, Error> {
+        let (ledger, source) = (&self.mirror.ledger, &self.inbox.source);
+        let manifest = self.delivery.volumes[0].1.manifest();
+        let before = ledger.imported_bundles(source)?.iter().any(|one| one.id == *self.id);
+        if before && zeal == Zeal::Unfinished {
+            return Ok(None);
+        }
+        if let Some((volume, _)) = self.delivery.volumes.iter().find(|(_, other)| other.manifest() != manifest) {
+            let message = format!("bundle {} is refused: two manifests have its id", self.id);
+            let mut setback = Setback::new(Class::Refused, "bundle-two-manifests", message);
+            setback.details.push(volume.path().display().to_string());
+            return Ok(Some(self.report(Outcome::Refused, Received::default(), Some(&setback))));
+        }
+        let in_force = ledger.bundle_in_force(source)?;
+        let older = in_force.as_ref().is_some_and(|in_force| in_force.id > *self.id);
+        let standing = match (before, older) {
+            (true, _) => Outcome::Before,
+            (false, true) => Outcome::Older,
+            (false, false) => Outcome::Imported,
+        };
+        if standing == Outcome::Imported {
+            ledger.save_pending_bundle(source, manifest)?;
+        }
+        let received = self.receive()?;
+        self.mirror.pool.commit()?;
+        if standing != Outcome::Imported {
+            // Whatever is missing of it: nothing follows from it any more.
+            if received.refused.is_empty() {
+                ledger.note_imported(source, self.id, self.now)?;
+            }
+            return Ok(Some(self.report(standing, received, None)));
+        }
+        let vetted = vet::vet(self.mirror, self.inbox, manifest)?;
+        let setback = match vetted {
+            Err(setback) => {
+                ledger.drop_pending_bundle(source, self.id)?;
+                ledger.drop_bundled_indexes(source)?;
+                Some(setback)
+            }
+            Ok(lacking) if lacking.is_nothing() => None,
+            Ok(lacking) => Some(self.incomplete(manifest, &received, &lacking)?),
+        };
+        if setback.is_none() {
+            ledger.save_bundle_in_force(source, manifest)?;
+            ledger.note_imported(source, self.id, self.now)?;
+            ledger.drop_bundled_indexes(source)?;
+        }
+        let outcome = setback.as_ref().map_or(Outcome::Imported, |setback| outcome_of(setback.class));
+        let mut report = self.report(outcome, received, setback.as_ref());
+        report.expired = Some(manifest.expires).filter(|expires| outcome == Outcome::Imported && *expires < self.now);
+        Ok(Some(report))
+    }
+
+    fn receive(&self) -> Result<Received, Error> {
+        let shelf = SourceShelf { ledger: &self.mirror.ledger, source: &self.inbox.source };
+        let place = Place {
+            pool: &self.mirror.pool,
+            shelf: &shelf,
+            sha1: self.mirror.config.policy.sha1,
+            reporter: &**self.reporter,
+        };
+        let mut received = Received::default();
+        for (volume, verified) in &self.delivery.volumes {
+            received.add(bundle::receive(volume, verified, &place)?);
+        }
+        Ok(received)
+    }
+
+    fn report(&self, outcome: Outcome, received: Received, setback: Option<&Setback>) -> BundleReport {
+        BundleReport {
+            id: Some(self.id.clone()),
+            source: Some(self.inbox.source.clone()),
+            files: self.delivery.volumes.iter().map(|(volume, _)| volume.path().to_owned()).collect(),
+            packages: received.packages,
+            deltas_applied: received.deltas,
+            bytes_read: received.bytes_read,
+            error: setback.map(Broken::from),
+            ..BundleReport::new(outcome)
+        }
+    }
+
+    /// What is missing, and what to ask the sender for.
+    fn incomplete(&self, manifest: &Manifest, received: &Received, lacking: &Lacking) -> Result<Setback, Error> {
+        // Damage comes before all that follows from it.
+        if let Some(error) = received.refused.first() {
+            let mut setback = Setback::of(format!("bundle {} is damaged", self.id), error);
+            if received.refused.len() > 1 {
+                setback.details.push(format!("and {} more", received.refused.len() - 1));
+            }
+            return Ok(setback);
+        }
+        let volumes = self.missing_volumes(manifest)?;
+        let told = |names: &[String]| {
+            let mut line = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            if names.len() > NAMED {
+                line.push_str(&format!(" and {} more", names.len() - NAMED));
+            }
+            line
+        };
+        let incomplete = |code: &'static str, what: String, hint: String| {
+            let mut setback = Setback::new(Class::Upstream, code, format!("bundle {} is not complete: {what}", self.id));
+            setback.hint = Some(hint);
+            setback
+        };
+        let mut setback = if volumes.is_empty() {
+            let (what, hint) = match &manifest.base {
+                None => ("packages are missing that it does not carry".to_owned(), None),
+                Some(base) => match (&base.receipt_of, &base.id) {
+                    (Some(site), _) => (
+                        format!("it was made for what {site} had on {}", base.time.strftime("%Y-%m-%d %H:%M UTC")),
+                        None,
+                    ),
+                    (None, Some(id)) => (
+                        format!("it builds on bundle {id}, and not all of that is here"),
+                        Some(format!("import bundle {id} first")),
+                    ),
+                    (None, None) => ("it builds on what is not here".to_owned(), None),
+                },
+            };
+            let receipt = "send the sender what `bivouac receipt` writes here: `bundle --receipt` then carries what is missing";
+            let hint = hint.map_or(receipt.to_owned(), |hint| format!("{hint}; or {receipt}"));
+            incomplete("bundle-base-missing", what, hint)
+        } else {
+            let numbers: Vec<String> = volumes.iter().map(u32::to_string).collect();
+            let what = format!("of its {} volumes these are missing: {}", manifest.volumes, numbers.join(", "));
+            let hint = format!("import volume {} of bundle {}, too; what came is kept", numbers.join(", "), self.id);
+            incomplete("bundle-volume-missing", what, hint)
+        };
+        if !lacking.indexes.is_empty() {
+            setback.details.push(format!("without an index: {}", told(&lacking.indexes)));
+        }
+        if !lacking.packages.is_empty() {
+            setback.details.push(format!("{} packages are not here: {}", lacking.packages.len(), told(&lacking.packages)));
+        }
+        if !received.lacking_bases.is_empty() {
+            let count = received.lacking_bases.len();
+            setback.details.push(format!("{count} deltas have no base here"));
+        }
+        Ok(setback)
+    }
+
+    /// Volumes that hold something that is not here and that did not come in this run.
+    fn missing_volumes(&self, manifest: &Manifest) -> Result<BTreeSet<u32>, Error> {
+        let came: BTreeSet<u32> = self.delivery.volumes.iter().filter_map(|(volume, _)| volume.number()).collect();
+        let mut missing = BTreeSet::new();
+        for packed in &manifest.objects {
+            let (Form::Whole { volume } | Form::Delta { volume, .. }) = packed.form else { continue };
+            if !came.contains(&volume)
+                && !self.mirror.pool.has(&packed.sha256)
+                && self.mirror.ledger.bundled_index(&self.inbox.source, &packed.sha256)?.is_none()
+            {
+                missing.insert(volume);
+            }
+        }
+        Ok(missing)
+    }
+}
+
+/// The error that ends a run for what a bundle's objects met.
+impl From<bundle::Error> for Error {
+    fn from(error: bundle::Error) -> Self {
+        match error {
+            bundle::Error::Pool(error) => Error::Pool(error),
+            bundle::Error::Disk(error) => Error::Disk(error),
+            bundle::Error::Sign(error) => Error::Sign(error),
+            error => Error::Bundle(Box::new(error)),
+        }
+    }
+}
+
+impl BundleReport {
+    /// Whose trouble its error is.
+    pub fn trouble(&self) -> Option<Class> {
+        Some(self.error.as_ref()?.class)
+    }
+}

@@ -1,0 +1,73 @@
+//! A source with bundles, as one run uses it.
+
+use std::path::PathBuf;
+
+use crate::apk::{Entry, SourceName};
+use crate::config::{Config, KeyringChoice, SourceKind};
+use crate::jobs::{Error, keyring};
+use crate::select::filter::{Item, Selector};
+use crate::verify::Keyring;
+
+/// A source with bundles, as one run uses it.
+pub(in crate::jobs) struct Inbox {
+    pub(in crate::jobs) source: SourceName,
+    /// Where bundles are laid for it.
+    pub(in crate::jobs) folder: PathBuf,
+    /// Who may make bundles and sign the sender's indexes.
+    pub(in crate::jobs) keyring: Keyring,
+    /// Whose signatures must be found inside, too, and for which names they need not.
+    pub(in crate::jobs) origin: Option<Origin>,
+}
+
+/// Whose signatures must be found inside a bundle.
+pub(in crate::jobs) struct Origin {
+    pub(in crate::jobs) keyring: Keyring,
+    /// Names for which the sender's own word is enough.
+    own: Vec<Selector>,
+}
+
+impl Origin {
+    /// Whether the sender's own word is enough for `entry`.
+    pub(in crate::jobs) fn is_own(&self, entry: &Entry) -> bool {
+        self.own.iter().any(|pattern| pattern.covers(entry.name().as_str()))
+    }
+}
+
+/// Every source with bundles, in the order of their names.
+pub(in crate::jobs) fn all(config: &Config) -> Result<Vec<Inbox>, Error> {
+    let mut inboxes = Vec::new();
+    for source in config.sources.values() {
+        let SourceKind::Bundles { path, origin, own, .. } = &source.kind else { continue };
+        let load = |choice: &KeyringChoice| {
+            let loaded = keyring::load(choice).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+            Ok::<_, Error>(loaded.under(config.policy.sha1))
+        };
+        let origin = match origin {
+            Some(choice) => Some(Origin { keyring: load(choice)?, own: patterns(source, own)? }),
+            None => None,
+        };
+        let (source, folder) = (source.name.clone(), path.clone());
+        inboxes.push(Inbox { keyring: load(&config.sources[&source].keyring)?, source, folder, origin });
+    }
+    Ok(inboxes)
+}
+
+fn patterns(source: &crate::config::Source, own: &[String]) -> Result<Vec<Selector>, Error> {
+    let bad = |cause| Error::Reserve { of: source.name.clone(), cause };
+    let parse = |text: &String| match Item::parse(text).map_err(bad)? {
+        Item::Selector(selector) => Ok(selector),
+        Item::WorldFile(_) => unreachable!("the configuration was checked: no such pattern begins with @"),
+    };
+    own.iter().map(parse).collect()
+}
+
+impl Inbox {
+    /// Whose signature an index of this source may have: the sender's, or its origin's where the sender passes that on as it is.
+    pub(in crate::jobs) fn of_indexes(&self) -> Result<Keyring, Error> {
+        let Some(origin) = &self.origin else { return Ok(self.keyring.clone()) };
+        self.keyring.and(&origin.keyring).map_err(|cause| Error::Keyring {
+            of: self.source.clone(),
+            cause: keyring::Error::Rivals { cause },
+        })
+    }
+}
