@@ -25,6 +25,8 @@ enum Command {
     Demo(cli::demo::Args),
     /// Fetch, verify, merge, sign and publish
     Sync(cli::sync::Args),
+    /// Read bundles at a site without a network
+    Import(cli::import::Args),
     /// Publish a snapshot, live or beside the live tree
     Publish(cli::publish::Args),
     /// Make a tree published beside live, in one switch
@@ -83,6 +85,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Init(args) => cli::init::run(global, args),
         Command::Demo(args) => cli::demo::run(global, args),
         Command::Sync(args) => cli::sync::run(global, args),
+        Command::Import(args) => cli::import::run(global, args),
         Command::Publish(args) => cli::publish::run(global, args),
         Command::Promote(args) => cli::promote::run(global, args),
         Command::Rollback(args) => cli::rollback::run(global, args),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bivouac::config::{self, Config, Starred};
-use bivouac::jobs::ProxyVariables;
+use bivouac::jobs::{ProxyVariables, carried};
 use serde::Serialize;
 
 use super::global::Output;
@@ -31,8 +31,13 @@ pub(crate) fn find(global: &Global) -> Result<PathBuf, Failure> {
     Ok(config::find(global.config.as_deref(), None, Path::new("."))?)
 }
 
-/// The configuration, resolved.
+/// The configuration, resolved, with all that bundles carry as it is known now.
 pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
+    Ok(carried::spread(&load_unspread(global)?)?.0)
+}
+
+/// The configuration, resolved, as the file has it.
+pub(crate) fn load_unspread(global: &Global) -> Result<Config, Failure> {
     let credentials = environment("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     Ok(Config::load(&find(global)?, credentials.as_deref())?)
 }
@@ -68,7 +73,7 @@ struct Checked<'a> {
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    let config = load(global)?;
+    let config = load_unspread(global)?;
     match (args.action, global.output()) {
         (Action::Show, Output::Json) => out::json(&config)?,
         (Action::Show, Output::Text) => out::text(config.to_toml())?,

@@ -15,6 +15,7 @@ pub(crate) mod stop;
 pub(crate) mod init;
 pub(crate) mod demo;
 pub(crate) mod sync;
+pub(crate) mod import;
 pub(crate) mod publish;
 pub(crate) mod promote;
 pub(crate) mod rollback;

@@ -13,6 +13,7 @@ use bivouac::report::Reporter;
 use jiff::Timestamp;
 
 use super::global::Output;
+use super::import::tell_bundles;
 use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `sync`.
@@ -42,7 +43,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    let config = super::config::load(global)?;
+    let config = super::config::load_unspread(global)?;
     let request = SyncRequest {
         only: args.repositories,
         accept_shrink: args.accept_shrink,
@@ -95,10 +96,12 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
         (false, Some(live)) => format!("generation {live} stays live; what arrived until now is in the pool"),
         (false, None) => "nothing is published yet; what arrived until now is in the pool".to_owned(),
     };
-    complain(report.repositories.iter().filter_map(|repository| repository.error.as_ref()), &kept);
+    let bundles = report.imports.iter().filter_map(|bundle| bundle.error.as_ref());
+    complain(bundles.chain(report.repositories.iter().filter_map(|repository| repository.error.as_ref())), &kept);
     if global.output() == Output::Json {
         out::json(report)?;
     } else if !global.quiet {
+        tell_bundles(&report.imports)?;
         for repository in &report.repositories {
             out::line(changes(repository))?;
             tell_carried(repository)?;
@@ -227,7 +230,7 @@ fn tell_plan(global: &Global, plan: &SyncPlan) -> Result<Outcome, Failure> {
 }
 
 /// Prints each trouble once, however many repositories it concerns.
-fn complain<'a>(broken: impl Iterator<Item = &'a Broken>, kept: &str) {
+pub(super) fn complain<'a>(broken: impl Iterator<Item = &'a Broken>, kept: &str) {
     let mut told = BTreeSet::new();
     for broken in broken.filter(|broken| told.insert((broken.message.clone(), broken.details.clone()))) {
         let failure = broken.details.iter().fold(Failure::part(broken.class, &broken.message), Failure::detail);

@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(200);
 pub enum Purpose {
     /// `bivouac sync`.
     Sync,
+    /// `bivouac import`.
+    Import,
     /// `bivouac publish`.
     Publish,
     /// `bivouac promote`.
@@ -48,6 +50,7 @@ impl Purpose {
     pub fn as_str(self) -> &'static str {
         match self {
             Purpose::Sync => "sync",
+            Purpose::Import => "import",
             Purpose::Publish => "publish",
             Purpose::Promote => "promote",
             Purpose::Rollback => "rollback",

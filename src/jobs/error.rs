@@ -62,6 +62,12 @@ pub enum Error {
     /// The package that brings our keys to clients.
     #[error(transparent)]
     KeyringPackage(Box<NoPackage>),
+    /// All that would be published comes in bundles, and none came yet.
+    #[error("nothing to publish: no bundle was imported yet for source {}", names(sources))]
+    NothingImported {
+        /// The sources.
+        sources: Vec<SourceName>,
+    },
     /// A bundle's medium, or what a delta of it is over.
     #[error(transparent)]
     Bundle(Box<crate::bundle::Error>),
@@ -188,6 +194,7 @@ impl Trouble for Error {
             | Error::NoSuchSource { .. }
             | Error::NothingHeld { .. }
             | Error::NoSuchPackage { .. } => Class::Usage,
+            Error::NothingImported { .. } => Class::Upstream,
             Error::KeysForgotten { .. } => Class::Damaged,
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
@@ -212,6 +219,7 @@ impl Trouble for Error {
             Error::Keyring { cause, .. } => cause.code(),
             Error::Access { cause, .. } => cause.code(),
             Error::KeysForgotten { .. } => "record-missing",
+            Error::NothingImported { .. } => "nothing-imported",
             Error::Namesake { .. } => "key-same-name",
             Error::List { .. } => "bad-list",
             Error::Selector { .. } | Error::Reserve { .. } => "bad-selector",
@@ -246,6 +254,9 @@ impl Trouble for Error {
             Error::NoSuchSource { nearest, .. } => {
                 nearest.as_ref().map(|nearest| format!("did you mean \"{nearest}\"?"))
             }
+            Error::NothingImported { .. } => {
+                Some("`bivouac import PATH`, or mount the medium that the source's `bundles` names".into())
+            }
             Error::NothingHeld { .. } => Some("`bivouac status` lists the signers that are held back".into()),
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
@@ -257,6 +268,10 @@ impl Trouble for Error {
             Error::List { .. } | Error::Selector { .. } | Error::Reserve { .. } | Error::Crashed(_) => None,
         }
     }
+}
+
+fn names(sources: &[SourceName]) -> String {
+    sources.iter().map(|source| format!("\"{source}\"")).collect::<Vec<_>>().join(", ")
 }
 
 /// An error and its causes in one line.

@@ -25,7 +25,10 @@ use super::sync::{Broken, Setback};
 use super::{Error, Mirror};
 use crate::apk::{ObjectId, SourceName};
 use crate::bundle::{self, Place, Received, Shelf};
+use crate::config::Config;
 use crate::disk::durable;
+use crate::disk::layout::Store;
+use crate::disk::lock::Lock;
 use crate::error::{Class, Trouble as _};
 use crate::ledger::Ledger;
 use crate::report::Reporter;
@@ -101,27 +104,38 @@ impl Shelf for SourceShelf<'_> {
     }
 }
 
-/// Takes in what the folders of sources with bundles hold and what is new of it. A folder that is not there is a medium that is
-/// not: nothing came.
-pub(in crate::jobs) fn from_folders(
-    mirror: &Mirror<'_>,
-    now: Timestamp,
-    reporter: &Arc<dyn Reporter>,
-) -> Result<Vec<BundleReport>, Error> {
-    let inboxes = inbox::all(mirror.config)?;
-    let folders: BTreeSet<&Path> = inboxes.iter().map(|inbox| &*inbox.folder).filter(|path| path.exists()).collect();
-    let folders: Vec<PathBuf> = folders.into_iter().map(Path::to_owned).collect();
-    take_in(mirror, &inboxes, &folders, Zeal::Unfinished, now, reporter)
+/// Where bundles are looked for.
+pub(in crate::jobs) enum Media {
+    /// In the folders of the sources with bundles. One that is not there is a medium that is not: nothing came.
+    Folders,
+    /// Where the command line says.
+    Paths(Vec<PathBuf>),
 }
 
-/// Takes in the bundles that `paths` are, or hold.
-pub(in crate::jobs) fn from_paths(
-    mirror: &Mirror<'_>,
-    paths: &[PathBuf],
+/// Takes in what there is, away from the thread that listens for signals.
+pub(in crate::jobs) async fn on_media(
+    config: &Config,
+    store: &Store,
+    lock: &Lock,
+    media: Media,
     now: Timestamp,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Vec<BundleReport>, Error> {
-    take_in(mirror, &inbox::all(mirror.config)?, paths, Zeal::All, now, reporter)
+    let inboxes = inbox::all(config)?;
+    let (paths, zeal) = match media {
+        Media::Paths(paths) => (paths, Zeal::All),
+        Media::Folders => {
+            let folders: BTreeSet<&Path> = inboxes.iter().map(|inbox| &*inbox.folder).collect();
+            (folders.into_iter().filter(|path| path.exists()).map(Path::to_owned).collect(), Zeal::Unfinished)
+        }
+    };
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    super::call::begin(&Mirror::on(config, store.clone())?, lock, now)?;
+    let (config, store, reporter) = (config.clone(), store.clone(), Arc::clone(reporter));
+    let work = move || take_in(&Mirror::on(&config, store)?, &inboxes, &paths, zeal, now, &reporter);
+    tokio::task::spawn_blocking(work).await.map_err(Error::Crashed)?
 }
 
 fn take_in(

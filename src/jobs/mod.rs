@@ -20,6 +20,7 @@
 //! because what they look at never changes under its name.
 
 mod call;
+pub mod carried;
 pub mod check;
 pub mod client;
 pub mod demo;

@@ -170,9 +170,30 @@ fn reached(mirror: &Mirror<'_>, holdings: &Holdings) -> Result<HashSet<ObjectId>
     for id in accepted {
         reached.extend(mirror.ledger.accepted_objects(id)?);
     }
+    reached.extend(bundled(mirror)?);
     for number in &holdings.kept_generations {
         let generation = mirror.ledger.generation(*number)?;
         reached.extend(generation.repositories.iter().flat_map(|state| &state.files).map(|placed| placed.object));
+    }
+    Ok(reached)
+}
+
+/// The objects of sources with bundles: all that the state in force lists, whether or not a repository takes it, because the next
+/// bundle builds on it; and what came of bundles that are not complete yet.
+fn bundled(mirror: &Mirror<'_>) -> Result<HashSet<ObjectId>, Error> {
+    let mut reached = HashSet::new();
+    for source in mirror.config.sources.values() {
+        let config::SourceKind::Bundles { .. } = source.kind else { continue };
+        for manifest in mirror.ledger.pending_bundles(&source.name)? {
+            reached.extend(manifest.objects.iter().map(|packed| packed.sha256));
+        }
+        let Some(manifest) = mirror.ledger.bundle_in_force(&source.name)? else { continue };
+        reached.extend(manifest.objects.iter().map(|packed| packed.sha256));
+        for index in manifest.repositories.iter().map(|carried| &carried.index) {
+            for entry in mirror.ledger.bundled_entries(&source.name, index)? {
+                reached.extend(mirror.pool.find(&entry));
+            }
+        }
     }
     Ok(reached)
 }

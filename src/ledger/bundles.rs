@@ -9,7 +9,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::snapshots::{load_json, save_json};
 use super::{Error, Ledger};
-use crate::apk::{ObjectId, SourceName};
+use crate::apk::v2::index::parse;
+use crate::apk::v2::sections::{Limits, split_index};
+use crate::apk::{Entry, ObjectId, SourceName};
 use crate::disk::durable;
 use crate::snapshot::manifest::{BundleId, Manifest};
 
@@ -89,6 +91,15 @@ impl Ledger {
     pub fn bundled_index(&self, source: &SourceName, index: &ObjectId) -> durable::Result<Option<Vec<u8>>> {
         let bytes = durable::read_if_present(&self.from(source).join("indexes").join(index.hex()))?;
         Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *index))
+    }
+
+    /// What an index file that came in a bundle lists. One that is gone or damaged is an error: what it lists is still needed.
+    pub fn bundled_entries(&self, source: &SourceName, index: &ObjectId) -> Result<Vec<Entry>, Error> {
+        let path = self.from(source).join("indexes").join(index.hex());
+        let bytes = self.bundled_index(source, index)?.ok_or_else(|| Error::Missing(path.clone()))?;
+        let parts = split_index(&bytes, &Limits::of_our_own())
+            .map_err(|cause| Error::Unreadable { path: path.clone(), cause: Box::new(cause) })?;
+        parse(&parts.text).map_err(|cause| Error::Unreadable { path, cause: Box::new(cause) })
     }
 
     /// Keeps an index file that came in a bundle; returns its name.

@@ -40,6 +40,13 @@ pub(super) struct Heard {
     pub(super) held: Vec<Signer>,
 }
 
+impl Heard {
+    /// An answer; nobody's signature is held back.
+    pub(super) fn of(answer: Answer) -> Self {
+        Heard { answer, held: Vec::new() }
+    }
+}
+
 /// With which words an index is asked for.
 pub(super) struct Question<'a> {
     /// By URL: what belongs to the bytes that we have.
@@ -126,6 +133,7 @@ async fn ask(
             digest,
             url: name.clone(),
             validators: validators.clone(),
+            as_of: None,
             step,
             signers,
         };

@@ -74,6 +74,7 @@ pub(super) fn nothing_new(
         snapshot: Some(snapshot.id.clone()),
         generation: None,
         published: false,
+        imports: Vec::new(),
         repositories: reports,
         seconds: run.started.elapsed().as_secs_f64(),
         held: false,
@@ -127,6 +128,7 @@ pub(super) fn finish(
         published,
         place: place.clone(),
         held: matches!(run.course, Course::Hold(_)),
+        imports: Vec::new(),
         repositories: reports(repositories, &settled, &assembly),
         seconds: run.started.elapsed().as_secs_f64(),
         live: mirror.tree.live()?,
@@ -155,7 +157,7 @@ fn note_validators(state: &mut State, trust: &Trust, index: &Index, snapshot: &S
     let remembered = trust.history(&index.key).and_then(History::newest).map(|newest| newest.time);
     entry.validators_of = Some(fetched.digest);
     entry.validators = BTreeMap::from([(fetched.url.clone(), fetched.validators.clone())]);
-    entry.confirmed = Some(request.now);
+    entry.confirmed = Some(fetched.as_of.unwrap_or(request.now));
     // The same content signed anew is no change.
     if fetched.step == Step::Back || remembered == Some(request.now) || entry.changed.is_none() {
         entry.changed = Some(request.now);

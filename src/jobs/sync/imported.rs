@@ -1,28 +1,186 @@
 //! Sources of bundles: nobody is asked; their indexes are what imports brought.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::indexes::Asked;
-use super::{Mirror, Setback};
-use crate::config::{Config, SourceKind};
+use jiff::Timestamp;
+
+use super::fetch::{Answer, Heard};
+use super::indexes::{Asked, Fetched};
+use super::judge::{self, Behind, Current, GoingBack, Judgement};
+use super::{Error, Mirror, Setback, SyncRequest, hear};
+use crate::apk::v2::sections::Limits;
+use crate::apk::{ObjectId, SourceName};
 use crate::error::Class;
+use crate::jobs::import::inbox::{self, Inbox};
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
+use crate::snapshot::manifest::Manifest;
+use crate::sources::http::Validators;
+use crate::verify::accepted::Step;
+use crate::verify::{self, Keyring};
+
+/// What stands before the path of an index that bundles carry of their sender's upstream.
+///
+/// Under one name, bundles carry two indexes: the sender's, and the one of its upstream, of which the sender's is made. Each has
+/// its own states and its own signers, and a site may publish both, so each is accepted under a path of its own. No sender's
+/// repository can have this one: names begin with a letter, a digit or `_`.
+const ORIGIN: &str = "@origin/";
+
+/// The path under which the upstream's own index is accepted that bundles carry beside the sender's of this name.
+pub(super) fn origin_path(name: &str) -> String {
+    format!("{ORIGIN}{name}")
+}
+
+/// What bundles brought for one source, as far as it is in force.
+struct Brought {
+    inbox: Inbox,
+    manifest: Option<Manifest>,
+}
 
 /// Notes what the imports brought of each index of a source of bundles.
-pub(super) fn look(mirror: &Mirror<'_>, asked: &mut Asked, reporter: &Arc<dyn Reporter>) {
-    for index in &mut asked.indexes {
-        let Some(setback) = nothing_imported(mirror.config, &index.key) else { continue };
-        let IndexKey { source, path, arch } = &index.key;
-        reporter.index_failed(source, path, arch, &setback.one_line());
-        index.setback = Some(setback);
+pub(super) fn look(
+    mirror: &Mirror<'_>,
+    asked: &mut Asked,
+    request: &SyncRequest,
+    reporter: &Arc<dyn Reporter>,
+) -> Result<(), Error> {
+    let mut sources: BTreeMap<SourceName, Brought> = BTreeMap::new();
+    for inbox in inbox::all(mirror.config)? {
+        let manifest = mirror.ledger.bundle_in_force(&inbox.source)?;
+        sources.insert(inbox.source.clone(), Brought { inbox, manifest });
+    }
+    for at in 0..asked.indexes.len() {
+        let Some(brought) = sources.get(&asked.indexes[at].key.source) else { continue };
+        let heard = one(mirror, asked, at, brought, request)?;
+        let unchanged = matches!(heard.answer, Answer::Unchanged { .. });
+        hear::hear(mirror, asked, at, heard, request.now, reporter)?;
+        let manifest = brought.manifest.as_ref();
+        if unchanged && let Some(manifest) = manifest {
+            asked.state.entry(&asked.indexes[at].key).confirmed = Some(manifest.time);
+        }
+        if let Some(manifest) = manifest.filter(|manifest| manifest.expires < request.now) {
+            asked.indexes[at].notes.push(expired(&brought.inbox.source, manifest, request.now));
+        }
+    }
+    Ok(())
+}
+
+/// That the sender meant its receiver to have had a newer bundle by now.
+pub(in crate::jobs) fn expired(source: &SourceName, manifest: &Manifest, now: Timestamp) -> String {
+    let days = now.duration_since(manifest.time).as_hours() / 24;
+    format!(
+        "bundle {} of source \"{source}\" is {days} days old and expired on {}: ask the sender for a newer one",
+        manifest.id,
+        manifest.expires.strftime("%Y-%m-%d")
+    )
+}
+
+/// What is in force of a source's bundles for one index.
+fn one(
+    mirror: &Mirror<'_>,
+    asked: &Asked,
+    at: usize,
+    brought: &Brought,
+    request: &SyncRequest,
+) -> Result<Heard, Error> {
+    let Brought { inbox, manifest } = brought;
+    let index = &asked.indexes[at];
+    let key = &index.key;
+    let failed = |setback| Ok(Heard::of(Answer::Failed(setback)));
+    let Some(manifest) = manifest else { return failed(nothing_imported(inbox, key)) };
+    let (id, is_origin) = match named(manifest, key) {
+        Ok(named) => named,
+        Err(setback) => return failed(setback),
+    };
+    if index.known == Some(id) {
+        return Ok(Heard::of(Answer::Unchanged { url: None, validators: None }));
+    }
+    let Some(bytes) = mirror.ledger.bundled_index(&inbox.source, &id)? else {
+        let message = format!("index {key}: the store has lost what bundle {} brought of it", manifest.id);
+        let mut setback = Setback::new(Class::Damaged, "record-missing", message);
+        setback.hint = Some(format!("import bundle {} once more", manifest.id));
+        return failed(setback);
+    };
+    let keyring = match (&inbox.origin, is_origin) {
+        (Some(origin), Whose::Origin) => &origin.keyring,
+        _ => &asked.keyrings[&key.source],
+    };
+    let index = match verify::index::verify(bytes, keyring, &key.arch, &Limits::default()) {
+        Ok(index) => index,
+        Err(error) => return failed(Setback::of(format!("refused index {key}"), &error)),
+    };
+    let current = asked.indexes[at].accepted_id.as_deref().map_or(Current::Nothing, Current::InForce);
+    let going_back = match request.accept_older.covers(mirror.config, key) {
+        true => GoingBack::Accepted,
+        false => GoingBack::Refused,
+    };
+    let standing = judge::Standing { going_back, keyring, ..asked.standing(mirror, key, current) };
+    let name = format!("bundle {}", manifest.id);
+    // A sender's own index is as new as the bundle that it signed, also when it went back on purpose.
+    let by_sender = is_by_sender(&inbox.keyring, &index);
+    let fetched = |index, step, signers| Fetched {
+        index,
+        digest: id,
+        url: name.clone(),
+        validators: Validators::default(),
+        as_of: Some(manifest.time),
+        step,
+        signers,
+    };
+    Ok(match judge::judge(&standing, &name, &index)? {
+        Judgement::Good(signers) => Heard::of(Answer::New(fetched(index, Step::Forward, signers))),
+        Judgement::Behind(_, signers) if by_sender || going_back == GoingBack::Accepted => {
+            Heard::of(Answer::New(fetched(index, Step::Back, signers)))
+        }
+        Judgement::Behind(Behind::Lag(lag), _) => Heard::of(Answer::Lagging(lag)),
+        Judgement::Behind(Behind::Older(setback) | Behind::Elsewhere(setback), _) => Heard::of(Answer::Failed(setback)),
+        Judgement::Held(setback) => Heard { answer: Answer::Failed(setback), held: index.signers().to_vec() },
+    })
+}
+
+fn is_by_sender(keyring: &Keyring, index: &verify::VerifiedIndex) -> bool {
+    index.signers().iter().any(|signer| keyring.keys().any(|key| key.fingerprint() == signer.fingerprint))
+}
+
+/// Whose index a key means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Sender,
+    Origin,
+}
+
+/// The index file of `manifest` that a key means.
+fn named(manifest: &Manifest, key: &IndexKey) -> Result<(ObjectId, Whose), Setback> {
+    let (name, whose) = match key.path.strip_prefix(ORIGIN) {
+        Some(name) => (name, Whose::Origin),
+        None => (&key.path[..], Whose::Sender),
+    };
+    let lacks = |code: &str, what: String, hint: &str| {
+        let mut setback = Setback::new(Class::Upstream, code, format!("index {key}: bundle {} {what}", manifest.id));
+        setback.hint = Some(hint.to_owned());
+        setback
+    };
+    let Some(carried) = manifest.carried(name, &key.arch) else {
+        let all: Vec<String> = manifest.repositories.iter().map(|one| format!("{}/{}", one.name, one.arch)).collect();
+        let mut setback = lacks("not-carried", "does not carry it".into(), "ask the sender to bundle it, too");
+        setback.details.push(format!("it carries {}", all.join(", ")));
+        return Err(setback);
+    };
+    match (whose, carried.whole) {
+        (Whose::Sender, _) => Ok((carried.index, whose)),
+        (Whose::Origin, Some(whole)) => Ok((whole, whose)),
+        (Whose::Origin, None) => Err(lacks(
+            "no-whole-origin",
+            "carries no index of its origin all of whose packages the sender mirrors".into(),
+            "index = \"upstream\" publishes the sender's index; or the sender mirrors all of it",
+        )),
     }
 }
 
-fn nothing_imported(config: &Config, key: &IndexKey) -> Option<Setback> {
-    let SourceKind::Bundles { .. } = config.sources[&key.source].kind else { return None };
-    let message = format!("index {} of source \"{}\": nothing was imported yet", key.place(), key.source);
+fn nothing_imported(inbox: &Inbox, key: &IndexKey) -> Setback {
+    let message = format!("index {key}: nothing was imported yet");
     let mut setback = Setback::new(Class::Upstream, "nothing-imported", message);
-    setback.hint = Some("`bivouac import PATH`".into());
-    Some(setback)
+    setback.hint = Some(format!("`bivouac import PATH`, or mount the medium at {}", inbox.folder.display()));
+    setback
 }

@@ -103,6 +103,7 @@ pub(in crate::jobs) struct Origin {
     pub(super) digest: ObjectId,
     pub(super) url: String,
     pub(super) validators: Validators,
+    pub(super) as_of: Option<Timestamp>,
     pub(super) signed: SignedId,
     pub(super) step: Step,
     pub(super) signers: Vec<(Signer, How)>,
@@ -114,6 +115,8 @@ pub(in crate::jobs) struct Fetched {
     pub(super) digest: ObjectId,
     pub(super) url: String,
     pub(super) validators: Validators,
+    /// When its source said that this is what it has; none: in this run.
+    pub(super) as_of: Option<Timestamp>,
     /// Whether it goes back, because the operator says so.
     pub(super) step: Step,
     /// Who is to be recorded when it is accepted.
@@ -195,9 +198,9 @@ impl Index {
         }
         self.in_force = match (self.candidate.take(), self.in_force.take()) {
             (Some(Candidate::Signed(fetched)), _) => {
-                let Fetched { index, digest, url, validators, step, signers } = fetched;
+                let Fetched { index, digest, url, validators, as_of, step, signers } = fetched;
                 let signed = index.signed_id();
-                self.accepted_from = Some(Origin { digest, url, validators, signed, step, signers });
+                self.accepted_from = Some(Origin { digest, url, validators, as_of, signed, step, signers });
                 Some(Accepted::signed(self.key.clone(), index, object_of, now))
             }
             (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index),
@@ -341,7 +344,7 @@ pub(super) async fn ask(
         asked.indexes.push(Index { known, ..Index::accepted(key.clone(), in_force) });
     }
     ask_upstreams(mirror, &mut asked, request, reporter).await?;
-    imported::look(mirror, &mut asked, reporter);
+    imported::look(mirror, &mut asked, request, reporter)?;
     gather::gather(mirror, &mut asked, now, reporter)?;
     carry::try_again(mirror, &mut asked)?;
     Ok(asked)

@@ -1,5 +1,6 @@
 //! fetch → verify → pool → snapshot → merge → sign → publish.
 //!
+//! 0. What lies in the folders of sources with bundles is taken in ([`super::import`]).
 //! 1. Every index that the chosen repositories take from is asked for, once, conditionally ([`indexes`], [`gather`]).
 //! 2. What each repository wants of them follows from its rules ([`want`]); what the pool lacks of it is fetched ([`packages`]).
 //!    An index whose packages do not all come, or are not what it says, is set aside: its accepted state stays in force, and
@@ -39,12 +40,14 @@ mod vouch;
 pub(in crate::jobs) mod want;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Error, Mirror, ProxyVariables, call, error, evidence, key_age, keyring_package, prune, seal};
+use super::import::{self, BundleReport};
+use super::{Error, Mirror, ProxyVariables, call, carried, error, evidence, key_age, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
 use crate::config::{Config, FromPath, IndexMode, Repository};
 use crate::disk::layout::Store;
@@ -173,7 +176,7 @@ pub struct Setback {
 
 impl Setback {
     /// The setback that follows from `error`, its causes in their order.
-    fn of(message: String, error: &dyn Trouble) -> Self {
+    pub(in crate::jobs) fn of(message: String, error: &dyn Trouble) -> Self {
         let mut details = vec![error.to_string()];
         let mut cause = error.source();
         while let Some(next) = cause {
@@ -183,7 +186,7 @@ impl Setback {
         Setback { class: error.class(), code: error.code().to_owned(), message, details, hint: error.hint() }
     }
 
-    fn new(class: Class, code: &str, message: String) -> Self {
+    pub(in crate::jobs) fn new(class: Class, code: &str, message: String) -> Self {
         Setback { class, code: code.to_owned(), message, details: Vec::new(), hint: None }
     }
 
@@ -196,10 +199,12 @@ impl Setback {
     }
 }
 
-/// Plans a sync without changing anything: the indexes are asked for, nothing else is fetched.
+/// Plans a sync without changing anything: the indexes are asked for, nothing else is fetched. Of bundles it sees what is in
+/// force.
 pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncPlan, Error> {
-    let mirror = Mirror::look(config)?;
-    let chosen = chosen(config, request)?;
+    let (config, _) = carried::spread(config)?;
+    let mirror = Mirror::look(&config)?;
+    let chosen = chosen(&config, request)?;
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     let mut history = rebuilt::History::open(&mirror)?;
     let wishes = loop {
@@ -217,11 +222,45 @@ pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
 pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncReport, Error> {
     let started = Instant::now();
     let store = Store::open_or_create(&config.store)?;
-    let lock = lock(&store, request).await?;
+    let lock = lock(&store, Purpose::Sync, request).await?;
+    let imports = import::on_media(config, &store, &lock, import::Media::Folders, request.now, &reporter).await?;
+    run(config, store, &lock, request, imports, started, reporter).await
+}
+
+/// Takes in the bundles that `paths` are or hold, and takes a snapshot of what they brought. Nothing is published.
+pub async fn import(
+    config: &Config,
+    paths: Vec<PathBuf>,
+    request: &SyncRequest,
+    reporter: Arc<dyn Reporter>,
+) -> Result<SyncReport, Error> {
+    let started = Instant::now();
+    let store = Store::open_or_create(&config.store)?;
+    let lock = lock(&store, Purpose::Import, request).await?;
+    let imports = import::on_media(config, &store, &lock, import::Media::Paths(paths), request.now, &reporter).await?;
+    run(config, store, &lock, request, imports, started, reporter).await
+}
+
+/// Everything behind the imports, with the lock held.
+async fn run(
+    config: &Config,
+    store: Store,
+    lock: &Lock,
+    request: &SyncRequest,
+    imports: Vec<BundleReport>,
+    started: Instant,
+    reporter: Arc<dyn Reporter>,
+) -> Result<SyncReport, Error> {
+    // What bundles carry is known now.
+    let (config, told) = carried::spread(config)?;
+    told.iter().for_each(|line| reporter.warning(line));
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
-    let mirror = Mirror::on(config, store)?;
-    let chosen = chosen(config, request)?;
-    call::begin(&mirror, &lock, request.now)?;
+    let mirror = Mirror::on(&config, store)?;
+    let chosen = chosen(&config, request)?;
+    if chosen.is_empty() && imports.iter().all(|bundle| bundle.error.is_none()) {
+        return Err(Error::NothingImported { sources: config.carried.iter().map(|one| one.source.clone()).collect() });
+    }
+    call::begin(&mirror, lock, request.now)?;
     if let Some(overdue) = key_age::warning(&mirror, request.now)? {
         reporter.warning(&overdue);
     }
@@ -236,12 +275,13 @@ pub async fn sync(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
         seal::refuse_namesakes(seal, &asked.keyrings)?;
     }
     mirror.ledger.save_trust(&mut asked.trust)?;
-    let report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
+    let mut report = match finish::nothing_new(&mirror, &chosen, &asked, &run)? {
         Some(report) => report,
         None => take_over(&mirror, &chosen, asked, &run, &reporter).await?,
     };
+    report.imports = imports;
     // What is published is published, whatever becomes of what is too old.
-    if let Err(error) = prune::after_sync(&mirror, &lock, request.now) {
+    if let Err(error) = prune::after_sync(&mirror, lock, request.now) {
         reporter.warning(&format!("nothing was pruned: {}", error::in_one_line(&error)));
     }
     Ok(report)
@@ -262,9 +302,9 @@ async fn take_over(
 }
 
 /// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.
-async fn lock(store: &Store, request: &SyncRequest) -> Result<Lock, Error> {
+async fn lock(store: &Store, purpose: Purpose, request: &SyncRequest) -> Result<Lock, Error> {
     let (store, now, patience) = (store.clone(), request.now, request.patience);
-    let taken = tokio::task::spawn_blocking(move || Lock::take(&store, Purpose::Sync, now, patience));
+    let taken = tokio::task::spawn_blocking(move || Lock::take(&store, purpose, now, patience));
     Ok(taken.await.map_err(Error::Crashed)??)
 }
 
@@ -342,19 +382,10 @@ pub(in crate::jobs) fn layers_of(repository: &Repository, arch: &Arch) -> Vec<In
     repository.from.iter().map(key).collect()
 }
 
-/// Under which path an index is accepted from what bundles carry of the sender's upstream.
-///
-/// Under one name, bundles carry two indexes: the sender's, and the one of its upstream, of which the sender's is made. Each has
-/// its own states and its own signers, and a site may publish both, so each is accepted under a path of its own. No sender's
-/// repository can have this one: names begin with a letter, a digit or `_`.
-pub(in crate::jobs) fn origin_path(name: &str) -> String {
-    format!("@origin/{name}")
-}
-
 /// The path under which `from` is accepted where its index is published in this mode.
 fn path_of(from: &FromPath, index: IndexMode) -> String {
     match index {
-        IndexMode::Origin => origin_path(&from.path),
+        IndexMode::Origin => imported::origin_path(&from.path),
         IndexMode::Ours | IndexMode::Upstream | IndexMode::Cosigned => from.path.clone(),
     }
 }

@@ -10,6 +10,7 @@ use super::{Error, Mirror, Setback, space};
 use crate::apk::names::{Arch, Place, RepositoryName, SourceName};
 use crate::disk::durable;
 use crate::error::Class;
+use crate::jobs::import::BundleReport;
 use crate::ledger::Links;
 use crate::merge::{Cause, Rank};
 use crate::plan::publish::RepositoryState;
@@ -177,6 +178,9 @@ pub struct SyncReport {
     pub place: Place,
     /// Whether it did not because a rollback holds.
     pub held: bool,
+    /// What came in bundles; absent where no source has any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub imports: Vec<BundleReport>,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryReport>,
     /// How long it took.
@@ -192,7 +196,8 @@ pub struct SyncReport {
 impl SyncReport {
     /// The troubles' classes.
     pub fn troubles(&self) -> impl Iterator<Item = Class> + '_ {
-        self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class))
+        let repositories = self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class));
+        repositories.chain(self.imports.iter().filter_map(BundleReport::trouble))
     }
 }
 

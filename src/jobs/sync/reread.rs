@@ -103,7 +103,8 @@ pub(super) async fn newer_anywhere(
     reporter: &Arc<dyn Reporter>,
 ) -> Option<Fetched> {
     let key = &asked.indexes[at].key;
-    let upstream = &asked.upstreams[&key.source];
+    // What a bundle brought has no other place to come from.
+    let upstream = asked.upstreams.get(&key.source)?;
     let have = match &asked.indexes[at].candidate {
         Some(Candidate::Signed(fetched)) => Some(fetched.digest),
         _ => None,

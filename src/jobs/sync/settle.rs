@@ -267,9 +267,9 @@ async fn fetch_round(
         match &by_key[&lacking.key].candidate {
             Some(Candidate::Gathered(gathered)) => local.push((lacking, Arc::clone(&gathered.files))),
             _ if asked.upstreams.contains_key(&lacking.key.source) => remote.push((at, lacking.clone())),
-            // A directory's accepted index whose object was lost: only reading the directory anew can bring it back.
+            // An accepted index whose object was lost: only reading the directory anew, or importing the bundle, brings it back.
             _ => {
-                let reason = "the pool has lost it, and its directory did not supply it again".to_owned();
+                let reason = "the pool has lost it, and its directory or bundle did not supply it again".to_owned();
                 failed.entry(lacking.key.clone()).or_default().push(Refused {
                     file: lacking.entry.file().to_string(),
                     reason,
