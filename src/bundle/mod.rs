@@ -33,8 +33,8 @@ use crate::apk::{KeyName, ObjectId};
 use crate::delta::BadDelta;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
-use crate::{pool, sign};
 use crate::snapshot::manifest::BadManifest;
+use crate::{pool, sign};
 
 pub use read::{Verified, Volume};
 pub use receive::{Place, Received, Shelf, receive};

@@ -13,8 +13,8 @@ use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
-use super::read::{Verified, Volume};
 use super::Error;
+use super::read::{Verified, Volume};
 use crate::apk::v2::sections::Limits as PackageLimits;
 use crate::apk::{Identity, ObjectId, Sha1Policy};
 use crate::delta::{self, BadDelta, Limits};
@@ -120,7 +120,9 @@ pub fn receive(volume: &Volume, verified: &Verified, place: &Place<'_>) -> Resul
     };
     thread::scope(|scope| {
         let threads: Vec<_> = (0..workers.min(tasks.len())).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     Ok(receiver.received.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

@@ -54,7 +54,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 }
 
 fn refuse_without_sources(config: &Config) -> Result<(), Failure> {
-    let is_any = config.sources.values().any(|source| matches!(source.kind, bivouac::config::SourceKind::Bundles { .. }));
+    let is_any =
+        config.sources.values().any(|source| matches!(source.kind, bivouac::config::SourceKind::Bundles { .. }));
     if is_any {
         return Ok(());
     }

@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::disk::durable;
 use crate::disk::layout::Store;
 use crate::disk::lock::Lock;
-use crate::error::{Class, Trouble as _};
+use crate::error::Class;
 use crate::ledger::Ledger;
 use crate::report::Reporter;
 use crate::snapshot::manifest::{BundleId, Form, Manifest};
@@ -303,7 +303,8 @@ impl Import<'_> {
             line
         };
         let incomplete = |code: &'static str, what: String, hint: String| {
-            let mut setback = Setback::new(Class::Upstream, code, format!("bundle {} is not complete: {what}", self.id));
+            let mut setback =
+                Setback::new(Class::Upstream, code, format!("bundle {} is not complete: {what}", self.id));
             setback.hint = Some(hint);
             setback
         };
@@ -322,20 +323,25 @@ impl Import<'_> {
                     (None, None) => ("it builds on what is not here".to_owned(), None),
                 },
             };
-            let receipt = "send the sender what `bivouac receipt` writes here: `bundle --receipt` then carries what is missing";
+            let receipt =
+                "send the sender what `bivouac receipt` writes here: `bundle --receipt` then carries what is missing";
             let hint = hint.map_or(receipt.to_owned(), |hint| format!("{hint}; or {receipt}"));
-            incomplete("bundle-base-missing", what, hint)
+            Setback { hint: Some(hint), ..Setback::new(Class::Upstream, "bundle-base-missing", message(what)) }
         } else {
             let numbers: Vec<String> = volumes.iter().map(u32::to_string).collect();
             let what = format!("of its {} volumes these are missing: {}", manifest.volumes, numbers.join(", "));
             let hint = format!("import volume {} of bundle {}, too; what came is kept", numbers.join(", "), self.id);
-            incomplete("bundle-volume-missing", what, hint)
+            Setback { hint: Some(hint), ..Setback::new(Class::Upstream, "bundle-volume-missing", message(what)) }
         };
         if !lacking.indexes.is_empty() {
             setback.details.push(format!("without an index: {}", told(&lacking.indexes)));
         }
         if !lacking.packages.is_empty() {
-            setback.details.push(format!("{} packages are not here: {}", lacking.packages.len(), told(&lacking.packages)));
+            setback.details.push(format!(
+                "{} packages are not here: {}",
+                lacking.packages.len(),
+                told(&lacking.packages)
+            ));
         }
         if !received.lacking_bases.is_empty() {
             let count = received.lacking_bases.len();

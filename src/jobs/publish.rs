@@ -56,6 +56,7 @@ pub fn publish(
     let published = assembly.is_worth_it() || (held.is_some() && !refused);
     let links = if published { Some(perform(&mirror, &assembly, &**reporter)?) } else { None };
     Ok(SyncReport {
+        imports: Vec::new(),
         snapshot: Some(snapshot.id.clone()),
         generation: published.then_some(assembly.plan.generation.number),
         published,

@@ -256,6 +256,7 @@ impl Looking<'_> {
         let Some(memory) = self.memory else { return Ok(None) };
         let key = self.key;
         let standing = Standing {
+            apart: None,
             key,
             keyring: self.keyring,
             trust: &memory.trust,

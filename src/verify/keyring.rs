@@ -256,7 +256,8 @@ impl Keyring {
     pub fn and(&self, other: &Keyring) -> Result<Keyring, BadKey> {
         let mut both = self.clone();
         for member in &other.keys {
-            let is_rival = |one: &Member| one.key.name == member.key.name && one.key.fingerprint != member.key.fingerprint;
+            let is_rival =
+                |one: &Member| one.key.name == member.key.name && one.key.fingerprint != member.key.fingerprint;
             if both.keys.iter().any(is_rival) {
                 return Err(BadKey::TwoOfOneName(member.key.name.clone()));
             }

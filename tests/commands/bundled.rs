@@ -30,7 +30,7 @@ fn what_was_never_imported_is_named_with_what_brings_it_and_the_rest_is_publishe
     for (index, place) in [("ours", ""), ("upstream", ""), ("cosigned", ""), ("origin", "@origin/")] {
         env.configure(&format!("{SOURCES}{HQ}{}{corp}", repository("v3.23/main", "hq:v3.23/main", index)));
         env.bivouac(&["sync"]).exits_with(4).tells(&[
-            &format!("index {place}v3.23/main/x86_64 of source \"hq\": nothing was imported yet"),
+            &format!("index {place}v3.23/main/x86_64 from source \"hq\": nothing was imported yet"),
             "hint: `bivouac import PATH`",
         ]);
         let error = env.bivouac(&["--json", "sync"]).exits_with(4).json();

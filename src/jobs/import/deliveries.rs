@@ -82,8 +82,6 @@ fn open(file: &Path, inboxes: &[Inbox]) -> Result<(SourceName, Volume, Verified)
             Err(error) => worst = Some(error),
         }
     }
-    Err(worst.unwrap_or_else(|| bundle::Error::UnknownSigner {
-        path: file.to_owned(),
-        signers: volume.claimed_signers(),
-    }))
+    Err(worst
+        .unwrap_or_else(|| bundle::Error::UnknownSigner { path: file.to_owned(), signers: volume.claimed_signers() }))
 }

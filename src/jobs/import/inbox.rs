@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::apk::{Entry, SourceName};
-use crate::config::{Config, KeyringChoice, SourceKind};
+use crate::apk::{Entry, Sha1Policy, SourceName};
+use crate::config::{Config, KeyringChoice, Source, SourceKind};
 use crate::jobs::{Error, keyring};
 use crate::select::filter::{Item, Selector};
 use crate::verify::Keyring;
@@ -35,24 +35,11 @@ impl Origin {
 
 /// Every source with bundles, in the order of their names.
 pub(in crate::jobs) fn all(config: &Config) -> Result<Vec<Inbox>, Error> {
-    let mut inboxes = Vec::new();
-    for source in config.sources.values() {
-        let SourceKind::Bundles { path, origin, own, .. } = &source.kind else { continue };
-        let load = |choice: &KeyringChoice| {
-            let loaded = keyring::load(choice).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
-            Ok::<_, Error>(loaded.under(config.policy.sha1))
-        };
-        let origin = match origin {
-            Some(choice) => Some(Origin { keyring: load(choice)?, own: patterns(source, own)? }),
-            None => None,
-        };
-        let (source, folder) = (source.name.clone(), path.clone());
-        inboxes.push(Inbox { keyring: load(&config.sources[&source].keyring)?, source, folder, origin });
-    }
-    Ok(inboxes)
+    let inboxes = config.sources.values().map(|source| Inbox::of(source, config.policy.sha1));
+    inboxes.filter_map(Result::transpose).collect()
 }
 
-fn patterns(source: &crate::config::Source, own: &[String]) -> Result<Vec<Selector>, Error> {
+fn patterns(source: &Source, own: &[String]) -> Result<Vec<Selector>, Error> {
     let bad = |cause| Error::Reserve { of: source.name.clone(), cause };
     let parse = |text: &String| match Item::parse(text).map_err(bad)? {
         Item::Selector(selector) => Ok(selector),
@@ -62,12 +49,26 @@ fn patterns(source: &crate::config::Source, own: &[String]) -> Result<Vec<Select
 }
 
 impl Inbox {
+    /// `source` as a run uses it, if it has bundles; SHA-1 trusted so far.
+    pub(in crate::jobs) fn of(source: &Source, sha1: Sha1Policy) -> Result<Option<Inbox>, Error> {
+        let SourceKind::Bundles { path, origin, own, .. } = &source.kind else { return Ok(None) };
+        let load = |choice: &KeyringChoice| {
+            let loaded = keyring::load(choice).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+            Ok::<_, Error>(loaded.under(sha1))
+        };
+        let origin = match origin {
+            Some(choice) => Some(Origin { keyring: load(choice)?, own: patterns(source, own)? }),
+            None => None,
+        };
+        let keyring = load(&source.keyring)?;
+        Ok(Some(Inbox { source: source.name.clone(), folder: path.clone(), keyring, origin }))
+    }
+
     /// Whose signature an index of this source may have: the sender's, or its origin's where the sender passes that on as it is.
     pub(in crate::jobs) fn of_indexes(&self) -> Result<Keyring, Error> {
         let Some(origin) = &self.origin else { return Ok(self.keyring.clone()) };
-        self.keyring.and(&origin.keyring).map_err(|cause| Error::Keyring {
-            of: self.source.clone(),
-            cause: keyring::Error::Rivals { cause },
-        })
+        self.keyring
+            .and(&origin.keyring)
+            .map_err(|cause| Error::Keyring { of: self.source.clone(), cause: keyring::Error::Rivals { cause } })
     }
 }

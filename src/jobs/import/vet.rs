@@ -41,11 +41,7 @@ struct Read<'m> {
 }
 
 /// What is not here of what `manifest` says, or why it is refused.
-pub(super) fn vet(
-    mirror: &Mirror<'_>,
-    inbox: &Inbox,
-    manifest: &Manifest,
-) -> Result<Result<Lacking, Setback>, Error> {
+pub(super) fn vet(mirror: &Mirror<'_>, inbox: &Inbox, manifest: &Manifest) -> Result<Result<Lacking, Setback>, Error> {
     let mut lacking = Lacking::default();
     let keyring = inbox.of_indexes()?;
     let mut read = Vec::new();
@@ -63,7 +59,8 @@ pub(super) fn vet(
                 let message = format!("refused bundle {}: its index of {place} is not to be trusted", manifest.id);
                 let mut setback = Setback::of(message, &error);
                 if inbox.origin.is_none() {
-                    let hint = format!("if it is the origin's own: name its keys under sources.{}.origin", inbox.source);
+                    let hint =
+                        format!("if it is the origin's own: name its keys under sources.{}.origin", inbox.source);
                     setback.hint = setback.hint.or(Some(hint));
                 }
                 return Ok(Err(setback));

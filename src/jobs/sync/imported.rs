@@ -89,7 +89,7 @@ fn one(
     let key = &index.key;
     let failed = |setback| Ok(Heard::of(Answer::Failed(setback)));
     let Some(manifest) = manifest else { return failed(nothing_imported(inbox, key)) };
-    let (id, is_origin) = match named(manifest, key) {
+    let (id, whose) = match named(manifest, key) {
         Ok(named) => named,
         Err(setback) => return failed(setback),
     };
@@ -102,23 +102,23 @@ fn one(
         setback.hint = Some(format!("import bundle {} once more", manifest.id));
         return failed(setback);
     };
-    let keyring = match (&inbox.origin, is_origin) {
-        (Some(origin), Whose::Origin) => &origin.keyring,
-        _ => &asked.keyrings[&key.source],
-    };
+    let of_all = &asked.keyrings[&key.source];
+    let of_origin = inbox.origin.as_ref().map(|origin| &origin.keyring);
+    let keyring = of_origin.filter(|_| whose == Whose::Origin).unwrap_or(of_all);
     let index = match verify::index::verify(bytes, keyring, &key.arch, &Limits::default()) {
         Ok(index) => index,
         Err(error) => return failed(Setback::of(format!("refused index {key}"), &error)),
     };
+    // A sender's own index is as new as the bundle that it signed, also when it went back on purpose.
+    let by_sender = is_by_sender(&inbox.keyring, &index);
+    let apart = (!by_sender).then_some(&inbox.keyring);
     let current = asked.indexes[at].accepted_id.as_deref().map_or(Current::Nothing, Current::InForce);
     let going_back = match request.accept_older.covers(mirror.config, key) {
         true => GoingBack::Accepted,
         false => GoingBack::Refused,
     };
-    let standing = judge::Standing { going_back, keyring, ..asked.standing(mirror, key, current) };
+    let standing = judge::Standing { going_back, keyring, apart, ..asked.standing(mirror, key, current) };
     let name = format!("bundle {}", manifest.id);
-    // A sender's own index is as new as the bundle that it signed, also when it went back on purpose.
-    let by_sender = is_by_sender(&inbox.keyring, &index);
     let fetched = |index, step, signers| Fetched {
         index,
         digest: id,
@@ -156,25 +156,24 @@ fn named(manifest: &Manifest, key: &IndexKey) -> Result<(ObjectId, Whose), Setba
         Some(name) => (name, Whose::Origin),
         None => (&key.path[..], Whose::Sender),
     };
-    let lacks = |code: &str, what: String, hint: &str| {
-        let mut setback = Setback::new(Class::Upstream, code, format!("index {key}: bundle {} {what}", manifest.id));
-        setback.hint = Some(hint.to_owned());
-        setback
-    };
+    let message = |what: &str| format!("index {key}: bundle {} {what}", manifest.id);
     let Some(carried) = manifest.carried(name, &key.arch) else {
         let all: Vec<String> = manifest.repositories.iter().map(|one| format!("{}/{}", one.name, one.arch)).collect();
-        let mut setback = lacks("not-carried", "does not carry it".into(), "ask the sender to bundle it, too");
+        let mut setback = Setback::new(Class::Upstream, "not-carried", message("does not carry it"));
         setback.details.push(format!("it carries {}", all.join(", ")));
+        setback.hint = Some("ask the sender to bundle it, too".into());
         return Err(setback);
     };
     match (whose, carried.whole) {
         (Whose::Sender, _) => Ok((carried.index, whose)),
         (Whose::Origin, Some(whole)) => Ok((whole, whose)),
-        (Whose::Origin, None) => Err(lacks(
-            "no-whole-origin",
-            "carries no index of its origin all of whose packages the sender mirrors".into(),
-            "index = \"upstream\" publishes the sender's index; or the sender mirrors all of it",
-        )),
+        (Whose::Origin, None) => {
+            let what = "carries no index of its origin all of whose packages the sender mirrors";
+            let mut setback = Setback::new(Class::Upstream, "no-whole-origin", message(what));
+            let hint = "index = \"upstream\" publishes the sender's index; or the sender mirrors all of it";
+            setback.hint = Some(hint.into());
+            Err(setback)
+        }
     }
 }
 

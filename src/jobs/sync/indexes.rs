@@ -15,6 +15,7 @@ use crate::apk::v2::sections::{Limits, split_signatures};
 use crate::apk::v2::signature::Algorithm;
 use crate::apk::{Arch, Entry, ObjectId, Sha1Policy, SignedId};
 use crate::config::{Repository, Source, SourceKind};
+use crate::jobs::import::inbox::Inbox;
 use crate::jobs::upstream::Surroundings;
 use crate::jobs::{keyring, trust};
 use crate::ledger::{State, Trust};
@@ -259,6 +260,9 @@ fn trusts(keyring: &Keyring, signer: &SignedBy, arch: &Arch) -> bool {
 }
 
 fn load_keyring(mirror: &Mirror<'_>, source: &Source) -> Result<Keyring, Error> {
+    if let Some(inbox) = Inbox::of(source, mirror.config.policy.sha1)? {
+        return inbox.of_indexes();
+    }
     let keyring = keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
     Ok(keyring.under(mirror.config.policy.sha1))
 }
@@ -419,6 +423,7 @@ impl Asked {
         Standing {
             key,
             keyring: &self.keyrings[&key.source],
+            apart: None,
             trust: &self.trust,
             current,
             ledger: &mirror.ledger,

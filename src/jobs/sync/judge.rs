@@ -1,5 +1,7 @@
 //! May an index that verifies take the place of the one in force? By what was accepted before, and by whose signature.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::{Error, Setback};
@@ -19,6 +21,8 @@ pub(in crate::jobs) struct Standing<'a> {
     pub(in crate::jobs) key: &'a IndexKey,
     /// Whose signatures are trusted for its source.
     pub(in crate::jobs) keyring: &'a Keyring,
+    /// Keys of whose record nothing follows for it: of what a bundle carries of its origin, the sender's.
+    pub(in crate::jobs) apart: Option<&'a Keyring>,
     /// What was accepted before, of it and of others.
     pub(in crate::jobs) trust: &'a Trust,
     /// What it would follow.
@@ -146,8 +150,13 @@ impl<'a> Standing<'a> {
         self.trust.history(self.key)
     }
 
-    fn signers(&self) -> Option<&'a Signers> {
-        self.trust.signers(&self.key.source, &self.key.arch)
+    fn signers(&self) -> Option<Cow<'a, Signers>> {
+        let signers = self.trust.signers(&self.key.source, &self.key.arch)?;
+        let Some(apart) = self.apart else { return Some(Cow::Borrowed(signers)) };
+        let mut signers = signers.clone();
+        let is_apart = |fingerprint: &str| apart.keys().any(|key| key.fingerprint().to_string() == fingerprint);
+        signers.recorded.retain(|recorded| !is_apart(&recorded.fingerprint));
+        Some(Cow::Owned(signers))
     }
 
     /// Why an index is not the one that was asked for. A signature does not say which index it is over, so upstream's words
