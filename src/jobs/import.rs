@@ -302,12 +302,7 @@ impl Import<'_> {
             }
             line
         };
-        let incomplete = |code: &'static str, what: String, hint: String| {
-            let mut setback =
-                Setback::new(Class::Upstream, code, format!("bundle {} is not complete: {what}", self.id));
-            setback.hint = Some(hint);
-            setback
-        };
+        let message = |what: String| format!("bundle {} is not complete: {what}", self.id);
         let mut setback = if volumes.is_empty() {
             let (what, hint) = match &manifest.base {
                 None => ("packages are missing that it does not carry".to_owned(), None),
