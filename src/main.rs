@@ -49,6 +49,8 @@ enum Command {
     Check(cli::check::Args),
     /// Drop what no snapshot, generation or linger reaches
     Prune(cli::prune::Args),
+    /// Write a signed export for a site without a network
+    Bundle(cli::bundle::Args),
     /// Compare a source's URLs: who is away, behind, incomplete
     Source(cli::source::Args),
     /// Print what a client needs: repositories, key, checks
@@ -97,6 +99,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Why(args) => cli::why::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
+        Command::Bundle(args) => cli::bundle::run(global, args),
         Command::Source(args) => cli::source::run(global, args),
         Command::Client(args) => cli::client::run(global, args),
         Command::Serve(args) => cli::serve::run(global, args),

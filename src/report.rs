@@ -33,6 +33,12 @@ pub trait Reporter: Send + Sync {
     fn generation_live(&self, _number: u64) {}
     /// A new generation is seen beside live, below `@name`.
     fn generation_beside(&self, _name: &TreeName, _number: u64) {}
+    /// A bundle is being made of so many objects and bytes.
+    fn bundle_begun(&self, _objects: u64, _bytes: u64) {}
+    /// One more of its objects, of so many bytes, is in it or made into a delta.
+    fn object_bundled(&self, _bytes: u64) {}
+    /// All of them are.
+    fn bundle_done(&self) {}
     /// Something worth a line: a warning that stops nothing.
     fn warning(&self, _message: &str) {}
 }

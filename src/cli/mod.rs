@@ -28,6 +28,7 @@ pub(crate) mod history;
 pub(crate) mod check;
 pub(crate) mod source;
 pub(crate) mod prune;
+pub(crate) mod bundle;
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod key;

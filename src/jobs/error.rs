@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::bundle::CannotBundle;
 use super::keyring;
 use super::keyring_package::NoPackage;
 use super::publish::CannotShow;
@@ -162,6 +163,9 @@ pub enum Error {
     /// What a sync would fetch does not fit.
     #[error("{0}")]
     TooLittleSpace(Shortage),
+    /// No bundle was made.
+    #[error(transparent)]
+    CannotBundle(Box<CannotBundle>),
     /// A part of this program ended before its time. A bug.
     #[error("a part of the program ended unexpectedly")]
     Crashed(#[source] tokio::task::JoinError),
@@ -196,6 +200,7 @@ impl Trouble for Error {
             | Error::NoSuchPackage { .. } => Class::Usage,
             Error::NothingImported { .. } => Class::Upstream,
             Error::KeysForgotten { .. } => Class::Damaged,
+            Error::CannotBundle(error) => error.class(),
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
     }
@@ -227,6 +232,7 @@ impl Trouble for Error {
             Error::NoSuchPackage { .. } => "no-such-package",
             Error::NoSuchSource { .. } => "no-such-source",
             Error::NothingHeld { .. } => "nothing-held",
+            Error::CannotBundle(error) => error.code(),
             Error::TooLittleSpace(_) => "too-little-space",
             Error::Crashed(_) => "bug",
         }
@@ -258,6 +264,7 @@ impl Trouble for Error {
                 Some("`bivouac import PATH`, or mount the medium that the source's `bundles` names".into())
             }
             Error::NothingHeld { .. } => Some("`bivouac status` lists the signers that are held back".into()),
+            Error::CannotBundle(error) => error.hint(),
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
@@ -272,6 +279,12 @@ impl Trouble for Error {
 
 fn names(sources: &[SourceName]) -> String {
     sources.iter().map(|source| format!("\"{source}\"")).collect::<Vec<_>>().join(", ")
+}
+
+impl From<CannotBundle> for Error {
+    fn from(error: CannotBundle) -> Self {
+        Error::CannotBundle(Box::new(error))
+    }
 }
 
 /// An error and its causes in one line.

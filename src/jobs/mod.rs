@@ -13,12 +13,14 @@
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
+//! - [`bundle`]: a signed export for a site without a network; what is in one.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
 //! because what they look at never changes under its name.
 
+pub mod bundle;
 mod call;
 pub mod carried;
 pub mod check;

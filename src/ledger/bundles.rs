@@ -1,7 +1,7 @@
 //! Bundles that were sent, and what came in bundles.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,11 @@ impl Ledger {
         manifests(self.sent())
     }
 
+    /// The ids of bundles that were made here, the earliest first.
+    pub fn sent_bundle_ids(&self) -> Result<Vec<BundleId>, Error> {
+        ids(&self.sent())
+    }
+
     /// Remembers a bundle that was made here: later ones may build on it.
     pub fn save_sent_bundle(&self, manifest: &Manifest) -> Result<(), Error> {
         durable::create_folder(&self.sent(), FOLDER_MODE)?;
@@ -150,9 +155,13 @@ fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Opti
     }
 }
 
-fn manifests(folder: PathBuf) -> Result<Vec<Manifest>, Error> {
+fn ids(folder: &Path) -> Result<Vec<BundleId>, Error> {
     let mut ids: Vec<BundleId> =
-        durable::list(&folder)?.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
+        durable::list(folder)?.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
     ids.sort();
-    ids.iter().map(|id| load_json(&folder.join(format!("{id}.json")))).collect()
+    Ok(ids)
+}
+
+fn manifests(folder: PathBuf) -> Result<Vec<Manifest>, Error> {
+    ids(&folder)?.iter().map(|id| load_json(&folder.join(format!("{id}.json")))).collect()
 }

@@ -43,6 +43,11 @@ impl BundleId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// When it was made, to the second; none where the digits are no time.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.0.split('-').next()?.parse().ok()
+    }
 }
 
 impl FromStr for BundleId {

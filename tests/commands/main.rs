@@ -8,6 +8,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod bundle;
 mod configuration;
 mod bad_input;
 mod bundled;

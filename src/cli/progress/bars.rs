@@ -30,9 +30,20 @@ impl Bars {
         self.bar.suspend(|| super::line(text));
     }
 
-    fn show_packages(&self) {
+    /// So many more are to come.
+    fn begin(&self, count: u64, size: u64) {
+        self.of_packages.fetch_add(count, Ordering::Relaxed);
+        self.bar.set_style(
+            ProgressStyle::with_template(BAR).expect("this template is fixed and right").progress_chars("=> "),
+        );
+        self.bar.reset_eta();
+        self.bar.inc_length(size);
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn show(&self, what: &str) {
         let (done, of) = (self.packages.load(Ordering::Relaxed), self.of_packages.load(Ordering::Relaxed));
-        self.bar.set_message(format!("{done}/{of} packages"));
+        self.bar.set_message(format!("{done}/{of} {what}"));
     }
 }
 
@@ -71,14 +82,8 @@ impl Reporter for Bars {
             return;
         }
         self.say(format_args!("fetching {packages} packages, {}", bytes(size)));
-        self.of_packages.fetch_add(packages, Ordering::Relaxed);
-        self.bar.set_style(
-            ProgressStyle::with_template(BAR).expect("this template is fixed and right").progress_chars("=> "),
-        );
-        self.bar.reset_eta();
-        self.bar.inc_length(size);
-        self.bar.enable_steady_tick(Duration::from_millis(200));
-        self.show_packages();
+        self.begin(packages, size);
+        self.show("packages");
     }
 
     fn bytes_fetched(&self, bytes: u64) {
@@ -90,7 +95,7 @@ impl Reporter for Bars {
             self.say(format_args!("{file}"));
         }
         self.packages.fetch_add(1, Ordering::Relaxed);
-        self.show_packages();
+        self.show("packages");
     }
 
     fn package_failed(&self, file: &PackageFile, reason: &str) {
@@ -102,6 +107,21 @@ impl Reporter for Bars {
     }
 
     fn fetch_done(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn bundle_begun(&self, objects: u64, size: u64) {
+        self.begin(objects, size);
+        self.show("objects");
+    }
+
+    fn object_bundled(&self, bytes: u64) {
+        self.bar.inc(bytes);
+        self.packages.fetch_add(1, Ordering::Relaxed);
+        self.show("objects");
+    }
+
+    fn bundle_done(&self) {
         self.bar.finish_and_clear();
     }
 

@@ -64,6 +64,14 @@ impl Reporter for Journal {
         self.tell(&json!({"event": "fetch_done"}));
     }
 
+    fn bundle_begun(&self, objects: u64, bytes: u64) {
+        self.tell(&json!({"event": "bundle_begun", "objects": objects, "bytes": bytes}));
+    }
+
+    fn bundle_done(&self) {
+        self.tell(&json!({"event": "bundle_done"}));
+    }
+
     fn repository_signed(&self, name: &RepositoryName, arch: &Arch, packages: u64) {
         self.tell(&json!({"event": "repository_signed", "name": name, "arch": arch, "packages": packages}));
     }

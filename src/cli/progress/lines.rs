@@ -18,6 +18,8 @@ pub(super) struct Lines {
 }
 
 struct Totals {
+    verb: &'static str,
+    noun: &'static str,
     packages: u64,
     bytes: u64,
     of_packages: u64,
@@ -26,26 +28,26 @@ struct Totals {
 }
 
 impl Totals {
+    /// Nothing yet of what is to be `verb`.
+    fn of(verb: &'static str, noun: &'static str, now: Instant) -> Totals {
+        Totals { verb, noun, packages: 0, bytes: 0, of_packages: 0, of_bytes: 0, last: now }
+    }
+
     /// The line of running totals, if one is due.
     fn due(&mut self, now: Instant) -> Option<String> {
         if now.duration_since(self.last) < PAUSE {
             return None;
         }
         self.last = now;
-        Some(format!(
-            "fetched {} of {} packages, {} of {}",
-            self.packages,
-            self.of_packages,
-            bytes(self.bytes),
-            bytes(self.of_bytes)
-        ))
+        let Totals { verb, packages, of_packages, noun, .. } = self;
+        let (done, of) = (bytes(self.bytes), bytes(self.of_bytes));
+        Some(format!("{verb} {packages} of {of_packages} {noun}, {done} of {of}"))
     }
 }
 
 impl Lines {
     pub(super) fn new(detail: Detail) -> Lines {
-        let totals = Totals { packages: 0, bytes: 0, of_packages: 0, of_bytes: 0, last: Instant::now() };
-        Lines { detail, totals: Mutex::new(totals) }
+        Lines { detail, totals: Mutex::new(Totals::of("fetched", "packages", Instant::now())) }
     }
 
     fn count(&self, change: impl FnOnce(&mut Totals)) {
@@ -115,6 +117,20 @@ impl Reporter for Lines {
         line(format_args!("{what}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms"));
     }
 
+    fn bundle_begun(&self, objects: u64, size: u64) {
+        self.count(|totals| {
+            *totals =
+                Totals { of_packages: objects, of_bytes: size, ..Totals::of("bundled", "objects", Instant::now()) };
+        });
+    }
+
+    fn object_bundled(&self, bytes: u64) {
+        self.count(|totals| {
+            totals.bytes += bytes;
+            totals.packages += 1;
+        });
+    }
+
     fn repository_signed(&self, name: &RepositoryName, arch: &Arch, packages: u64) {
         line(format_args!("{name}/{arch}: signed, {packages} packages"));
     }
@@ -139,7 +155,8 @@ mod tests {
     #[test]
     fn totals_are_told_once_in_a_while() {
         let start = Instant::now();
-        let mut totals = Totals { packages: 3, bytes: 1024, of_packages: 9, of_bytes: 4096, last: start };
+        let mut totals = Totals::of("fetched", "packages", start);
+        (totals.packages, totals.bytes, totals.of_packages, totals.of_bytes) = (3, 1024, 9, 4096);
         assert_eq!(totals.due(start), None);
         assert_eq!(totals.due(start + PAUSE / 2), None);
         let line = "fetched 3 of 9 packages, 1.0 KiB of 4.0 KiB";

@@ -32,6 +32,11 @@ pub(super) fn origin_path(name: &str) -> String {
     format!("{ORIGIN}{name}")
 }
 
+/// The sender's name of the repository whose index is accepted under `path`.
+pub(in crate::jobs) fn sender_name(path: &str) -> &str {
+    path.strip_prefix(ORIGIN).unwrap_or(path)
+}
+
 /// What bundles brought for one source, as far as it is in force.
 struct Brought {
     inbox: Inbox,

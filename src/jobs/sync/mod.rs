@@ -23,7 +23,7 @@ pub(in crate::jobs) mod finish;
 mod gate;
 mod gather;
 pub(in crate::jobs) mod hear;
-mod imported;
+pub(in crate::jobs) mod imported;
 pub(in crate::jobs) mod indexes;
 pub(in crate::jobs) mod judge;
 mod kept;

@@ -1,0 +1,173 @@
+//! Write what is live as a signed bundle for a site without a network, and look into one.
+//!
+//! The live generation is what is sent, with upstream's signed indexes that it follows from. What the receiver is held to have
+//! is left out. The manifest comes first in every volume, so all forms are decided before the first byte is written; the
+//! record of what was sent comes last, when the whole bundle is on the medium.
+
+mod error;
+pub mod inspect;
+mod medium;
+mod shelf;
+mod state;
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{Error, Mirror, seal};
+use crate::apk::KeyId;
+use crate::apk::names::{Arch, RepositoryName};
+use crate::config::Config;
+use crate::plan::bundle::{Held, Piece, bundle_id, pieces, sending_time};
+use crate::report::Reporter;
+use crate::sign::{Seal, Signer};
+use crate::snapshot::manifest::{BundleId, Carried, FORM, Form, Manifest, Packed, SenderKey, What};
+
+pub use error::CannotBundle;
+pub use medium::Target;
+
+/// What to send, and where to.
+#[derive(Clone, Debug)]
+pub struct BundleRequest {
+    /// These repositories; empty: all that are live.
+    pub repositories: Vec<RepositoryName>,
+    /// Where the bundle is to lie.
+    pub to: Target,
+    /// After which time its receiver ought to have had a newer one.
+    pub expires: Duration,
+    /// Threads that pack at once.
+    pub threads: NonZero<usize>,
+    /// The time of the call.
+    pub now: Timestamp,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BundleReport {
+    /// The bundle's first volume.
+    pub file: PathBuf,
+    /// Its name.
+    pub id: BundleId,
+    /// The bundle whose state the receiver is held to have; none where it is whole.
+    pub base: Option<BundleId>,
+    /// Packages that it carries.
+    pub packages: u64,
+    /// Of these, how many as deltas.
+    pub deltas: u64,
+    /// And how many whole.
+    pub full: u64,
+    /// Index files that it carries.
+    pub indexes: u64,
+    /// Bytes on the medium.
+    pub bytes: u64,
+    /// Bytes of all that it carries, each object whole.
+    pub full_bytes: u64,
+    /// Its volumes' files, in order.
+    pub volumes: Vec<PathBuf>,
+    /// After which time its receiver ought to have had a newer one.
+    pub expires: Timestamp,
+    /// Who signed it, the newest key first.
+    pub signers: Vec<KeyId>,
+    /// The state that it brings.
+    pub repositories: Vec<RepositorySent>,
+}
+
+/// One repository and arch of the state.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RepositorySent {
+    /// Its name.
+    pub name: RepositoryName,
+    /// The arch.
+    pub arch: Arch,
+    /// Packages that its index lists.
+    pub packages: u64,
+    /// Their sizes' sum, bytes.
+    pub bytes: u64,
+    /// How many of upstream's signed indexes prove where they are from.
+    pub origins: usize,
+    /// Whether all packages of one of those are there.
+    pub whole: bool,
+}
+
+impl From<&Carried> for RepositorySent {
+    fn from(carried: &Carried) -> Self {
+        RepositorySent {
+            name: carried.name.clone(),
+            arch: carried.arch.clone(),
+            packages: carried.packages,
+            bytes: carried.bytes,
+            origins: carried.origins.len(),
+            whole: carried.whole.is_some(),
+        }
+    }
+}
+
+/// Writes a bundle. Takes no lock: it runs beside anything.
+pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter) -> Result<BundleReport, Error> {
+    request.to.require_free()?;
+    let mirror = Mirror::open(config)?;
+    let seal = seal::of_config(config)?.ok_or(CannotBundle::Unsigned)?;
+    let held = Held::default();
+    let state = state::live(&mirror, &request.repositories)?;
+    let shelf = shelf::Shelf::new(&mirror, &state);
+    let size_of = |index: &_| state.indexes[index].len() as u64;
+    let pieces = pieces(&state.places, &held.objects, size_of).expect("a generation's files are made of checked names");
+    let packed = pieces.iter().map(whole).collect();
+    let newest = mirror.ledger.sent_bundle_ids()?.last().and_then(BundleId::time);
+    let time = sending_time(request.now, newest);
+    let repositories: Vec<Carried> = state.places.iter().map(|place| place.carried.clone()).collect();
+    let mut manifest = Manifest {
+        bundle: FORM,
+        id: bundle_id(time, &repositories, &[]),
+        time,
+        expires: expiry(time, request.expires),
+        base: held.base,
+        keys: keys(&seal),
+        repositories,
+        volumes: 1,
+        objects: packed,
+        tool: None,
+    };
+    manifest.id = bundle_id(time, &manifest.repositories, &manifest.objects);
+    let written = medium::write(request, &manifest, &seal, shelf, reporter)?;
+    mirror.ledger.save_sent_bundle(&manifest)?;
+    Ok(report(&manifest, &seal, written))
+}
+
+fn whole(piece: &Piece) -> Packed {
+    let Piece { sha256, size, what, .. } = piece.clone();
+    Packed { sha256, size, what, form: Form::Whole { volume: 1 } }
+}
+
+fn expiry(time: Timestamp, span: Duration) -> Timestamp {
+    SignedDuration::try_from(span).ok().and_then(|span| time.checked_add(span).ok()).unwrap_or(Timestamp::MAX)
+}
+
+fn keys(seal: &Seal) -> Vec<SenderKey> {
+    let key = |signer: &dyn Signer| SenderKey { name: signer.key_name().clone(), pem: signer.public_pem() };
+    seal.signers().iter().map(|signer| key(&**signer)).collect()
+}
+
+fn report(manifest: &Manifest, seal: &Seal, written: medium::Written) -> BundleReport {
+    let count = |is: fn(&Packed) -> bool| manifest.objects.iter().filter(|packed| is(packed)).count() as u64;
+    let packages = count(|packed| matches!(packed.what, What::Package(..)));
+    let deltas = count(|packed| matches!(packed.what, What::Package(..)) && matches!(packed.form, Form::Delta { .. }));
+    BundleReport {
+        file: written.volumes[0].clone(),
+        id: manifest.id.clone(),
+        base: manifest.base.as_ref().and_then(|base| base.id.clone()),
+        packages,
+        deltas,
+        full: packages - deltas,
+        indexes: manifest.objects.len() as u64 - packages,
+        bytes: written.bytes,
+        full_bytes: manifest.objects.iter().map(|packed| packed.size).sum(),
+        volumes: written.volumes,
+        expires: manifest.expires,
+        signers: seal.keys(),
+        repositories: manifest.repositories.iter().map(RepositorySent::from).collect(),
+    }
+}
