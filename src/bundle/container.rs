@@ -1,7 +1,7 @@
 //! The tar of a volume: headers of plain files, and nothing else.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use tar::{EntryType, Header};
@@ -47,6 +47,16 @@ fn padded(size: u64) -> Option<u64> {
     size.checked_next_multiple_of(BLOCK)
 }
 
+/// Opens a file of a medium. Whoever made the medium may have put a device or a pipe there, which would never end, or a link
+/// that leads off it.
+pub(super) fn open_plain(path: &Path) -> Result<File, Error> {
+    let medium = |cause| Error::medium(path, cause);
+    if !path.symlink_metadata().map_err(medium)?.is_file() {
+        return Err(Error::NotPlain { path: path.to_owned() });
+    }
+    File::open(path).map_err(medium)
+}
+
 /// One file of a tar.
 pub(super) struct Entry {
     pub(super) name: String,
@@ -65,12 +75,8 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let open = || -> io::Result<(File, u64)> {
-            let file = File::open(path)?;
-            let length = file.metadata()?.len();
-            Ok((file, length))
-        };
-        let (file, length) = open().map_err(|cause| Error::medium(path, cause))?;
+        let file = open_plain(path)?;
+        let length = file.metadata().map_err(|cause| Error::medium(path, cause))?.len();
         Ok(Reader { file, path: path.to_owned(), length, at: 0 })
     }
 

@@ -52,6 +52,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A device, a pipe, a link or a folder where a file is looked for.
+    #[error("{} is no plain file", path.display())]
+    NotPlain {
+        /// What is there.
+        path: PathBuf,
+    },
     /// Its end is missing.
     #[error("{} is cut short: it has {found} bytes of {expected}", path.display())]
     Cut {
@@ -170,6 +176,7 @@ impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
             Error::NotOne { .. }
+            | Error::NotPlain { .. }
             | Error::Damaged { .. }
             | Error::Foreign { .. }
             | Error::UnknownSigner { .. }
@@ -188,7 +195,7 @@ impl Trouble for Error {
 
     fn code(&self) -> &'static str {
         match self {
-            Error::NotOne { .. } => "not-a-bundle",
+            Error::NotOne { .. } | Error::NotPlain { .. } => "not-a-bundle",
             Error::Cut { .. } => "bundle-cut",
             Error::Damaged { .. } | Error::WrongObject { .. } | Error::Delta { .. } => "bundle-damaged",
             Error::Foreign { .. } => "bundle-foreign",
@@ -206,7 +213,7 @@ impl Trouble for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::NotOne { .. } | Error::Foreign { .. } | Error::Manifest { .. } => None,
+            Error::NotOne { .. } | Error::NotPlain { .. } | Error::Foreign { .. } | Error::Manifest { .. } => None,
             Error::Cut { .. } | Error::Damaged { .. } | Error::WrongObject { .. } | Error::Delta { .. } => {
                 Some("copy it once more; or ask the sender for the same bundle again".into())
             }

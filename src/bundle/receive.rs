@@ -14,6 +14,7 @@ use std::thread;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use super::container::open_plain;
 use super::read::{Verified, Volume};
 use crate::apk::v2::sections::Limits as PackageLimits;
 use crate::apk::{Identity, ObjectId, Sha1Policy};
@@ -280,6 +281,7 @@ impl Receiver<'_> {
             return Err(self.wrong(task));
         };
         self.place.pool.insert(incoming, &package)?;
+        self.place.reporter.bytes_fetched(task.packed.size);
         self.place.reporter.package_stored(&package.file());
         Ok(())
     }
@@ -288,7 +290,7 @@ impl Receiver<'_> {
         Ok(match &task.from {
             From::Stream(begin) => Box::new(self.volume.objects(*begin, task.packed.length())?),
             From::File(path) => {
-                let file = File::open(path).map_err(|cause| Error::medium(path, cause))?;
+                let file = open_plain(path)?;
                 // One byte more than there may be tells a file that is too long.
                 Box::new(file.take(task.packed.size.saturating_add(1)))
             }
@@ -320,6 +322,7 @@ fn ends_all(error: &Error) -> bool {
         // A file that is not there, on a medium that is.
         Error::Medium { cause, .. } => cause.kind() != io::ErrorKind::NotFound,
         Error::NotOne { .. }
+        | Error::NotPlain { .. }
         | Error::Cut { .. }
         | Error::Damaged { .. }
         | Error::Foreign { .. }

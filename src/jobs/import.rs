@@ -21,6 +21,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::sync::space::require_bytes;
 use super::sync::{Broken, Setback};
 use super::{Error, Mirror};
 use crate::apk::{ObjectId, SourceName};
@@ -32,7 +33,7 @@ use crate::disk::lock::Lock;
 use crate::error::Class;
 use crate::ledger::Ledger;
 use crate::report::Reporter;
-use crate::snapshot::manifest::{BundleId, Form, Manifest};
+use crate::snapshot::manifest::{BundleId, Form, Manifest, Packed, What};
 use deliveries::{Deliveries, Delivery};
 use inbox::Inbox;
 use vet::Lacking;
@@ -226,7 +227,7 @@ impl Import<'_> {
         if standing == Outcome::Imported {
             ledger.save_pending_bundle(source, manifest)?;
         }
-        let received = self.receive()?;
+        let received = self.receive(manifest)?;
         self.mirror.pool.commit()?;
         if standing != Outcome::Imported {
             // Whatever is missing of it: nothing follows from it any more.
@@ -248,6 +249,10 @@ impl Import<'_> {
         if setback.is_none() {
             ledger.save_bundle_in_force(source, manifest)?;
             ledger.note_imported(source, self.id, self.now)?;
+            // What is older and still incomplete changes nothing any more, however much of it comes.
+            for passed in ledger.pending_bundles(source)?.iter().filter(|pending| pending.id < *self.id) {
+                ledger.drop_pending_bundle(source, &passed.id)?;
+            }
             ledger.drop_bundled_indexes(source)?;
         }
         let outcome = setback.as_ref().map_or(Outcome::Imported, |setback| outcome_of(setback.class));
@@ -256,7 +261,15 @@ impl Import<'_> {
         Ok(Some(report))
     }
 
-    fn receive(&self) -> Result<Received, Error> {
+    fn receive(&self, manifest: &Manifest) -> Result<Received, Error> {
+        let came: BTreeSet<Option<u32>> = self.delivery.volumes.iter().map(|(volume, _)| volume.number()).collect();
+        let is_new = |packed: &&Packed| {
+            let is_package = matches!(packed.what, What::Package(..));
+            is_package && came.contains(&packed.volume()) && !self.mirror.pool.has(&packed.sha256)
+        };
+        let sizes = || manifest.objects.iter().filter(is_new).map(|packed| packed.size);
+        require_bytes(self.mirror, sizes().fold(0, u64::saturating_add))?;
+        self.reporter.fetch_planned(sizes().count() as u64, sizes().fold(0, u64::saturating_add));
         let shelf = SourceShelf { ledger: &self.mirror.ledger, source: &self.inbox.source };
         let place = Place {
             pool: &self.mirror.pool,
@@ -266,8 +279,17 @@ impl Import<'_> {
         };
         let mut received = Received::default();
         for (volume, verified) in &self.delivery.volumes {
-            received.add(bundle::receive(volume, verified, &place)?);
+            match bundle::receive(volume, verified, &place) {
+                Ok(more) => received.add(more),
+                Err(error) => {
+                    // What is in already is kept.
+                    self.mirror.pool.commit()?;
+                    self.reporter.fetch_done();
+                    return Err(error.into());
+                }
+            }
         }
+        self.reporter.fetch_done();
         Ok(received)
     }
 

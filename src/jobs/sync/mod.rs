@@ -34,7 +34,7 @@ pub(in crate::jobs) mod report;
 mod reread;
 pub(in crate::jobs) mod settle;
 mod shrink;
-mod space;
+pub(in crate::jobs) mod space;
 mod together;
 mod vouch;
 pub(in crate::jobs) mod want;

@@ -79,7 +79,12 @@ pub(super) fn shortage(mirror: &Mirror<'_>, needed: u64) -> Result<Option<Shorta
 
 /// Fails unless all that is lacking fits.
 pub(super) fn require(mirror: &Mirror<'_>, lacking: &[Lacking]) -> Result<(), Error> {
-    match shortage(mirror, lacking.iter().map(|lacking| lacking.entry.size()).sum())? {
+    require_bytes(mirror, lacking.iter().map(|lacking| lacking.entry.size()).sum())
+}
+
+/// Fails unless so many bytes fit.
+pub(in crate::jobs) fn require_bytes(mirror: &Mirror<'_>, needed: u64) -> Result<(), Error> {
+    match shortage(mirror, needed)? {
         None => Ok(()),
         Some(shortage) => Err(Error::TooLittleSpace(shortage)),
     }
