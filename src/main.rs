@@ -51,6 +51,8 @@ enum Command {
     Prune(cli::prune::Args),
     /// Write a signed export for a site without a network
     Bundle(cli::bundle::Args),
+    /// Write down for the sender of bundles what is here
+    Receipt(cli::receipt::Args),
     /// Compare a source's URLs: who is away, behind, incomplete
     Source(cli::source::Args),
     /// Print what a client needs: repositories, key, checks
@@ -100,6 +102,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
         Command::Bundle(args) => cli::bundle::run(global, args),
+        Command::Receipt(args) => cli::receipt::run(global, args),
         Command::Source(args) => cli::source::run(global, args),
         Command::Client(args) => cli::client::run(global, args),
         Command::Serve(args) => cli::serve::run(global, args),

@@ -115,6 +115,10 @@ name_type! {
     SourceName, "a source name ([A-Za-z0-9_][A-Za-z0-9._+-]*)", |text| text.len() <= 100 && is_segment(text)
 }
 name_type! {
+    /// What a site without a network is called: in its receipts, and in what its sender remembers of it.
+    SiteName, "a site's name ([A-Za-z0-9_][A-Za-z0-9._+-]*, at most 100 bytes)", |text| text.len() <= 100 && is_segment(text)
+}
+name_type! {
     /// A public key's file name as clients have it in `/etc/apk/keys`: `ops@example.org-6743a0c1.rsa.pub`.
     KeyName, "a key's file name ([A-Za-z0-9_][A-Za-z0-9._@+-]*, at most 200 bytes)", |text| {
         !text.is_empty()

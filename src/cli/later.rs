@@ -11,7 +11,6 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("repair", "Refetch damaged objects by their digest"),
     ("backup", "Back up incrementally, readable with plain tar"),
     ("restore", "Restore all of it, verified"),
-    ("receipt", "Say what an air-gapped site has"),
     ("daemon", "Run the configured schedule"),
     ("doctor", "Find the usual faults and say what to do"),
     ("web-config", "Print a ready server block for the public tree"),

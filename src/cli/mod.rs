@@ -29,6 +29,7 @@ pub(crate) mod check;
 pub(crate) mod source;
 pub(crate) mod prune;
 pub(crate) mod bundle;
+pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod key;

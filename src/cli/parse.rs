@@ -15,7 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Start here", &["demo", "init"]),
     ("Mirror", &["sync", "status", "why", "source", "check", "prune"]),
     ("Publish and go back", &["publish", "promote", "rollback", "withdraw", "snapshots", "history", "diff"]),
-    ("Sites without a network", &["bundle", "import"]),
+    ("Sites without a network", &["bundle", "import", "receipt"]),
     ("Clients", &["client", "serve"]),
     ("Keys and configuration", &["key", "config"]),
     ("Loose files, no configuration needed", &["index", "sign", "verify"]),

@@ -14,6 +14,7 @@
 //! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
 //! - [`bundle`]: a signed export for a site without a network; what is in one.
+//! - [`receipt`]: what a site without a network holds.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
@@ -39,6 +40,7 @@ pub mod keys;
 mod mirror;
 pub mod prune;
 pub mod publish;
+pub mod receipt;
 mod reserve;
 pub mod rotate;
 mod seal;

@@ -147,7 +147,7 @@ impl Ledger {
     }
 }
 
-fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
+pub(super) fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
     match load_json(&path) {
         Ok(value) => Ok(Some(value)),
         Err(Error::Missing(_)) => Ok(None),

@@ -3,13 +3,16 @@
 //! An [`AcceptedIndex`] is one source's index for a path and arch as it was verified: its bytes, its entries, and the object
 //! that each entry stands for. A [`Snapshot`] names all accepted indexes in force after a sync. Both are values here;
 //! `ledger` keeps them on disk. While some packages of an index cannot be had, origins may keep an earlier state's entries
-//! ([`CarriedFrom`]): the snapshot names that state too. A [`Manifest`](manifest::Manifest) is what a bundle carries. Neither ever changes: what is accepted next gets a record of its own.
+//! ([`CarriedFrom`]): the snapshot names that state too. A [`Manifest`](manifest::Manifest) is what a bundle carries,
+//! and a [`Receipt`](receipt::Receipt) what its receiver says to have. None of them ever changes: what is accepted next gets a
+//! record of its own.
 
 pub mod accepted;
 pub mod carried;
 pub mod diff;
 pub mod evidence;
 pub mod manifest;
+pub mod receipt;
 pub mod record;
 
 pub use accepted::{AcceptedIndex, IndexKey, Kind, SignedBy};
