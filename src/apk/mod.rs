@@ -14,5 +14,7 @@ pub use checksum::{ContentId, Datahash, Identity, LineId, ObjectId, SignedId};
 pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
 pub use key_id::KeyId;
-pub use names::{Arch, KeyName, PackageFile, PackageName, Place, RepositoryName, SiteName, SourceName, TreeName, VersionText};
+pub use names::{
+    Arch, KeyName, PackageFile, PackageName, Place, RepositoryName, SiteName, SourceName, TreeName, VersionText,
+};
 pub use version::{BadVersion, Rules, Version};

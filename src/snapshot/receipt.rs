@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::print_line;
 use super::manifest::{BundleId, SenderKey};
+use crate::apk::ObjectId;
 use crate::apk::names::{KeyName, SiteName, SourceName};
 use crate::apk::v2::signature::Algorithm;
-use crate::apk::ObjectId;
 use crate::verify::PublicKey;
 use crate::verify::keyring::{BadKey, Verdict};
 
@@ -231,11 +231,7 @@ mod tests {
             receipt: FORM,
             site: "plant-3".parse().unwrap(),
             time: "2026-11-25T08:00:00Z".parse().unwrap(),
-            sources: vec![Came {
-                source: "hq".parse().unwrap(),
-                in_force: Some(id(2)),
-                imported: vec![id(1), id(2)],
-            }],
+            sources: vec![Came { source: "hq".parse().unwrap(), in_force: Some(id(2)), imported: vec![id(1), id(2)] }],
             objects: [9, 3, 3, 7].map(|byte| ObjectId::new([byte; 32])).into_iter().collect(),
             indexes: vec![ObjectId::new([1; 32])],
             key: key.map(|key| SenderKey { name: key.key_name().clone(), pem: key.public_pem() }),
@@ -315,10 +311,7 @@ mod tests {
             (objects(&[3; 64]), "its payload cannot be read"),
             (objects(&[[4; 32], [3; 32]].concat()), "its payload cannot be read"),
             (with("} -", "} AAAA"), "it is signed and names no key, or names one and is not signed"),
-            (
-                unsigned(&receipt(Some(&*key))),
-                "it is signed and names no key, or names one and is not signed",
-            ),
+            (unsigned(&receipt(Some(&*key))), "it is signed and names no key, or names one and is not signed"),
         ] {
             let error = Receipt::parse(bytes.as_bytes()).unwrap_err();
             assert_eq!(error.to_string(), message, "{}", &bytes[..bytes.len().min(200)]);

@@ -20,6 +20,7 @@ mod history;
 mod loose;
 mod prune;
 mod readme;
+mod receipt;
 mod rotation;
 mod rules;
 mod served;
