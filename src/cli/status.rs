@@ -1,5 +1,7 @@
 //! `bivouac status`: what is in force.
 
+mod bundles;
+
 use bivouac::error::Class;
 use bivouac::jobs::prune::{self, DiskReport};
 use bivouac::jobs::rotate::SigningStatus;
@@ -12,7 +14,7 @@ use super::{Failure, Global, Outcome, out, progress, sync};
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
     A repository is stale when one of its sources has not confirmed its index for longer than its `stale_after`, or nothing of it is \
-    published. \
+    published. A source with bundles is stale when the bundle in force was made longer ago than its `stale_after`, or none came. \
     Exit code 0 only when nothing is stale, else 4.")]
 pub(crate) struct Args {
     /// Also where the bytes are: exclusive, shared, lingering, kept
@@ -58,6 +60,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                     tell_index(index)?;
                 }
             }
+            report.bundles.iter().flat_map(bundles::source).try_for_each(out::line)?;
+            report.sites.iter().flat_map(bundles::site).try_for_each(out::line)?;
             if let Some(disk) = &report.disk {
                 tell_disk(disk)?;
             }

@@ -33,7 +33,7 @@ use crate::disk::lock::Lock;
 use crate::error::Class;
 use crate::ledger::Ledger;
 use crate::report::Reporter;
-use crate::snapshot::manifest::{BundleId, Form, Manifest, Packed, What};
+use crate::snapshot::manifest::{BundleId, Manifest, Packed, What};
 use deliveries::{Deliveries, Delivery};
 use inbox::Inbox;
 use vet::Lacking;
@@ -370,18 +370,24 @@ impl Import<'_> {
     /// Volumes that hold something that is not here and that did not come in this run.
     fn missing_volumes(&self, manifest: &Manifest) -> Result<BTreeSet<u32>, Error> {
         let came: BTreeSet<u32> = self.delivery.volumes.iter().filter_map(|(volume, _)| volume.number()).collect();
-        let mut missing = BTreeSet::new();
-        for packed in &manifest.objects {
-            let (Form::Whole { volume } | Form::Delta { volume, .. }) = packed.form else { continue };
-            if !came.contains(&volume)
-                && !self.mirror.pool.has(&packed.sha256)
-                && self.mirror.ledger.bundled_index(&self.inbox.source, &packed.sha256)?.is_none()
-            {
-                missing.insert(volume);
-            }
-        }
-        Ok(missing)
+        let missing = missing(self.mirror, &self.inbox.source, manifest)?;
+        Ok(missing.into_iter().filter_map(Packed::volume).filter(|volume| !came.contains(volume)).collect())
     }
+}
+
+/// What a bundle of `source` carries and that is not here.
+pub(in crate::jobs) fn missing<'m>(
+    mirror: &Mirror<'_>,
+    source: &SourceName,
+    manifest: &'m Manifest,
+) -> Result<Vec<&'m Packed>, Error> {
+    let mut missing = Vec::new();
+    for packed in &manifest.objects {
+        if !mirror.pool.has(&packed.sha256) && mirror.ledger.bundled_index(source, &packed.sha256)?.is_none() {
+            missing.push(packed);
+        }
+    }
+    Ok(missing)
 }
 
 /// The error that ends a run for what a bundle's objects met.

@@ -1,5 +1,7 @@
 //! What is in force: per repository and arch its snapshot, age, packages and last error.
 
+mod bundles;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -18,6 +20,8 @@ use crate::plan::publish::{Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
 
+pub use bundles::{BundlesStatus, InForceBundle, PendingBundle, SiteStatus};
+
 /// What is in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StatusReport {
@@ -33,6 +37,10 @@ pub struct StatusReport {
     pub signing: SigningStatus,
     /// In the configuration's order.
     pub repositories: Vec<RepositoryStatus>,
+    /// What came in bundles, by source.
+    pub bundles: Vec<BundlesStatus>,
+    /// What sites have of the bundles that were made here, by name.
+    pub sites: Vec<SiteStatus>,
     /// Where the bytes are, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
@@ -95,7 +103,7 @@ pub struct IndexStatus {
 impl StatusReport {
     /// Whether anything is stale.
     pub fn is_stale(&self) -> bool {
-        self.repositories.iter().any(|repository| repository.stale)
+        self.repositories.iter().any(|repository| repository.stale) || self.bundles.iter().any(|bundles| bundles.stale)
     }
 }
 
@@ -115,6 +123,8 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         }
     }
     let links = state.links.filter(|links| Some(links.generation) == live.as_ref().map(|live| live.number));
+    let bundles = bundles::sources(&mirror, now)?;
+    let sites = bundles::sites(&mirror, live.as_ref(), now)?;
     let signing =
         rotate::status(config, &mirror.ledger.signing()?, live.as_ref().map(|live| live.repositories.as_slice()));
     Ok(StatusReport {
@@ -124,6 +134,8 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         beside: mirror.tree.named()?,
         withdrawn: mirror.ledger.withdrawn()?.iter().map(ToString::to_string).collect(),
         repositories,
+        bundles,
+        sites,
         disk: None,
         links,
     })

@@ -132,3 +132,73 @@ fn the_shell_alone_checks_it() {
     env.write("receipt.txt", text.replacen("plant-3", "plant-4", 1).as_bytes());
     assert!(!by_the_shell(env));
 }
+
+/// A site without a network that takes all of another one's bundles from its folder `transfer`.
+fn plant() -> Env {
+    let env = Env::new();
+    env.configure(&format!(
+        "[sources.hq]\nbundles = \"transfer\"\nkeyring = [\"keys/{}\"]\n\n[[repositories]]\nfrom = [\"hq:*\"]\nindex = \"upstream\"\n",
+        OURS.name
+    ));
+    env
+}
+
+/// Makes a bundle, carries it over and takes it in; returns what `bundle --json` said.
+fn carry(hq: &Env, plant: &Env, arguments: &[&str]) -> Value {
+    let name = format!("{}.bundle", plant.files_below("transfer").len());
+    let report = hq.bivouac(&[&["bundle", "--json", "--to", &name], arguments].concat()).exits_with(0).json();
+    plant.write(&format!("transfer/{name}"), &std::fs::read(hq.path(&name)).unwrap());
+    plant.bivouac(&["sync"]).exits_with(0);
+    report
+}
+
+fn status(env: &Env, code: i32) -> (Value, String) {
+    let json = env.bivouac(&["status", "--json"]).exits_with(code).json();
+    let text = env.bivouac(&["status"]);
+    (json, text.exits_with(code).stdout.clone())
+}
+
+#[test]
+fn a_site_says_which_bundle_it_has_and_its_status_how_old_that_is() {
+    let (hq, plant) = (&standing(), &plant());
+    plant.bivouac(&["sync"]).exits_with(4);
+    let (json, text) = status(plant, 4);
+    assert_eq!((&json["bundles"][0]["in_force"], &json["bundles"][0]["stale"]), (&Value::Null, &true.into()));
+    assert!(text.contains("bundles of \"hq\": none was complete here so far  STALE\n"), "{text}");
+
+    let sent = carry(hq, plant, &[]);
+    let (json, text) = status(plant, 0);
+    let bundles = &json["bundles"][0];
+    assert_eq!((&bundles["in_force"]["id"], &bundles["in_force"]["expired"]), (&sent["id"], &false.into()));
+    assert_eq!((&bundles["source"], &bundles["pending"]), (&"hq".into(), &Value::Array(vec![])));
+    assert!(text.contains(&format!("bundles of \"hq\": {} is in force, made", sent["id"].as_str().unwrap())), "{text}");
+    assert!(text.contains("a newer one should come by"), "{text}");
+
+    let printed = plant.bivouac(&["receipt", "--site", "plant-3"]);
+    let receipt = payload(&printed.exits_with(0).stdout, Some(&OURS));
+    let came = &receipt["sources"][0];
+    assert_eq!((&came["source"], &came["in_force"]), (&"hq".into(), &sent["id"]));
+    assert_eq!(came["imported"], Value::Array(vec![sent["id"].clone()]));
+    assert_eq!(objects(&receipt), pool(hq));
+    let indexes: Vec<_> = receipt["indexes"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+    let live = hq.public().join("v3.23/site/x86_64/APKINDEX.tar.gz");
+    assert!(indexes.contains(&&*hex(&Sha256::digest(std::fs::read(live).unwrap()))), "{indexes:?}");
+    assert_eq!(indexes.len(), 3, "and its two origins");
+
+    let late = carry(hq, plant, &["--expires", "0s"]);
+    let (json, text) = status(plant, 0);
+    assert_eq!(
+        (&json["bundles"][0]["in_force"]["id"], &json["bundles"][0]["in_force"]["expired"]),
+        (&late["id"], &true.into())
+    );
+    assert!(text.contains("it expired on ") && text.contains("ask the sender for a newer one"), "{text}");
+
+    // The same bundle, made 36 days before.
+    let file = plant.path("store/bundles/from/hq/in-force.json");
+    let mut manifest: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    manifest["time"] = "2026-01-01T00:00:00Z".into();
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let (json, text) = status(plant, 4);
+    assert!(json["bundles"][0]["stale"] == true && json["bundles"][0]["age_seconds"].as_u64().unwrap() > 36 * 86_400);
+    assert!(text.contains("ago  STALE\n"), "{text}");
+}
