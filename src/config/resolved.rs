@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{IndexMode, Percent, Repository, Signing, SourceUrl, Starred};
+use super::{Percent, Repository, Signing, SourceUrl, Starred};
 use crate::apk::{Arch, Place, RepositoryName, Sha1Policy, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
@@ -171,15 +171,6 @@ impl Source {
         match self.kind {
             SourceKind::Url { stale_after, .. } | SourceKind::Bundles { stale_after, .. } => stale_after,
             SourceKind::Directory { .. } => STALE_AFTER,
-        }
-    }
-
-    /// Who signs the index that a repository publishes in this mode, where it is not we: the source, or for
-    /// [`IndexMode::Origin`] the sender's upstream.
-    pub fn signers_of(&self, index: IndexMode) -> &KeyringChoice {
-        match (index, &self.kind) {
-            (IndexMode::Origin, SourceKind::Bundles { origin: Some(origin), .. }) => origin,
-            _ => &self.keyring,
         }
     }
 }

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::import::inbox::Inbox;
 use super::{Error, keyring};
 use crate::apk::Arch;
 use crate::apk::names::KeyName;
-use crate::config::{Config, IndexMode};
+use crate::apk::v2::sections::Limits;
+use crate::config::{Config, FromPath, IndexMode, Repository};
+use crate::disk::layout::Store;
+use crate::ledger::Ledger;
 use crate::sign::Seal;
+use crate::verify::{self, Keyring};
 
 /// What a client needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,9 +81,7 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
             }
             IndexMode::Upstream | IndexMode::Origin => {
                 for from in &repository.from {
-                    let source = &config.sources[&from.source];
-                    let trusted = keyring::load(source.signers_of(repository.index))
-                        .map_err(|cause| Error::Keyring { of: source.name.clone(), cause })?;
+                    let trusted = trusted(config, repository, from)?;
                     let signs = |key: &KeyName| repository.arches.iter().any(|arch| trusted.find(key, arch).is_some());
                     for key in trusted.keys().filter(|key| signs(key.name())) {
                         note(&mut keys, name.clone(), |repositories| ClientKey {
@@ -94,6 +97,28 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
         }
     }
     Ok(ClientReport { repositories, by_arch, templates, keys })
+}
+
+/// Whose keys sign a source's own index.
+fn trusted(config: &Config, repository: &Repository, from: &FromPath) -> Result<Keyring, Error> {
+    let source = &config.sources[&from.source];
+    let Some(inbox) = Inbox::of(source, config.policy.sha1)? else {
+        return keyring::load(&source.keyring).map_err(|cause| Error::Keyring { of: source.name.clone(), cause });
+    };
+    let Some(origin) = &inbox.origin else { return Ok(inbox.keyring) };
+    if repository.index == IndexMode::Origin {
+        return Ok(origin.keyring.clone());
+    }
+    // A sender passes its origin's index on as it is, or one of its own: the bundle in force tells.
+    let ledger = Ledger::new(Store::look(&config.store)?);
+    let Some(manifest) = ledger.bundle_in_force(&source.name)? else { return inbox.of_indexes() };
+    for arch in &repository.arches {
+        let Some(carried) = manifest.carried(&from.path, arch) else { continue };
+        let Some(bytes) = ledger.bundled_index(&source.name, &carried.index)? else { continue };
+        let by_sender = verify::index::verify(bytes, &inbox.keyring, arch, &Limits::default()).is_ok();
+        return Ok(if by_sender { inbox.keyring } else { origin.keyring.clone() });
+    }
+    inbox.of_indexes()
 }
 
 /// Adds a key, or the repository to one that is there.

@@ -205,6 +205,9 @@ pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Repo
     let (config, _) = carried::spread(config)?;
     let mirror = Mirror::look(&config)?;
     let chosen = chosen(&config, request)?;
+    if chosen.is_empty() {
+        return Err(nothing_imported(&config));
+    }
     let mut asked = indexes::ask(&mirror, &chosen, request, &reporter).await?;
     let mut history = rebuilt::History::open(&mirror)?;
     let wishes = loop {
@@ -258,7 +261,7 @@ async fn run(
     let mirror = Mirror::on(&config, store)?;
     let chosen = chosen(&config, request)?;
     if chosen.is_empty() && imports.iter().all(|bundle| bundle.error.is_none()) {
-        return Err(Error::NothingImported { sources: config.carried.iter().map(|one| one.source.clone()).collect() });
+        return Err(nothing_imported(&config));
     }
     call::begin(&mirror, lock, request.now)?;
     if let Some(overdue) = key_age::warning(&mirror, request.now)? {
@@ -299,6 +302,11 @@ async fn take_over(
     settled.accept_gate = run.request.accept_gate.clone();
     let (snapshot, settled) = accept(mirror, settled, run.request)?;
     finish::finish(mirror, chosen, settled, &snapshot, run, reporter)
+}
+
+/// The error where all that would be published comes in bundles, and none came yet.
+fn nothing_imported(config: &Config) -> Error {
+    Error::NothingImported { sources: config.carried.iter().map(|one| one.source.clone()).collect() }
 }
 
 /// Takes the store's lock. Waiting for it blocks a thread, and a signal must still be heard meanwhile.
