@@ -4,14 +4,15 @@
 //! ```text
 //!  8  "BIVDELTA"
 //!  1  version: 1
-//!  1  method: 0 whole, 1 prefix (zstd), 2 differ (bsdiff)
+//!  1  method: 0 whole, 1 prefix (zstd), 2 differ
 //!  1  base: 0 none, 1 one
 //!  8  seal: the first 8 bytes of the SHA-256 of all other bytes of this file
 //! 32  SHA-256 of the target
 //! 32  SHA-256 of the base, if there is one
 //!  …  length of the target; length of its plain form; length of the script
 //!  …  script (recode.rs)
-//!  …  diff, to the end: the target itself; a zstd frame whose prefix is the base's plain form; a BSDIFF40 patch
+//!  …  diff, to the end: the target itself; a zstd frame whose prefix is the base's plain form; differences
+//!     (differ/)
 //! ```
 //!
 //! The seal tells damage from a delta before anything is decoded. It is no signature: who wants to, writes a matching one.
@@ -32,7 +33,7 @@ pub enum Method {
     Whole,
     /// zstd with the base's plain form as prefix.
     Prefix,
-    /// A bsdiff patch of the base's plain form.
+    /// Differences from the base's plain form.
     Differ,
 }
 

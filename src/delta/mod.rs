@@ -12,8 +12,9 @@
 //! - `recode.rs`: a file as the *plain form* of its gzip members, and the script that rebuilds the file's very bytes from it.
 //!   A base is only inflated; what it was compressed with does not matter.
 //! - `deflate/`: deflate as zlib, pigz and GNU gzip write it, so that for what they wrote the script is their name.
-//! - `prefix.rs`: the target's plain form as a zstd frame whose prefix is the base's.
-//! - `differ.rs`: the same as a bsdiff patch, which sees through moved addresses in executables.
+//! - `differ/`: the target's plain form by its differences from the base's, which sees through moved addresses in
+//!   executables; an arithmetic code with a model of what changes in them.
+//! - `prefix.rs`: the same as a zstd frame whose prefix is the base's, where there is no base or it has little in common.
 //! - `form.rs`: the bytes of a delta.
 //!
 //! What always holds: a delta names its base and its target by SHA-256; [`apply`] returns bytes of that SHA-256 or an error;
@@ -133,16 +134,12 @@ fn shortest(base: Option<&[u8]>, target: &[u8]) -> Option<Vec<u8>> {
     proved.then(|| form::write(method, base, target, plain.len(), &script, &diff))
 }
 
-/// Up to this length of a plain form, in bytes, both methods are tried.
-const TRY_BOTH: usize = 256 << 10;
-
 /// The shorter diff of two plain forms. `target` is the target's length in bytes.
 fn diff(before: &[u8], plain: &[u8], target: usize) -> Option<(Method, Vec<u8>)> {
-    let patch = if differ::is_worth_trying(before, plain) { Some(differ::make(before, plain)?) } else { None };
-    // zstd takes several times as long. Where bsdiff finds this much in common, zstd is hardly ever shorter but on small
-    // files, which both do in no time: so chosen, deltas between the real pairs are 0.2 % longer and made half again as fast.
+    let patch = differ::make(before, plain);
+    // zstd takes several times as long, and is shorter only where there is little in common.
     let patch = match patch {
-        Some(patch) if plain.len() > TRY_BOTH && patch.len() < target / 3 => return Some((Method::Differ, patch)),
+        Some(patch) if patch.len() < target / 2 => return Some((Method::Differ, patch)),
         patch => patch,
     };
     let frame = prefix::make(before, plain)?;

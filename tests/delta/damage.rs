@@ -11,10 +11,13 @@ fn sample(method: Method) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let old = text(5, 8_000);
     let mut new = old.clone();
     new.splice(3_000..3_010, *b"some other words");
+    // What is mostly new, and says the same again and again.
+    if method == Method::Prefix {
+        new.extend(text(6, 500).repeat(600));
+    }
     // Addresses that all moved by the same distance, as in an executable.
     let addresses = |by: u32| -> Vec<u8> {
-        let count = if method == Method::Differ { 4_000_u32 } else { 0 };
-        (0..count).flat_map(|n| (n.wrapping_mul(n).wrapping_mul(40_503).wrapping_add(by)).to_le_bytes()).collect()
+        (0..4_000_u32).flat_map(|n| (n.wrapping_mul(n).wrapping_mul(40_503).wrapping_add(by)).to_le_bytes()).collect()
     };
     let (base, target) = (gzip(&[addresses(0), old].concat(), 9), gzip(&[addresses(64), new].concat(), 9));
     let delta = make(Some(&base), &target);
@@ -66,19 +69,21 @@ fn a_cut_anywhere_is_an_error() {
 #[test]
 fn a_change_under_a_matching_seal_gives_the_target_or_an_error() {
     for (base, target, delta) in both() {
-        let mut refused = 0;
-        for at in 19..delta.len() {
+        let (mut refused, mut tried) = (0, 0);
+        // All of the header and the script; of the diff a part.
+        for at in (19..delta.len()).filter(|at| *at < 160 || at % 11 == 0) {
             for change in [0x01, 0x80, 0xff] {
                 let mut forged = delta.clone();
                 forged[at] ^= change;
                 reseal(&mut forged);
+                tried += 1;
                 match apply(Some(&base), &forged, &Limits::default()) {
                     Ok(given) => assert_eq!(given, target),
                     Err(_) => refused += 1,
                 }
             }
         }
-        assert!(refused > delta.len(), "{refused}");
+        assert!(refused > tried / 2, "{refused} of {tried}");
     }
 }
 
