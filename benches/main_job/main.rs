@@ -14,6 +14,7 @@ mod measure;
 mod outcome;
 mod package;
 mod peers;
+#[allow(dead_code, reason = "shared")]
 mod tree;
 
 use std::path::{Path, PathBuf};

@@ -29,9 +29,11 @@ pub(crate) struct Package {
     pub(crate) installed: u64,
 }
 
-/// Builds the package that `entry` describes, about `wished` bytes long; the smallest possible is some 1.5 kB.
+/// Builds the package that `entry` describes, at `built` seconds since 1970, about `wished` bytes long; the smallest possible is
+/// some 1.5 kB.
 pub(crate) fn build(
     entry: &Entry,
+    built: u64,
     wished: u64,
     key: &BenchKey,
     filler: &Filler,
@@ -73,7 +75,7 @@ pub(crate) fn build(
         installed += content.len() as u64;
         recipe = recipe.file(&format!("usr/share/{}/{number:05}", entry.name().as_str()), 0o644, content);
     }
-    let unsigned = recipe.write(BUILD_TIME)?;
+    let unsigned = recipe.write(built)?;
     let signature = key.sign(unsigned.signed_bytes())?;
     Ok(Package {
         identity: unsigned.identity(),

@@ -68,12 +68,46 @@ pub(crate) fn find(data: &Path) -> Option<Tree> {
     })
 }
 
+/// How many bytes a package is to have, of entries whose sizes' sum is `listed`.
+fn wished(entry: &Entry, listed: u64) -> u64 {
+    (u128::from(entry.size()) * u128::from(TOTAL) / u128::from(listed)) as u64
+}
+
+/// The entries of the real index below `real`, which the tree has a package for each of.
+fn pattern(real: &Path) -> Outcome<Vec<Entry>> {
+    // The index's signature is not looked at: it is only a pattern here.
+    let pattern = split_index(&fs::read(real.join(INDEX))?, &Limits::default())?;
+    Ok(index::parse(&pattern.text)?)
+}
+
+/// Builds every `step`th package of the tree once more into `folder`, a day later and with the next revision: its content is the
+/// same, as it is for most files of a rebuilt package.
+pub(crate) fn rebuild(data: &Path, real: &Path, step: usize, folder: &Path) -> Outcome<()> {
+    let entries = pattern(real)?;
+    let listed: u64 = entries.iter().map(Entry::size).sum();
+    let key = key::ensure(&root(data).join("keys"))?;
+    let filler = Filler::new();
+    fs::create_dir_all(folder)?;
+    for (number, entry) in entries.iter().enumerate().step_by(step) {
+        let version = entry.version().as_str();
+        let next = format!("{version}9");
+        let text: String = entry
+            .text()
+            .lines()
+            .map(|line| if line.starts_with("V:") { format!("V:{next}\n") } else { format!("{line}\n") })
+            .collect();
+        let next = Entry::parse(text.trim_end())?;
+        let mut chance = Chance::new(number as u64);
+        let package = package::build(&next, BUILD_TIME + 86_400, wished(entry, listed), &key, &filler, &mut chance)?;
+        fs::write(folder.join(next.file().as_str()), &package.bytes)?;
+    }
+    Ok(())
+}
+
 /// Makes the tree below `data` from the real index below `real`, on all cores.
 pub(crate) fn generate(data: &Path, real: &Path) -> Outcome<()> {
     let root = root(data);
-    // The index's signature is not looked at: it is only a pattern here.
-    let pattern = split_index(&fs::read(real.join(INDEX))?, &Limits::default())?;
-    let entries = index::parse(&pattern.text)?;
+    let entries = pattern(real)?;
     let listed: u64 = entries.iter().map(Entry::size).sum();
     let key = key::ensure(&root.join("keys"))?;
     let packages_dir = root.join("upstream").join(REPOSITORY).join(ARCH);
@@ -89,8 +123,8 @@ pub(crate) fn generate(data: &Path, real: &Path) -> Outcome<()> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(entry) = entries.get(number) else { return Ok(()) };
-            let wished = (u128::from(entry.size()) * u128::from(TOTAL) / u128::from(listed)) as u64;
-            let package = package::build(entry, wished, &key, &filler, &mut Chance::new(number as u64))?;
+            let wished = wished(entry, listed);
+            let package = package::build(entry, BUILD_TIME, wished, &key, &filler, &mut Chance::new(number as u64))?;
             fs::write(packages_dir.join(entry.file().as_str()), &package.bytes)?;
             let size = package.bytes.len() as u64;
             built.lock().map_err(|_| "another thread failed")?[number] = Some((rewrite(entry, &package), size));
