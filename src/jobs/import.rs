@@ -58,8 +58,6 @@ pub struct BundleReport {
     pub deltas_applied: u64,
     /// Bytes of objects that were read.
     pub bytes_read: u64,
-    /// When a newer one ought to have come; told only of one that is in force and past that.
-    pub expired: Option<Timestamp>,
     /// What went wrong.
     pub error: Option<Broken>,
 }
@@ -186,7 +184,6 @@ impl BundleReport {
             packages: 0,
             deltas_applied: 0,
             bytes_read: 0,
-            expired: None,
             error: None,
         }
     }
@@ -256,9 +253,7 @@ impl Import<'_> {
             ledger.drop_bundled_indexes(source)?;
         }
         let outcome = setback.as_ref().map_or(Outcome::Imported, |setback| outcome_of(setback.class));
-        let mut report = self.report(outcome, received, setback.as_ref());
-        report.expired = Some(manifest.expires).filter(|expires| outcome == Outcome::Imported && *expires < self.now);
-        Ok(Some(report))
+        Ok(Some(self.report(outcome, received, setback.as_ref())))
     }
 
     fn receive(&self, manifest: &Manifest) -> Result<Received, Error> {

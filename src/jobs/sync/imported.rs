@@ -43,6 +43,13 @@ struct Brought {
     manifest: Option<Manifest>,
 }
 
+impl Brought {
+    fn expired(&self, now: Timestamp) -> Option<String> {
+        let manifest = self.manifest.as_ref().filter(|manifest| manifest.expires < now)?;
+        Some(expired(&self.inbox.source, manifest, now))
+    }
+}
+
 /// Notes what the imports brought of each index of a source of bundles.
 pub(super) fn look(
     mirror: &Mirror<'_>,
@@ -64,15 +71,18 @@ pub(super) fn look(
         if unchanged && let Some(manifest) = manifest {
             asked.state.entry(&asked.indexes[at].key).confirmed = Some(manifest.time);
         }
-        if let Some(manifest) = manifest.filter(|manifest| manifest.expires < request.now) {
-            asked.indexes[at].notes.push(expired(&brought.inbox.source, manifest, request.now));
+        if let Some(line) = brought.expired(request.now) {
+            asked.indexes[at].notes.push(line);
         }
+    }
+    for line in sources.values().filter_map(|brought| brought.expired(request.now)) {
+        reporter.warning(&line);
     }
     Ok(())
 }
 
 /// That the sender meant its receiver to have had a newer bundle by now.
-pub(in crate::jobs) fn expired(source: &SourceName, manifest: &Manifest, now: Timestamp) -> String {
+fn expired(source: &SourceName, manifest: &Manifest, now: Timestamp) -> String {
     let days = now.duration_since(manifest.time).as_hours() / 24;
     format!(
         "bundle {} of source \"{source}\" is {days} days old and expired on {}: ask the sender for a newer one",
