@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bivouac::apk::{KeyId, RepositoryName};
 use bivouac::jobs::bundle::inspect::{self, BundleSeen, InspectReport, SignatureSeen};
-use bivouac::jobs::bundle::{self as job, BundleReport, BundleRequest, RepositorySent, Target};
+use bivouac::jobs::bundle::{self as job, BundleReport, BundleRequest, RepositorySent, RidingProgram, Since, Target};
 use jiff::Timestamp;
 
 use super::global::Output;
@@ -22,7 +22,8 @@ const EXPIRES: Duration = Duration::from_secs(35 * 24 * 60 * 60);
     subcommand_negates_reqs = true,
     after_help = "\
     What is live is written, signed by the keys that sign now, with upstream's own signed indexes as proof of where it is \
-    from. Nothing that is there is overwritten. Runs beside anything."
+    from. Nothing that is there is overwritten. A whole bundle in a folder, without --volume-size, is a plain repository, \
+    too. Runs beside anything."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -33,6 +34,18 @@ pub(crate) struct Args {
     /// Write exactly this file; or into this folder, under the bundle's name
     #[arg(long, value_name = "FILE|DIR", required = true)]
     to: Option<PathBuf>,
+    /// Only what the site lacks that has this bundle: its id or a beginning of it, or the newest of a date
+    #[arg(long, value_name = "ID|DATE", conflicts_with = "receipt")]
+    since: Option<String>,
+    /// Only what the site lacks that wrote this receipt
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+    /// Split into volumes of at most this size, to be imported in any order: 4GB for FAT32, 4400MB for a DVD
+    #[arg(long, value_name = "SIZE", value_parser = bivouac::config::parse_size)]
+    volume_size: Option<u64>,
+    /// Let this program ride along
+    #[arg(long)]
+    with_tool: bool,
     /// When the site ought to have had a newer one; it only warns [default: 35d]
     #[arg(long, value_name = "SPAN", value_parser = bivouac::config::parse_duration)]
     expires: Option<Duration>,
@@ -59,10 +72,14 @@ struct InspectArgs {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match (args.action, args.to) {
         (Some(Action::Inspect(inspect)), _) => look(global, &inspect),
+        (None, Some(_)) if args.receipt.is_some() => Err(Failure::not_supported_yet("`bundle --receipt`")),
         (None, Some(to)) => {
             let request = BundleRequest {
                 repositories: args.repositories,
                 to: Target::of(&to),
+                since: args.since.map_or(Since::Nothing, Since::Bundle),
+                volume_size: args.volume_size,
+                program: args.with_tool.then(program).transpose()?,
                 expires: args.expires.unwrap_or(EXPIRES),
                 threads: super::threads(),
                 now: super::sync::timestamp()?,
@@ -71,6 +88,13 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
         (None, None) => Err(Failure::usage("`bundle` writes `--to FILE|DIR`, or does `inspect`")),
     }
+}
+
+/// The program that is running.
+fn program() -> Result<RidingProgram, Failure> {
+    let path = std::env::current_exe().map_err(|error| Failure::host("cannot tell which program this is", &error))?;
+    let (version, arch, os) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
+    Ok(RidingProgram { path, about: format!("bivouac {version} for {arch} {os}") })
 }
 
 fn send(global: &Global, request: &BundleRequest) -> Result<Outcome, Failure> {

@@ -27,6 +27,7 @@ mod lock_file;
 mod part;
 #[cfg(debug_assertions)]
 mod rehearsal;
+mod spool;
 mod staged;
 
 pub use link::{Linked, LinkedTree};
@@ -34,6 +35,7 @@ pub use lock_file::{Attempt, LockFile};
 pub use part::{PartFile, Shared};
 #[cfg(debug_assertions)]
 pub use rehearsal::Rehearsal;
+pub use spool::Spool;
 pub use staged::Staged;
 
 /// An operation on a file of ours that the host did not do.

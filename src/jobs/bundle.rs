@@ -4,11 +4,16 @@
 //! is left out. The manifest comes first in every volume, so all forms are decided before the first byte is written; the
 //! record of what was sent comes last, when the whole bundle is on the medium.
 
+mod deltas;
 mod error;
+mod held;
 pub mod inspect;
 mod medium;
+mod program;
 mod shelf;
 mod state;
+mod tree;
+mod volumes;
 
 use std::num::NonZero;
 use std::path::PathBuf;
@@ -21,13 +26,20 @@ use super::{Error, Mirror, seal};
 use crate::apk::KeyId;
 use crate::apk::names::{Arch, RepositoryName};
 use crate::config::Config;
-use crate::plan::bundle::{Held, Piece, bundle_id, pieces, sending_time};
-use crate::report::Reporter;
+use crate::plan::bundle::{self as plan, Held, TreeFile, bundle_id, pieces, sending_time};
+use crate::report::{Reporter, Silent};
 use crate::sign::{Seal, Signer};
 use crate::snapshot::manifest::{BundleId, Carried, FORM, Form, Manifest, Packed, SenderKey, What};
 
+use deltas::{Deltas, Packing};
+use medium::Parcel;
+use shelf::Shelf;
+use state::LiveState;
+
 pub use error::CannotBundle;
+pub use held::Since;
 pub use medium::Target;
+pub use program::RidingProgram;
 
 /// What to send, and where to.
 #[derive(Clone, Debug)]
@@ -36,6 +48,12 @@ pub struct BundleRequest {
     pub repositories: Vec<RepositoryName>,
     /// Where the bundle is to lie.
     pub to: Target,
+    /// Whose state the receiver is held to have.
+    pub since: Since,
+    /// The most bytes of each volume; none: all in one.
+    pub volume_size: Option<u64>,
+    /// A program that rides along.
+    pub program: Option<RidingProgram>,
     /// After which time its receiver ought to have had a newer one.
     pub expires: Duration,
     /// Threads that pack at once.
@@ -110,36 +128,79 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
     request.to.require_free()?;
     let mirror = Mirror::open(config)?;
     let seal = seal::of_config(config)?.ok_or(CannotBundle::Unsigned)?;
-    let held = Held::default();
+    let program = request.program.as_ref().map(RidingProgram::load).transpose()?;
+    let held = held::held(&mirror, &request.since)?;
     let state = state::live(&mirror, &request.repositories)?;
-    let shelf = shelf::Shelf::new(&mirror, &state);
-    let size_of = |index: &_| state.indexes[index].len() as u64;
-    let pieces = pieces(&state.places, &held.objects, size_of).expect("a generation's files are made of checked names");
-    let packed = pieces.iter().map(whole).collect();
+    let shelf = Shelf::new(&mirror, &state);
+    let cargo = load(&mirror, request, &held, &state, shelf, reporter)?;
     let newest = mirror.ledger.sent_bundle_ids()?.last().and_then(BundleId::time);
     let time = sending_time(request.now, newest);
     let repositories: Vec<Carried> = state.places.iter().map(|place| place.carried.clone()).collect();
     let mut manifest = Manifest {
         bundle: FORM,
-        id: bundle_id(time, &repositories, &[]),
+        id: bundle_id(time, &repositories, &cargo.packed),
         time,
         expires: expiry(time, request.expires),
         base: held.base,
         keys: keys(&seal),
         repositories,
-        volumes: 1,
-        objects: packed,
-        tool: None,
+        volumes: u32::from(cargo.tree.is_none()),
+        objects: cargo.packed,
+        tool: program.as_ref().map(|program| program.tool.clone()),
     };
+    if let Some(size) = request.volume_size {
+        volumes::spread(&mut manifest, size)?;
+    }
     manifest.id = bundle_id(time, &manifest.repositories, &manifest.objects);
-    let written = medium::write(request, &manifest, &seal, shelf, reporter)?;
-    mirror.ledger.save_sent_bundle(&manifest)?;
+    let parcel = Parcel {
+        manifest: &manifest,
+        signed: &crate::bundle::sign(&manifest, &seal)?,
+        shelf,
+        deltas: cargo.deltas.as_ref(),
+        program: program.as_ref(),
+    };
+    // Where deltas were made, writing them is a moment.
+    let listener = if cargo.deltas.is_some() { &Silent } else { reporter };
+    let written = match &cargo.tree {
+        None => medium::write_volumes(&request.to, parcel, listener)?,
+        Some(files) => tree::write(&request.to, files, parcel, listener)?,
+    };
+    mirror.ledger.save_sent_bundle(&manifest, &state.places, &state.indexes)?;
     Ok(report(&manifest, &seal, written))
 }
 
-fn whole(piece: &Piece) -> Packed {
-    let Piece { sha256, size, what, .. } = piece.clone();
-    Packed { sha256, size, what, form: Form::Whole { volume: 1 } }
+/// What is to be carried, each object in its form.
+struct Cargo {
+    packed: Vec<Packed>,
+    /// Where some may be deltas.
+    deltas: Option<Deltas>,
+    /// Where they lie beside the manifest, as files.
+    tree: Option<Vec<TreeFile>>,
+}
+
+fn load(
+    mirror: &Mirror<'_>,
+    request: &BundleRequest,
+    held: &Held,
+    state: &LiveState,
+    shelf: Shelf<'_>,
+    reporter: &dyn Reporter,
+) -> Result<Cargo, Error> {
+    let size_of = |index: &_| state.indexes[index].len() as u64;
+    let pieces = pieces(&state.places, &held.objects, size_of).expect("a generation's files are made of checked names");
+    if held.base.is_some() {
+        let likenesses = &held::likenesses(state)?;
+        let bases = &held::bases(mirror, held, likenesses)?;
+        let packing = Packing { mirror, shelf, places: &state.places, held, likenesses, bases };
+        let (packed, deltas) = deltas::pack(packing, &pieces, request.threads, reporter)?;
+        return Ok(Cargo { packed, deltas: Some(deltas), tree: None });
+    }
+    if matches!(request.to, Target::Folder(_)) && request.volume_size.is_none() {
+        let (files, packed) = plan::tree(&state.places, &pieces);
+        return Ok(Cargo { packed, deltas: None, tree: Some(files) });
+    }
+    let packed = pieces.iter().map(|piece| piece.packed(Form::Whole { volume: 1 })).collect();
+    Ok(Cargo { packed, deltas: None, tree: None })
 }
 
 fn expiry(time: Timestamp, span: Duration) -> Timestamp {

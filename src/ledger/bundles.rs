@@ -1,4 +1,4 @@
-//! Bundles that were sent, and what came in bundles.
+//! What came in bundles.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::apk::{Entry, ObjectId, SourceName};
 use crate::disk::durable;
 use crate::snapshot::manifest::{BundleId, Manifest};
 
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 
 /// How many bundles a source remembers to have had: a year of them, one a day.
 const MOST_IMPORTED: usize = 400;
@@ -32,10 +32,6 @@ pub struct Imported {
 impl Ledger {
     fn from(&self, source: &SourceName) -> PathBuf {
         self.store.bundles_folder().join("from").join(source.as_str())
-    }
-
-    fn sent(&self) -> PathBuf {
-        self.store.bundles_folder().join("sent")
     }
 
     /// The manifest whose state a source with bundles gives; none before the first bundle was complete.
@@ -129,22 +125,6 @@ impl Ledger {
         let names = durable::list(&self.store.bundles_folder().join("from"))?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
-
-    /// The manifests of bundles that were made here, the earliest first.
-    pub fn sent_bundles(&self) -> Result<Vec<Manifest>, Error> {
-        manifests(self.sent())
-    }
-
-    /// The ids of bundles that were made here, the earliest first.
-    pub fn sent_bundle_ids(&self) -> Result<Vec<BundleId>, Error> {
-        ids(&self.sent())
-    }
-
-    /// Remembers a bundle that was made here: later ones may build on it.
-    pub fn save_sent_bundle(&self, manifest: &Manifest) -> Result<(), Error> {
-        durable::create_folder(&self.sent(), FOLDER_MODE)?;
-        save_json(&self.sent().join(format!("{}.json", manifest.id)), manifest)
-    }
 }
 
 pub(super) fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
@@ -155,13 +135,15 @@ pub(super) fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> 
     }
 }
 
-fn ids(folder: &Path) -> Result<Vec<BundleId>, Error> {
+/// The ids of the manifests in a folder, the earliest first.
+pub(super) fn ids(folder: &Path) -> Result<Vec<BundleId>, Error> {
     let mut ids: Vec<BundleId> =
         durable::list(folder)?.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect();
     ids.sort();
     Ok(ids)
 }
 
-fn manifests(folder: PathBuf) -> Result<Vec<Manifest>, Error> {
+/// The manifests in a folder, the earliest first.
+pub(super) fn manifests(folder: PathBuf) -> Result<Vec<Manifest>, Error> {
     ids(&folder)?.iter().map(|id| load_json(&folder.join(format!("{id}.json")))).collect()
 }

@@ -33,28 +33,10 @@ impl Ledger {
     /// A generation's whole record.
     pub fn generation(&self, number: u64) -> Result<Generation, Error> {
         let mut generation = self.generation_summary(number)?;
-        let path = self.files_of(number);
-        let bytes = load(&path)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let damaged = |line: &str| Error::Unreadable {
-            path: path.clone(),
-            cause: format!("line {line:?} is no file of a generation").into(),
-        };
-        let mut places: HashMap<PathBuf, usize> = generation
-            .repositories
-            .iter()
-            .enumerate()
-            .map(|(at, state)| (state.name.folder(&state.arch), at))
-            .collect();
-        let mut current: Option<usize> = None;
-        for line in text.lines() {
-            if let Some(folder) = line.strip_suffix(':') {
-                current = Some(places.remove(Path::new(folder)).ok_or_else(|| damaged(line))?);
-                continue;
-            }
-            let placed = parse_line(line).ok_or_else(|| damaged(line))?;
-            let at = current.ok_or_else(|| damaged(line))?;
-            generation.repositories[at].files.push(placed);
+        let states = generation.repositories.iter().map(|state| (&state.name, &state.arch));
+        let files = load_files(&self.files_of(number), states)?;
+        for (state, files) in generation.repositories.iter_mut().zip(files) {
+            state.files = files;
         }
         Ok(generation)
     }
@@ -62,14 +44,11 @@ impl Ledger {
     /// Saves a generation's record.
     pub fn save_generation(&self, generation: &Generation) -> Result<(), Error> {
         durable::create_folder(&self.store.generations_folder(), 0o700)?;
-        let mut text = String::new();
-        for state in &generation.repositories {
-            print_folder(&mut text, &state.name, &state.arch);
-            for placed in &state.files {
-                print_line(&mut text, placed);
-            }
-        }
-        durable::write(&self.files_of(generation.number), text.as_bytes(), 0o600)?;
+        let places = generation.repositories.iter();
+        save_files(
+            &self.files_of(generation.number),
+            places.map(|state| (&state.name, &state.arch, state.files.as_slice())),
+        )?;
         // The record itself comes last: with it the generation is complete.
         save_json(&self.store.generation_file(generation.number), generation)
     }
@@ -95,6 +74,45 @@ impl Ledger {
     fn files_of(&self, number: u64) -> PathBuf {
         self.store.generation_file(number).with_extension("files")
     }
+}
+
+/// Writes the package files of some repositories, a line each, below a line for each repository and arch.
+pub(super) fn save_files<'p>(
+    path: &Path,
+    places: impl Iterator<Item = (&'p RepositoryName, &'p Arch, &'p [Placed])>,
+) -> Result<(), Error> {
+    let mut text = String::new();
+    for (name, arch, files) in places {
+        print_folder(&mut text, name, arch);
+        files.iter().for_each(|placed| print_line(&mut text, placed));
+    }
+    Ok(durable::write(path, text.as_bytes(), 0o600)?)
+}
+
+/// The files of each of `places`, in their order, as [`save_files`] left them.
+pub(super) fn load_files<'p>(
+    path: &Path,
+    places: impl Iterator<Item = (&'p RepositoryName, &'p Arch)>,
+) -> Result<Vec<Vec<Placed>>, Error> {
+    let bytes = load(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let damaged = |line: &str| Error::Unreadable {
+        path: path.to_owned(),
+        cause: format!("line {line:?} is no file of a repository").into(),
+    };
+    let mut folders: HashMap<PathBuf, usize> =
+        places.enumerate().map(|(at, (name, arch))| (name.folder(arch), at)).collect();
+    let mut files = vec![Vec::new(); folders.len()];
+    let mut current: Option<usize> = None;
+    for line in text.lines() {
+        if let Some(folder) = line.strip_suffix(':') {
+            current = Some(folders.remove(Path::new(folder)).ok_or_else(|| damaged(line))?);
+            continue;
+        }
+        let placed = parse_line(line).ok_or_else(|| damaged(line))?;
+        files[current.ok_or_else(|| damaged(line))?].push(placed);
+    }
+    Ok(files)
 }
 
 fn print_folder(text: &mut String, name: &RepositoryName, arch: &Arch) {

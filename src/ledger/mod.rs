@@ -12,7 +12,9 @@
 //! signing.json                    which of our keys sign, do so no more, or ever did; no private half
 //! evidence.log                    one line a snapshot: what was decided, chained and signed; only ever added to
 //! trust.json                      what was accepted of each index before, and whose signatures vouch for its source
-//! bundles/sent/<id>.json          the manifest of a bundle that was made here
+//! bundles/sent/<id>.json          the manifest of a bundle that was made here; the newest 50
+//! bundles/sent/<id>.objects       all packages of the state that it brings, whoever carried them; as a generation's files
+//! bundles/sent/indexes/<64 hex>   index files that these manifests name
 //! bundles/sites/<site>.json       what a site said last that it holds
 //! bundles/from/<source>/          what came for a source with bundles:
 //!   in-force.json                   the manifest whose state it gives
@@ -24,13 +26,15 @@
 //!
 //! Accepted indexes, snapshots and generations are written once, under a name that says their content or number, and never change. An accepted
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
-//! of several the one with the latest id is in force. Only the holder of the store's lock writes here.
+//! of several the one with the latest id is in force. Only the holder of the store's lock writes here,
+//! but for `bundles/sent`: a bundle is made beside anything.
 
 mod bundles;
 mod error;
 mod evidence;
 mod generations;
 mod pins;
+mod sent;
 mod signing;
 mod sites;
 mod snapshots;

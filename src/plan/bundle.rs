@@ -1,5 +1,8 @@
 //! What a bundle carries: which objects, named how, in which volumes.
 
+mod bases;
+mod since;
+mod tree;
 mod volumes;
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,8 +13,11 @@ use sha2::{Digest as _, Sha256};
 use crate::apk::ObjectId;
 use crate::apk::names::{Arch, BadName, RepositoryName};
 use crate::plan::publish::Placed;
-use crate::snapshot::manifest::{Base, BundleId, Carried, Packed, What};
+use crate::snapshot::manifest::{Base, BundleId, Carried, Form, Packed, What};
 
+pub use bases::{Bases, Likeness, MOST_TRIED};
+pub use since::{NoBundle, meant};
+pub use tree::{TreeFile, tree};
 pub use volumes::{DoesNotFit, MOST_VOLUMES, Room, in_volumes, volume_name};
 
 /// One repository and arch as it is sent.
@@ -45,6 +51,14 @@ pub struct Piece {
     pub what: What,
     /// Which of the places has it first.
     pub place: usize,
+}
+
+impl Piece {
+    /// The piece as it is carried.
+    pub fn packed(&self, form: Form) -> Packed {
+        let Piece { sha256, size, what, .. } = self.clone();
+        Packed { sha256, size, what, form }
+    }
 }
 
 /// All objects of `places` that are not held, each once: first the index files, then the packages, each in order of the places.

@@ -161,3 +161,14 @@ fn a_full_disk_is_the_hosts_trouble_with_a_hint() {
     assert_eq!(Error::new("write", "/x", Errno::ACCESS).code(), "no-permission");
     assert_eq!(Error::new("write", "/x", Errno::ROFS).code(), "read-only");
 }
+
+#[test]
+fn a_spool_has_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = Spool::in_folder(folder.path()).unwrap();
+    assert_eq!((spool.add(b"one").unwrap(), spool.add(b"").unwrap(), spool.add(b"three").unwrap()), (0, 3, 3));
+    assert_eq!(spool.read(3, 5).unwrap(), b"three");
+    assert_eq!(spool.read(0, 3).unwrap(), b"one");
+    assert!(spool.read(5, 4).is_err());
+    assert!(list(folder.path()).unwrap().is_empty());
+}

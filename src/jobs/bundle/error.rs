@@ -7,7 +7,7 @@ use crate::apk::ObjectId;
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
 use crate::jobs::keyring;
-use crate::plan::bundle::MOST_VOLUMES;
+use crate::plan::bundle::{MOST_VOLUMES, NoBundle};
 
 /// Why no bundle was made. Nothing of it is left on the medium unless the text says so.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,9 @@ pub enum CannotBundle {
     /// Nobody signs here, and a bundle is signed.
     #[error("a bundle is signed, and the configuration has no [signing]")]
     Unsigned,
+    /// What was to be built on is no bundle of ours.
+    #[error(transparent)]
+    NoBundle(#[from] NoBundle),
     /// Something is there already.
     #[error("{} is there already", path.display())]
     Exists {
@@ -98,6 +101,7 @@ impl Trouble for CannotBundle {
     fn class(&self) -> Class {
         match self {
             CannotBundle::Unsigned
+            | CannotBundle::NoBundle(_)
             | CannotBundle::Exists { .. }
             | CannotBundle::NoFolder { .. }
             | CannotBundle::VolumeTooSmall { .. }
@@ -113,6 +117,8 @@ impl Trouble for CannotBundle {
     fn code(&self) -> &'static str {
         match self {
             CannotBundle::Unsigned => "no-signing-key",
+            CannotBundle::NoBundle(NoBundle::Ambiguous { .. }) => "ambiguous",
+            CannotBundle::NoBundle(_) => "no-such-bundle",
             CannotBundle::Exists { .. } => "exists",
             CannotBundle::NoFolder { .. } => "no-such-folder",
             CannotBundle::TooLittleSpace { .. } => "too-little-space",
@@ -129,6 +135,8 @@ impl Trouble for CannotBundle {
     fn hint(&self) -> Option<String> {
         match self {
             CannotBundle::Unsigned => Some("`bivouac key new` makes a key; name it under [signing]".into()),
+            CannotBundle::NoBundle(NoBundle::Ambiguous { .. }) => Some("type more of it".into()),
+            CannotBundle::NoBundle(_) => Some("without --since a bundle is whole, and needs nothing before it".into()),
             CannotBundle::Exists { .. } => Some("give it another name, or move what is there away".into()),
             CannotBundle::NoFolder { .. } => Some("mount the medium, or make the folder".into()),
             CannotBundle::TooLittleSpace { .. } => {

@@ -1,16 +1,18 @@
-//! Where a bundle lies, and how it gets there: volumes, or a plain repository with the manifest beside it.
+//! Where a bundle lies, and how its volumes get there.
 
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use super::CannotBundle;
+use super::deltas::Deltas;
+use super::program::Program;
 use super::shelf::{Fault, Shelf};
-use super::{BundleRequest, CannotBundle};
-use crate::bundle::write::{overhead, write_volume};
+use crate::bundle::write::{RidingTool, overhead, write_volume};
 use crate::bundle::{self, SignedManifest};
 use crate::disk::durable;
 use crate::jobs::Error;
 use crate::plan::bundle::volume_name;
 use crate::report::Reporter;
-use crate::sign::Seal;
 use crate::snapshot::manifest::{Manifest, Packed};
 
 /// Where a bundle is to lie.
@@ -43,7 +45,7 @@ impl Target {
 }
 
 /// The folder that holds `file`.
-fn folder_of(file: &Path) -> &Path {
+pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -60,25 +62,16 @@ pub(super) struct Parcel<'p> {
     pub(super) manifest: &'p Manifest,
     pub(super) signed: &'p SignedManifest,
     pub(super) shelf: Shelf<'p>,
+    pub(super) deltas: Option<&'p Deltas>,
+    pub(super) program: Option<&'p Program>,
 }
 
 /// Writes all volumes; where one fails, none stays.
-pub(super) fn write(
-    request: &BundleRequest,
-    manifest: &Manifest,
-    seal: &Seal,
-    shelf: Shelf<'_>,
-    reporter: &dyn Reporter,
-) -> Result<Written, Error> {
-    let signed = bundle::sign(manifest, seal)?;
-    let parcel = Parcel { manifest, signed: &signed, shelf };
-    let paths = request.to.volumes(manifest);
-    if let Some(path) = paths.iter().find(|path| path.symlink_metadata().is_ok()) {
-        return Err(CannotBundle::Exists { path: path.clone() }.into());
-    }
-    if let Target::Folder(folder) = &request.to {
-        durable::create_folder(folder, 0o755)?;
-    }
+pub(super) fn write_volumes(to: &Target, parcel: Parcel<'_>, reporter: &dyn Reporter) -> Result<Written, Error> {
+    let manifest = parcel.manifest;
+    let paths = to.volumes(manifest);
+    require_absent(paths.iter())?;
+    to.make_folder()?;
     let objects: u64 = manifest.objects.iter().map(Packed::length).sum();
     let around = overhead(manifest.print().len() as u64, manifest.keys.len(), manifest.tool.as_ref());
     require_space(folder_of(&paths[0]), objects + around * paths.len() as u64)?;
@@ -91,8 +84,7 @@ pub(super) fn write(
                 written.volumes.push(path.clone());
             }
             Err(error) => {
-                // Volumes of a bundle that will never be whole help nobody. That they could not be removed is not the trouble.
-                written.volumes.iter().for_each(|path| drop(durable::remove_file(path)));
+                remove(&written.volumes);
                 return Err(error);
             }
         }
@@ -101,25 +93,44 @@ pub(super) fn write(
     Ok(written)
 }
 
-fn write_one(path: &Path, number: u32, parcel: Parcel<'_>, reporter: &dyn Reporter) -> Result<u64, Error> {
+/// Removes what was written of a bundle that will never be whole. That this cannot be done is not the trouble to be told.
+pub(super) fn remove(paths: &[PathBuf]) {
+    paths.iter().for_each(|path| drop(durable::remove_file(path)));
+}
+
+/// Writes volume `number`; 0 is the one whose objects lie beside it.
+pub(super) fn write_one(path: &Path, number: u32, parcel: Parcel<'_>, reporter: &dyn Reporter) -> Result<u64, Error> {
     let fault = Fault::default();
     let objects = parcel.manifest.volume(number).map(|(_, packed)| packed).collect::<Vec<_>>();
     let open = |packed: &Packed| {
         reporter.object_bundled(packed.length());
+        if let Some(delta) = parcel.deltas.map(|deltas| deltas.of(packed)).transpose()?.flatten() {
+            return Ok(Box::new(Cursor::new(delta)) as Box<dyn Read>);
+        }
         parcel.shelf.open(&packed.sha256, packed.size, &packed.what, &fault).map_err(|found| {
             fault.replace(Some(found));
             // What the writer is told is not what the operator is: `fault` goes first.
             bundle::Error::WrongObject { path: path.to_owned(), what: packed.what.to_string() }
         })
     };
-    let written = write_volume(path, parcel.signed, number, None, objects.into_iter(), open);
+    let program = parcel.program.filter(|_| number == 1);
+    let tool = program.map(|program| RidingTool { tool: &program.tool, reader: Box::new(&program.bytes[..]) });
+    let written = write_volume(path, parcel.signed, number, tool, objects.into_iter(), open);
     match fault.take() {
         Some(fault) => Err(fault.into()),
         None => Ok(written?),
     }
 }
 
-fn require_space(folder: &Path, needed: u64) -> Result<(), Error> {
+/// Fails where one of these files is there: nothing is overwritten.
+pub(super) fn require_absent<'p>(mut paths: impl Iterator<Item = &'p PathBuf>) -> Result<(), CannotBundle> {
+    match paths.find(|path| path.symlink_metadata().is_ok()) {
+        Some(path) => Err(CannotBundle::Exists { path: path.clone() }),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn require_space(folder: &Path, needed: u64) -> Result<(), Error> {
     let free = durable::free_bytes(folder)?;
     if needed <= free {
         return Ok(());
@@ -128,8 +139,16 @@ fn require_space(folder: &Path, needed: u64) -> Result<(), Error> {
 }
 
 impl Target {
-    /// The files of a bundle's volumes.
-    fn volumes(&self, manifest: &Manifest) -> Vec<PathBuf> {
+    /// Makes the folder, where the bundle goes into one.
+    pub(super) fn make_folder(&self) -> Result<(), durable::Error> {
+        match self {
+            Target::File(_) => Ok(()),
+            Target::Folder(folder) => durable::create_folder(folder, 0o755),
+        }
+    }
+
+    /// The files of a bundle's volumes, or the one beside which its objects lie.
+    pub(super) fn volumes(&self, manifest: &Manifest) -> Vec<PathBuf> {
         let whole = match self {
             Target::File(file) => file.clone(),
             Target::Folder(folder) => folder.join(format!("{}.bundle", manifest.id)),

@@ -56,7 +56,6 @@ impl<'s> Shelf<'s> {
     }
 
     /// The whole object.
-    #[expect(dead_code, reason = "deltas read by it")]
     pub(super) fn load(&self, object: &ObjectId, size: u64, what: &What) -> Result<Vec<u8>, Error> {
         let fault = Fault::default();
         let mut bytes = Vec::new();

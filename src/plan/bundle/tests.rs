@@ -114,3 +114,82 @@ fn the_name_tells_what_is_in_it() {
     assert_eq!(id, bundle_id(time, &[main], &[]));
     assert_ne!(id, bundle_id(time, &[site], &[]));
 }
+
+#[test]
+fn a_bundle_is_meant_by_its_id_or_a_date() {
+    let ids: Vec<BundleId> = ["20261101T120000Z-aaaaaaaa", "20261120T080000Z-bbbbbbbb", "20261120T080001Z-cccccccc"]
+        .iter()
+        .map(|id| id.parse().unwrap())
+        .collect();
+    for (text, expected) in [
+        ("20261101T120000Z-aaaaaaaa", 0),
+        ("202611011", usize::MAX),
+        ("20261101", 0),
+        ("20261120T080000Z", 1),
+        ("2026-11-01", 0),
+        ("2026-11-19", 0),
+        ("2026-11-20", 2),
+        ("2027-01-01", 2),
+        ("2026-11-20T08:00:00Z", 1),
+        ("2026-11-20T09:00:00.5+01:00", 1),
+        ("2026-11-20T07:59:59Z", 0),
+    ] {
+        let found = meant(&ids, text).ok();
+        assert_eq!(found, ids.get(expected), "{text}");
+    }
+    let why = |text: &str| meant(&ids, text).unwrap_err().to_string();
+    assert!(
+        why("20261120").starts_with("\"20261120\" begins the ids of 2 bundles: 20261120T080000Z-"),
+        "{}",
+        why("20261120")
+    );
+    assert!(why("2026-10-31").contains("the earliest that is remembered is 20261101"));
+    assert!(why("").contains("no bundle's id begins with"));
+    for bad in ["2026-13-01", "2026-11-2", "2026-11-20 yesterday", "2026-"] {
+        assert!(why(bad).contains("is no date"), "{bad}: {}", why(bad));
+    }
+    assert_eq!(meant(&[], "2026-11-20"), Err(NoBundle::NothingSent));
+}
+
+fn like(place: &str, name: &str, version: &str, origin: &str, byte: u8, size: u64) -> Likeness {
+    let (repository, arch) = place.split_once(':').unwrap();
+    Likeness {
+        place: (repository.parse().unwrap(), arch.parse().unwrap()),
+        name: name.into(),
+        version: version.into(),
+        origin: (!origin.is_empty()).then(|| origin.into()),
+        object: object(byte),
+        size,
+        plain: size,
+    }
+}
+
+#[test]
+fn the_likeliest_base_goes_first() {
+    let new = like("main:x86_64", "libssl", "3.1-r2", "openssl", 99, 10);
+    let tried = |bases: &[Likeness]| -> Vec<u8> {
+        let bases: Bases = bases.iter().cloned().collect();
+        bases.of(&new).iter().map(|base| base.object.as_bytes()[0]).collect()
+    };
+    let [older, oldest] =
+        [("3.1-r1", 1), ("3.0-r9", 2)].map(|(v, b)| like("main:x86_64", "libssl", v, "openssl", b, 1));
+    let newer = like("main:x86_64", "libssl", "3.2-r0", "openssl", 3, 1);
+    let edge = like("edge:x86_64", "libssl", "3.1-r1", "openssl", 4, 1);
+    let arm = like("main:aarch64", "libssl", "3.1-r1", "openssl", 5, 1);
+    let [small, large] =
+        [(6, 5), (7, 50)].map(|(b, size)| like("main:x86_64", "openssl", "3.1-r1", "openssl", b, size));
+    let other = like("main:x86_64", "zlib", "3.1-r1", "zlib", 8, 900);
+    let itself = like("main:x86_64", "libssl", "3.1-r2", "openssl", 99, 10);
+    let all = [&small, &arm, &oldest, &newer, &edge, &older, &large, &other, &itself].map(Clone::clone);
+    assert_eq!(tried(&all), [1, 2, 3], "in its place: older versions first, the nearest of them before all");
+    assert_eq!(tried(&[arm.clone(), edge.clone(), newer.clone()]), [3, 4, 5]);
+    assert_eq!(
+        tried(&[small.clone(), large.clone(), arm.clone()]),
+        [5, 7, 6],
+        "then what was built with it, the largest first"
+    );
+    assert_eq!(tried(&[other, itself]), [0; 0]);
+    // The same object under two names is tried once.
+    let twice = like("edge:x86_64", "libssl", "3.1-r1", "openssl", 1, 1);
+    assert_eq!(tried(&[older, twice, edge]), [1, 4]);
+}
