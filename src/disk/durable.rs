@@ -358,6 +358,21 @@ pub fn sweep_temporaries(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes temporaries in `folder` (not below it) that nobody has written to since `before`: where several may write at once and
+/// no lock is held, age tells what a killed run left.
+pub fn sweep_old_temporaries(folder: &Path, before: SystemTime) -> Result<()> {
+    for name in list(folder)?.iter().filter(|name| is_temporary(name.as_ref())) {
+        let path = folder.join(name);
+        match fs::symlink_metadata(&path).and_then(|found| found.modified()) {
+            Ok(modified) if modified < before => remove_file(&path)?,
+            Ok(_) => {}
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(Error::new("look at", &path, cause)),
+        }
+    }
+    Ok(())
+}
+
 /// Whether a file name is one of this module's temporaries.
 pub fn is_temporary(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(staged::PREFIX) && name.ends_with(staged::SUFFIX))

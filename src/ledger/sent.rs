@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::bundles::{FOLDER_MODE, ids, manifests};
@@ -70,7 +72,14 @@ impl Ledger {
         places: &[SentPlace],
         indexes: impl IntoIterator<Item = (&'i ObjectId, &'i Vec<u8>)>,
     ) -> Result<(), Error> {
-        durable::create_folder(&self.sent().join("indexes"), FOLDER_MODE)?;
+        let indexes_folder = self.sent().join("indexes");
+        durable::create_folder(&indexes_folder, FOLDER_MODE)?;
+        // A bundle is made beside anything, so no lock tells a killed run's leftovers from another run's work.
+        let a_day_ago = manifest.time.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+        let a_day_ago = a_day_ago.try_into().unwrap_or(SystemTime::UNIX_EPOCH);
+        for folder in [self.store.bundles_folder(), self.sent(), indexes_folder] {
+            durable::sweep_old_temporaries(&folder, a_day_ago)?;
+        }
         for (index, bytes) in indexes {
             let path = self.sent_index_file(index);
             if !path.is_file() {
@@ -111,7 +120,6 @@ mod tests {
     use crate::apk::names::PackageFile;
     use crate::disk::layout::Store;
     use crate::snapshot::manifest::{Carried, FORM};
-    use jiff::{SignedDuration, Timestamp};
 
     /// The `number`th bundle, whose one index is its own.
     fn sent(number: u8) -> (Manifest, Vec<SentPlace>, ObjectId, Vec<u8>) {

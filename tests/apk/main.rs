@@ -15,6 +15,7 @@ mod main_job;
 mod rotation;
 mod simulate;
 mod solve;
+mod stick;
 mod tangles;
 mod token;
 mod update_step;

@@ -12,6 +12,9 @@ use super::env::{Env, Ran};
 use super::fixture::{Key, OURS, STRANGER, UPSTREAM, hex};
 use super::site::{Site, extra, hello, index_of, libgreet};
 
+mod hops;
+mod increments;
+mod media;
 mod refused;
 
 /// A volume's files by name.

@@ -163,6 +163,23 @@ fn a_full_disk_is_the_hosts_trouble_with_a_hint() {
 }
 
 #[test]
+fn old_temporaries_are_told_by_their_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new, other] = [".bivouac-1-1.tmp", ".bivouac-1-2.tmp", "mine"].map(|name| folder.path().join(name));
+    for path in [&old, &new, &other] {
+        fs::write(path, b"").unwrap();
+    }
+    let day = std::time::Duration::from_secs(24 * 60 * 60);
+    let time = SystemTime::UNIX_EPOCH + 20_000 * day;
+    set_modified(&old, time - day).unwrap();
+    set_modified(&new, time).unwrap();
+    set_modified(&other, time - day).unwrap();
+    sweep_old_temporaries(folder.path(), time).unwrap();
+    assert_eq!([old, new, other].map(|path| path.exists()), [false, true, true]);
+    sweep_old_temporaries(&folder.path().join("none"), time).unwrap();
+}
+
+#[test]
 fn a_spool_has_no_name() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = Spool::in_folder(folder.path()).unwrap();

@@ -128,9 +128,9 @@ fn origins(
             if record.kind != Kind::Signed {
                 continue;
             }
-            let accepted = mirror.ledger.accepted(id)?;
-            origins.push((record.index, accepted.bytes().to_vec()));
+            // What the sender of a bundle had from its own upstream goes before what it made of that: it is nearer to the origin.
             origins.extend(further_origins(mirror, &key, &record.index)?);
+            origins.push((record.index, mirror.ledger.accepted(id)?.bytes().to_vec()));
         }
     }
     Ok(origins)

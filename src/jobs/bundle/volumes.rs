@@ -13,7 +13,8 @@ pub(super) fn spread(manifest: &mut Manifest, size: u64) -> Result<(), CannotBun
     let others = overhead(text, keys, None);
     let first = overhead(text, keys, manifest.tool.as_ref());
     let lengths: Vec<u64> = manifest.objects.iter().map(Packed::length).collect();
-    let least = first.max(others + lengths.iter().max().copied().unwrap_or(0));
+    let largest = manifest.objects.iter().max_by_key(|packed| packed.length());
+    let least = first.max(others + largest.map_or(0, Packed::length));
     let too_small = |what: String, length: u64| CannotBundle::VolumeTooSmall { what, length, size, least };
     if size < first {
         let what = if manifest.tool.is_some() { "the manifest and the program" } else { "the manifest" };
@@ -24,7 +25,10 @@ pub(super) fn spread(manifest: &mut Manifest, size: u64) -> Result<(), CannotBun
             set_volumes(manifest, volumes.into_iter(), of);
             Ok(())
         }
-        Err(DoesNotFit::Object(at)) => Err(too_small(manifest.objects[at].what.to_string(), lengths[at])),
+        Err(DoesNotFit::Object(at)) => {
+            let largest = largest.unwrap_or(&manifest.objects[at]);
+            Err(too_small(largest.what.to_string(), largest.length()))
+        }
         Err(DoesNotFit::All) => Err(CannotBundle::TooManyVolumes { size }),
     }
 }
