@@ -69,7 +69,7 @@ impl Sum {
         match delta::form::inspect(&delta)?.method {
             Method::Whole => self.whole += 1,
             Method::Differ => self.differ += 1,
-            Method::Prefix => {}
+            Method::Prefix | Method::Rsync => {}
         }
         self.pairs += 1;
         self.target += target.len();

@@ -4,7 +4,7 @@
 //! ```text
 //!  8  "BIVDELTA"
 //!  1  version: 1
-//!  1  method: 0 whole, 1 prefix (zstd), 2 differ
+//!  1  method: 0 whole, 1 prefix (zstd), 2 differ, 3 rsync
 //!  1  base: 0 none, 1 one
 //!  8  seal: the first 8 bytes of the SHA-256 of all other bytes of this file
 //! 32  SHA-256 of the target
@@ -12,7 +12,7 @@
 //!  …  length of the target; length of its plain form; length of the script
 //!  …  script (recode.rs)
 //!  …  diff, to the end: the target itself; a zstd frame whose prefix is the base's plain form; differences
-//!     (differ/)
+//!     (differ/); rsync commands (rsync.rs)
 //! ```
 //!
 //! The seal tells damage from a delta before anything is decoded. It is no signature: who wants to, writes a matching one.
@@ -35,6 +35,8 @@ pub enum Method {
     Prefix,
     /// Differences from the base's plain form.
     Differ,
+    /// Blocks of the base's plain form, found by its signature.
+    Rsync,
 }
 
 /// What a delta says of itself. Lengths are claims until [`super::apply`] has met them.
@@ -59,10 +61,10 @@ pub(super) struct Body<'a> {
     pub(super) diff: &'a [u8],
 }
 
-/// A sealed delta. `plain` is the length of the target's plain form in bytes.
+/// A sealed delta. `base` is the SHA-256 of what it is over, `plain` is the length of the target's plain form in bytes.
 pub(super) fn write(
     method: Method,
-    base: Option<&[u8]>,
+    base: Option<[u8; 32]>,
     target: &[u8],
     plain: usize,
     script: &[u8],
@@ -72,6 +74,7 @@ pub(super) fn write(
         Method::Whole => 0,
         Method::Prefix => 1,
         Method::Differ => 2,
+        Method::Rsync => 3,
     };
     let mut out = Vec::with_capacity(128 + script.len() + diff.len());
     out.extend_from_slice(MAGIC);
@@ -79,7 +82,7 @@ pub(super) fn write(
     out.extend_from_slice(&[0; SEAL.end - SEAL.start]);
     out.extend_from_slice(&digest(target));
     if let Some(base) = base {
-        out.extend_from_slice(&digest(base));
+        out.extend_from_slice(&base);
     }
     for number in [target.len(), plain, script.len()] {
         put_number(&mut out, number);
@@ -123,6 +126,7 @@ pub(super) fn read(delta: &[u8]) -> Result<(Header, Body<'_>), BadDelta> {
         0 => Method::Whole,
         1 => Method::Prefix,
         2 => Method::Differ,
+        3 => Method::Rsync,
         _ => return Err(BadDelta::Malformed("its method is unknown")),
     };
     let target = reader.digest()?;

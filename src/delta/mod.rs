@@ -15,10 +15,12 @@
 //! - `differ/`: the target's plain form by its differences from the base's, which sees through moved addresses in
 //!   executables; an arithmetic code with a model of what changes in them.
 //! - `prefix.rs`: the same as a zstd frame whose prefix is the base's, where there is no base or it has little in common.
+//! - `rsync.rs`: the same over a signature of the base, for who does not have the base any more.
 //! - `form.rs`: the bytes of a delta.
 //!
 //! What always holds: a delta names its base and its target by SHA-256; [`apply`] returns bytes of that SHA-256 or an error;
-//! [`make`] has rebuilt the target from what it returns, or the delta holds the target whole.
+//! [`make`] has rebuilt the target from what it returns, or the delta holds the target whole. ([`make_against`] has no base to
+//! do that with.)
 //!
 //! What does not hold: the script's corrections are read by a library (`preflate-rs`) whose work on *forged* ones has no
 //! bound of ours. Damage is found before that library runs (the seal, see [`form`]), and a panic of its becomes an error; but
@@ -29,6 +31,7 @@ mod differ;
 pub mod form;
 mod prefix;
 mod recode;
+mod rsync;
 
 use sha2::{Digest as _, Sha256};
 
@@ -131,7 +134,7 @@ fn shortest(base: Option<&[u8]>, target: &[u8]) -> Option<Vec<u8>> {
     let (method, diff) = diff(&before, &plain, target.len())?;
     // The other half of the proof: the script has rebuilt the target already.
     let proved = undo(method, &before, &diff, plain.len()).is_ok_and(|undone| undone == plain);
-    proved.then(|| form::write(method, base, target, plain.len(), &script, &diff))
+    proved.then(|| form::write(method, base.map(digest), target, plain.len(), &script, &diff))
 }
 
 /// The shorter diff of two plain forms. `target` is the target's length in bytes.
@@ -199,8 +202,55 @@ fn rebuild(
 fn undo(method: Method, before: &[u8], diff: &[u8], length: usize) -> Result<Vec<u8>, BadDelta> {
     match method {
         Method::Differ => differ::apply(before, diff, length),
-        _ => prefix::apply(before, diff, length),
+        Method::Rsync => rsync::apply(before, diff, length),
+        Method::Prefix => prefix::apply(before, diff, length),
+        Method::Whole => Err(BadDelta::Malformed("it is whole, and has no plain form")),
     }
+}
+
+/// What the holder of `base` may give to who makes deltas for it, so that [`make_against`] needs no base: some 40 bytes and
+/// then, of a plain form of n bytes, 24 times its square root; the beginning of `delta/rsync.rs` draws it. `None` if the
+/// plain form is longer than [`LARGEST_PLAIN`].
+pub fn signature(base: &[u8]) -> Option<Vec<u8>> {
+    rsync::sign(base, LARGEST_PLAIN)
+}
+
+/// Why a signature is of no use.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadSignature {
+    /// Another kind of file.
+    #[error("it is no signature for deltas")]
+    NotOne,
+    /// Made by a later release.
+    #[error("it is a signature for deltas of version {0}, which this release does not read")]
+    Version(u8),
+    /// Cut, or its parts contradict each other.
+    #[error("the signature for deltas is damaged")]
+    Malformed,
+}
+
+/// A delta over the base that `signature` is of, which [`apply`] turns into exactly `target`. Several times as long as one by
+/// [`make`], and whole under the same conditions. Not proved: whoever chooses the contents of both packages can have it give
+/// something else, which [`apply`] then refuses.
+///
+/// # Errors
+///
+/// [`BadSignature`].
+pub fn make_against(signature: &[u8], target: &[u8]) -> Result<Vec<u8>, BadSignature> {
+    let known = rsync::parse(signature)?;
+    let delta = over(&known, target).filter(|delta| delta.len() < target.len());
+    Ok(delta.unwrap_or_else(|| form::write(Method::Whole, None, target, 0, &[], target)))
+}
+
+/// `None` where something is out of bounds.
+fn over(known: &rsync::Known, target: &[u8]) -> Option<Vec<u8>> {
+    let room = LARGEST_PLAIN.checked_sub(known.plain_len)?;
+    if target.len() > LARGEST_TARGET {
+        return None;
+    }
+    let recode::Recoded { plain, script } = recode::recode(target, room)?;
+    let diff = rsync::make(known, &plain)?;
+    Some(form::write(Method::Rsync, Some(known.base), target, plain.len(), &script, &diff))
 }
 
 /// How the deflate streams of `file` would be told in a delta, one after the other: all that is known of what wrote them.

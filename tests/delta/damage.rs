@@ -33,7 +33,7 @@ fn both() -> [(Vec<u8>, Vec<u8>, Vec<u8>); 2] {
 }
 
 /// Puts a matching seal on what somebody changed.
-fn reseal(delta: &mut [u8]) {
+pub(crate) fn reseal(delta: &mut [u8]) {
     let seal = Sha256::new().chain_update(&delta[..11]).chain_update(&delta[19..]).finalize();
     delta[11..19].copy_from_slice(&seal[..8]);
 }

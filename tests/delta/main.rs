@@ -6,6 +6,7 @@ mod damage;
 mod encoders;
 mod exact;
 mod pairs;
+mod rsync;
 mod ways;
 
 /// A pseudorandom text of words, so that an encoder finds something to do: the same for the same `seed`.
