@@ -203,7 +203,7 @@ fn facts(bundle: &BundleSeen, now: Timestamp) -> Vec<String> {
     });
     lines.extend(bundle.repositories.iter().map(repository));
     let BundleSeen { packages, indexes, deltas, full, .. } = bundle;
-    lines.push(format!("carries {packages} packages and {indexes} indexes: {deltas} as deltas, {full} whole"));
+    lines.push(format!("carries {packages} packages ({deltas} as deltas, {full} whole), {indexes} indexes"));
     lines.push(saved(bundle.bytes, bundle.full_bytes));
     lines.extend(bundle.volumes.iter().map(|volume| match volume.number {
         Some(number) => format!("volume {number} of {}: {}", bundle.of_volumes, volume.file.display()),

@@ -25,6 +25,7 @@ use serde::Serialize;
 use super::{Error, Mirror, seal};
 use crate::apk::KeyId;
 use crate::apk::names::{Arch, RepositoryName};
+use crate::bundle::{self as container, LARGEST_MANIFEST};
 use crate::config::Config;
 use crate::plan::bundle::{self as plan, Held, TreeFile, bundle_id, pieces, sending_time};
 use crate::report::{Reporter, Silent};
@@ -152,9 +153,12 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
         volumes::spread(&mut manifest, size)?;
     }
     manifest.id = bundle_id(time, &manifest.repositories, &manifest.objects);
+    if manifest.print().len() as u64 > LARGEST_MANIFEST {
+        return Err(CannotBundle::TooManyObjects { objects: manifest.objects.len() }.into());
+    }
     let parcel = Parcel {
         manifest: &manifest,
-        signed: &crate::bundle::sign(&manifest, &seal)?,
+        signed: &container::sign(&manifest, &seal)?,
         shelf,
         deltas: cargo.deltas.as_ref(),
         program: program.as_ref(),

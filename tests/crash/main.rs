@@ -9,6 +9,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod bundles;
 mod damage;
 mod instants;
 mod steps;

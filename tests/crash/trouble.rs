@@ -9,11 +9,11 @@ use super::env::Env;
 use super::world::{CONNECTIONS, State, World};
 
 /// A small file system of its own; gone when dropped.
-struct Small(PathBuf);
+pub(super) struct Small(PathBuf);
 
 impl Small {
     /// `None`, said aloud, where this user may not mount.
-    fn mount(at: PathBuf, size: &str) -> Option<Small> {
+    pub(super) fn mount(at: PathBuf, size: &str) -> Option<Small> {
         std::fs::create_dir_all(&at).unwrap();
         let mounted = run("mount", &["-t", "tmpfs", "-o", &format!("size={size},mode=0755"), "tmpfs"], &at);
         if !mounted {
@@ -22,7 +22,7 @@ impl Small {
         mounted.then(|| Small(at))
     }
 
-    fn remount(&self, option: &str) {
+    pub(super) fn remount(&self, option: &str) {
         assert!(run("mount", &["-o", &format!("remount,{option}")], &self.0), "remount,{option}");
     }
 }

@@ -111,6 +111,7 @@ impl Reporter for Bars {
     }
 
     fn bundle_begun(&self, objects: u64, size: u64) {
+        self.say(format_args!("packing {objects} objects, {}", bytes(size)));
         self.begin(objects, size);
         self.show("objects");
     }

@@ -118,9 +118,12 @@ impl Reporter for Lines {
     }
 
     fn bundle_begun(&self, objects: u64, size: u64) {
+        if objects > 0 {
+            line(format_args!("packing {objects} objects, {}", bytes(size)));
+        }
         self.count(|totals| {
             *totals =
-                Totals { of_packages: objects, of_bytes: size, ..Totals::of("bundled", "objects", Instant::now()) };
+                Totals { of_packages: objects, of_bytes: size, ..Totals::of("packed", "objects", Instant::now()) };
         });
     }
 

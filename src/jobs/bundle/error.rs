@@ -58,6 +58,12 @@ pub enum CannotBundle {
         /// The size that was asked for.
         size: u64,
     },
+    /// The manifest would be longer than any that is read.
+    #[error("{objects} objects are more than one bundle can list")]
+    TooManyObjects {
+        /// How many there are.
+        objects: usize,
+    },
     /// What is live moved on while the bundle was made, and a package of it is gone.
     #[error("{what} was dropped while the bundle was made")]
     Gone {
@@ -105,7 +111,8 @@ impl Trouble for CannotBundle {
             | CannotBundle::Exists { .. }
             | CannotBundle::NoFolder { .. }
             | CannotBundle::VolumeTooSmall { .. }
-            | CannotBundle::TooManyVolumes { .. } => Class::Usage,
+            | CannotBundle::TooManyVolumes { .. }
+            | CannotBundle::TooManyObjects { .. } => Class::Usage,
             CannotBundle::TooLittleSpace { .. } | CannotBundle::Tool { .. } => Class::Host,
             CannotBundle::Disk(error) => error.class(),
             CannotBundle::Keys(error) => error.class(),
@@ -123,6 +130,7 @@ impl Trouble for CannotBundle {
             CannotBundle::NoFolder { .. } => "no-such-folder",
             CannotBundle::TooLittleSpace { .. } => "too-little-space",
             CannotBundle::VolumeTooSmall { .. } | CannotBundle::TooManyVolumes { .. } => "volume-too-small",
+            CannotBundle::TooManyObjects { .. } => "too-many-objects",
             CannotBundle::Gone { .. } => "changed-meanwhile",
             CannotBundle::Lost { .. } => "object-missing",
             CannotBundle::Damaged { .. } => "object-damaged",
@@ -146,6 +154,9 @@ impl Trouble for CannotBundle {
                 Some(format!("`--volume-size {least}B` is the least that does"))
             }
             CannotBundle::TooManyVolumes { .. } => Some("ask for larger volumes".into()),
+            CannotBundle::TooManyObjects { .. } => {
+                Some("name some of the repositories, and send the others to a source of their own".into())
+            }
             CannotBundle::Gone { .. } => Some("run it again".into()),
             CannotBundle::Lost { .. } | CannotBundle::Damaged { .. } => {
                 Some("`bivouac check` lists all that is missing or damaged".into())

@@ -48,12 +48,12 @@ pub struct BundleSeen {
     pub repositories: Vec<RepositorySent>,
     /// Packages that it carries.
     pub packages: u64,
-    /// Index files that it carries.
-    pub indexes: u64,
-    /// Of packages and index files, how many as deltas.
+    /// Of these, how many as deltas.
     pub deltas: u64,
     /// And how many whole.
     pub full: u64,
+    /// Index files that it carries.
+    pub indexes: u64,
     /// Bytes that its objects take in it.
     pub bytes: u64,
     /// Bytes of its objects, each whole.
@@ -247,8 +247,9 @@ impl BundleSeen {
     /// What `manifest` says, and which of the files beside it are in `folder`.
     fn of(manifest: &Manifest, folder: &Path) -> Self {
         let objects = &manifest.objects;
-        let packages = objects.iter().filter(|packed| matches!(packed.what, What::Package(..))).count() as u64;
-        let deltas = objects.iter().filter(|packed| matches!(packed.form, Form::Delta { .. })).count() as u64;
+        let packages = || objects.iter().filter(|packed| matches!(packed.what, What::Package(..)));
+        let deltas = packages().filter(|packed| matches!(packed.form, Form::Delta { .. })).count() as u64;
+        let packages = packages().count() as u64;
         let is_away = |path: &FilePath, size: u64| {
             !folder.join(path.path()).metadata().is_ok_and(|file| file.is_file() && file.len() == size)
         };
@@ -264,7 +265,7 @@ impl BundleSeen {
             packages,
             indexes: objects.len() as u64 - packages,
             deltas,
-            full: objects.len() as u64 - deltas,
+            full: packages - deltas,
             bytes: objects.iter().map(Packed::length).sum(),
             full_bytes: objects.iter().map(|packed| packed.size).sum(),
             of_volumes: manifest.volumes,

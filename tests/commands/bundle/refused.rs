@@ -88,6 +88,29 @@ fn damage_in_the_pool_does_not_go_out() {
 }
 
 #[test]
+fn what_another_run_drops_meanwhile_is_told_and_asked_for_again() {
+    let env = &standing();
+    let object = digest_of(&env.public().join("v3.23/site/x86_64/libgreet-1.0-r0.apk"));
+    let pooled = format!("store/pool/objects/{}/{object}", &object[..2]);
+    env.write(&format!("keys/{}", OURS.name), OURS.public_pem().as_bytes());
+    // The signature is asked for between the look at what is live and the first package: here others are at work then.
+    let private = super::super::env::private_name(&OURS);
+    let meanwhile =
+        format!("rm {pooled}; ln -sfn .generations/77 site/alpine; openssl dgst -{{digest}} -sign keys/{private}");
+    let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    let (key, program) = (
+        format!("key = \"keys/{private}\""),
+        format!("key = \"keys/{}\"\ncommand = [\"/bin/sh\", \"-c\", \"{meanwhile}\"]", OURS.name),
+    );
+    assert!(text.contains(&key));
+    env.write("bivouac.toml", text.replace(&key, &program).as_bytes());
+    let ran = env.bivouac_with(&[("PATH", "/usr/bin:/bin")], &["bundle", "--json", "--to", "x.bundle"]);
+    refused(&ran, 4, "changed-meanwhile");
+    ran.tells(&["libgreet-1.0-r0.apk was dropped while the bundle was made", "hint: run it again"]);
+    assert!(!env.path("x.bundle").exists());
+}
+
+#[test]
 fn inspect_finds_damage() {
     let env = &standing();
     bundle(env, &["--to", "x.bundle"]);
