@@ -39,6 +39,7 @@ pub(super) fn begin(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<
 /// Removes what a killed run left half done. First of all: it may be what fills the disk.
 fn sweep(mirror: &Mirror<'_>, lock: &Lock, now: Timestamp) -> Result<(), Error> {
     mirror.store.sweep_temporaries(lock)?;
+    mirror.ledger.sweep_bundled(lock)?;
     mirror.pool.sweep_incoming(system_time(now))?;
     // Where nothing of ours is live yet, the folder may still turn out to be another link's.
     if mirror.tree.live()?.is_some() {

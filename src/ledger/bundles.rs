@@ -13,6 +13,7 @@ use crate::apk::v2::index::parse;
 use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{Entry, ObjectId, SourceName};
 use crate::disk::durable;
+use crate::disk::lock::Lock;
 use crate::snapshot::manifest::{BundleId, Manifest};
 
 pub(super) const FOLDER_MODE: u32 = 0o700;
@@ -116,6 +117,19 @@ impl Ledger {
         let folder = self.from(source).join("indexes");
         for name in durable::list(&folder)?.iter().filter(|name| !named.contains(*name)) {
             durable::remove_file(&folder.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what killed imports left half written. The caller holds the lock.
+    pub fn sweep_bundled(&self, _held: &Lock) -> Result<(), Error> {
+        for source in self.bundled_sources()? {
+            let folder = self.from(&source);
+            for folder in [folder.join("pending"), folder.join("indexes"), folder] {
+                if folder.is_dir() {
+                    durable::sweep_temporaries(&folder)?;
+                }
+            }
         }
         Ok(())
     }
