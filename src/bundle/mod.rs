@@ -213,10 +213,18 @@ impl Trouble for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::NotOne { .. } | Error::NotPlain { .. } | Error::Foreign { .. } | Error::Manifest { .. } => None,
-            Error::Cut { .. } | Error::Damaged { .. } | Error::WrongObject { .. } | Error::Delta { .. } => {
-                Some("copy it once more; or ask the sender for the same bundle again".into())
+            Error::NotPlain { .. } => Some("a bundle is a file: ask the sender which".into()),
+            Error::Manifest { cause: BadManifest::Newer(_), .. } => {
+                Some("take a newer release of bivouac: ask the sender for theirs (`bundle --with-tool`)".into())
             }
+            Error::Foreign { .. } | Error::Manifest { .. } => {
+                Some("do not use it: ask the sender for the bundle again, and how this one came about".into())
+            }
+            Error::NotOne { .. }
+            | Error::Cut { .. }
+            | Error::Damaged { .. }
+            | Error::WrongObject { .. }
+            | Error::Delta { .. } => Some("copy it once more; or ask the sender for the same bundle again".into()),
             Error::UnknownSigner { .. } => Some(
                 "if this key may make bundles, put its public half in keys/ and name it under the source's `keyring`"
                     .into(),

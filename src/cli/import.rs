@@ -86,7 +86,8 @@ fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Failure> {
             out::line("no bundle there")?;
         }
         tell_bundles(&report.imports)?;
-        if let Some(snapshot) = &report.snapshot {
+        let is_news = report.imports.iter().any(|bundle| bundle.outcome == Became::Imported);
+        if let Some(snapshot) = report.snapshot.as_ref().filter(|_| is_news) {
             out::line(format_args!("snapshot {snapshot}; `bivouac sync` publishes it ({:.1} s)", report.seconds))?;
         }
     }
