@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use sha2::{Digest as _, Sha256};
@@ -31,6 +31,8 @@ const CHUNK: usize = 256 << 10;
 const LARGEST_INDEX: u64 = 256 << 20;
 /// Objects of more bytes than this are rebuilt one at a time: their plain forms take several times as much memory.
 const LARGE: u64 = 8 << 20;
+/// The same of the plain form of what is rebuilt, as its delta claims it.
+const LARGE_PLAIN: u64 = 32 << 20;
 
 /// Where index files are kept.
 pub trait Shelf: Sync {
@@ -191,7 +193,9 @@ impl Receiver<'_> {
                     },
                     None => None,
                 };
-                (self.rebuild(task, base_bytes.as_deref())?, Taken::Rebuilt)
+                let delta = self.delta(task)?;
+                let _one_at_a_time = self.turn(task, &delta);
+                (self.rebuild(task, base_bytes.as_deref(), &delta)?, Taken::Rebuilt)
             }
             Form::Whole { .. } | Form::Beside { .. } => (self.read_all(task, *size)?, Taken::Whole),
         };
@@ -203,7 +207,7 @@ impl Receiver<'_> {
     }
 
     fn package(&self, task: &Task<'_>, identity: &Identity) -> Result<Taken, Error> {
-        let Packed { sha256, size, form, .. } = task.packed;
+        let Packed { sha256, form, .. } = task.packed;
         if self.place.pool.has(sha256) {
             return Ok(Taken::Before);
         }
@@ -213,7 +217,11 @@ impl Receiver<'_> {
                 Ok(Taken::Whole)
             }
             Form::Delta { base, .. } => {
-                let _one_at_a_time = (*size > LARGE).then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner));
+                if let Some(base) = base.filter(|base| !self.place.pool.has(base)) {
+                    return Ok(Taken::Lacks(base));
+                }
+                let delta = self.delta(task)?;
+                let _one_at_a_time = self.turn(task, &delta);
                 let base_bytes = match base {
                     Some(base) => match read_object(self.place.pool, base)? {
                         Some(bytes) => Some(bytes),
@@ -221,7 +229,7 @@ impl Receiver<'_> {
                     },
                     None => None,
                 };
-                let bytes = self.rebuild(task, base_bytes.as_deref())?;
+                let bytes = self.rebuild(task, base_bytes.as_deref(), &delta)?;
                 drop(base_bytes);
                 self.insert(task, identity, &mut &bytes[..])?;
                 Ok(Taken::Rebuilt)
@@ -229,22 +237,34 @@ impl Receiver<'_> {
         }
     }
 
-    /// The object that a delta gives, over the bytes of its base. The manifest is signed and names the delta's digest, so
-    /// nothing of a delta is decoded that its sender did not write.
-    fn rebuild(&self, task: &Task<'_>, base: Option<&[u8]>) -> Result<Vec<u8>, Error> {
+    /// The bytes of a delta. The manifest is signed and names their digest, so nothing of a delta is decoded that its sender did
+    /// not write.
+    fn delta(&self, task: &Task<'_>) -> Result<Vec<u8>, Error> {
         let Form::Delta { length, delta: named, .. } = task.packed.form else {
             unreachable!("the caller has matched the form");
         };
-        let limits = Limits::default();
-        if length > limits.target as u64 + (1 << 20) {
+        // No sender's delta is much longer than what it gives.
+        if length > delta::LARGEST_TARGET as u64 + (1 << 20) {
             return Err(self.wrong(task));
         }
         let bytes = self.read_all(task, length)?;
-        if digest(&bytes) != named {
-            return Err(self.wrong(task));
-        }
+        if digest(&bytes) == named { Ok(bytes) } else { Err(self.wrong(task)) }
+    }
+
+    /// Held while a delta is applied that takes much memory. A small package may have a large plain form.
+    fn turn(&self, task: &Task<'_>, delta: &[u8]) -> Option<MutexGuard<'_, ()>> {
+        let plain = delta::form::inspect(delta).map_or(0, |header| header.plain_len as u64);
+        let is_large = task.packed.size > LARGE || plain > LARGE_PLAIN;
+        is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The object that a delta gives, over the bytes of its base.
+    fn rebuild(&self, task: &Task<'_>, base: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, Error> {
+        // What the manifest does not say it gives need not be made.
+        let size = usize::try_from(task.packed.size).unwrap_or(usize::MAX);
+        let limits = Limits { target: size.min(delta::LARGEST_TARGET), ..Limits::default() };
         let refused = |cause| Error::Delta { path: self.path(task), what: task.packed.what.to_string(), cause };
-        let target = delta::apply(base, &bytes, &limits).map_err(|cause| match cause {
+        let target = delta::apply(base, delta, &limits).map_err(|cause| match cause {
             BadDelta::WrongBase { needs, .. } => Error::DamagedBase { object: ObjectId::new(needs) },
             cause => refused(cause),
         })?;
