@@ -88,6 +88,8 @@ pub(crate) static STRANGER: LazyLock<Key> =
 pub(crate) static OURS: LazyLock<Key> = LazyLock::new(|| Key::generate("ops@site.example-00000003.rsa.pub"));
 /// Who is to sign what we publish.
 pub(crate) static NEXT: LazyLock<Key> = LazyLock::new(|| Key::generate("ops@site.example-00000005.rsa.pub"));
+/// Who signs what a site without a network publishes in its own name.
+pub(crate) static AFAR: LazyLock<Key> = LazyLock::new(|| Key::generate("ops@afar.example-00000006.rsa.pub"));
 /// Who builds the private packages.
 pub(crate) static CORP: LazyLock<Key> = LazyLock::new(|| Key::generate("builder@corp.example-00000004.rsa.pub"));
 
