@@ -72,12 +72,11 @@ struct InspectArgs {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match (args.action, args.to) {
         (Some(Action::Inspect(inspect)), _) => look(global, &inspect),
-        (None, Some(_)) if args.receipt.is_some() => Err(Failure::not_supported_yet("`bundle --receipt`")),
         (None, Some(to)) => {
             let request = BundleRequest {
                 repositories: args.repositories,
                 to: Target::of(&to),
-                since: args.since.map_or(Since::Nothing, Since::Bundle),
+                since: since(args.since, args.receipt),
                 volume_size: args.volume_size,
                 program: args.with_tool.then(program).transpose()?,
                 expires: args.expires.unwrap_or(EXPIRES),
@@ -88,6 +87,10 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
         (None, None) => Err(Failure::usage("`bundle` writes `--to FILE|DIR`, or does `inspect`")),
     }
+}
+
+fn since(bundle: Option<String>, receipt: Option<PathBuf>) -> Since {
+    bundle.map(Since::Bundle).or(receipt.map(Since::Receipt)).unwrap_or_default()
 }
 
 /// The program that is running.
@@ -111,9 +114,10 @@ fn send(global: &Global, request: &BundleRequest) -> Result<Outcome, Failure> {
 
 /// What an operator wants to read, and to write on the stick's label.
 fn told(report: &BundleReport) -> Vec<String> {
-    let base = match &report.base {
-        Some(base) => format!(" since {base}"),
-        None => String::new(),
+    let base = match (&report.receipt_of, &report.base) {
+        (Some(site), _) => format!(" for what {site} has"),
+        (None, Some(base)) => format!(" since {base}"),
+        (None, None) => String::new(),
     };
     let BundleReport { id, packages, deltas, full, indexes, .. } = report;
     let mut lines = vec![

@@ -10,6 +10,7 @@ mod held;
 pub mod inspect;
 mod medium;
 mod program;
+mod receipt;
 mod shelf;
 mod state;
 mod tree;
@@ -33,11 +34,12 @@ use crate::sign::{Seal, Signer};
 use crate::snapshot::manifest::{BundleId, Carried, FORM, Form, Manifest, Packed, SenderKey, What};
 
 use deltas::{Deltas, Packing};
+use held::Receiver;
 use medium::Parcel;
 use shelf::Shelf;
 use state::LiveState;
 
-pub use error::CannotBundle;
+pub use error::{CannotBundle, OtherSiteKey};
 pub use held::Since;
 pub use medium::Target;
 pub use program::RidingProgram;
@@ -72,6 +74,8 @@ pub struct BundleReport {
     pub id: BundleId,
     /// The bundle whose state the receiver is held to have; none where it is whole.
     pub base: Option<BundleId>,
+    /// The site by whose receipt it was made.
+    pub receipt_of: Option<String>,
     /// Packages that it carries.
     pub packages: u64,
     /// Of these, how many as deltas.
@@ -130,7 +134,7 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
     let mirror = Mirror::open(config)?;
     let seal = seal::of_config(config)?.ok_or(CannotBundle::Unsigned)?;
     let program = request.program.as_ref().map(RidingProgram::load).transpose()?;
-    let held = held::held(&mirror, &request.since)?;
+    let Receiver { held, site } = held::receiver(&mirror, &request.since, reporter)?;
     let state = state::live(&mirror, &request.repositories)?;
     let shelf = Shelf::new(&mirror, &state);
     let cargo = load(&mirror, request, &held, &state, shelf, reporter)?;
@@ -170,6 +174,7 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
         Some(files) => tree::write(&request.to, files, parcel, listener)?,
     };
     mirror.ledger.save_sent_bundle(&manifest, &state.places, &state.indexes)?;
+    site.map(|site| mirror.ledger.save_site(&site)).transpose()?;
     Ok(report(&manifest, &seal, written))
 }
 
@@ -224,6 +229,7 @@ fn report(manifest: &Manifest, seal: &Seal, written: medium::Written) -> BundleR
         file: written.volumes[0].clone(),
         id: manifest.id.clone(),
         base: manifest.base.as_ref().and_then(|base| base.id.clone()),
+        receipt_of: manifest.base.as_ref().and_then(|base| base.receipt_of.clone()),
         packages,
         deltas,
         full: packages - deltas,

@@ -1,6 +1,7 @@
 //! What a bundle carries: which objects, named how, in which volumes.
 
 mod bases;
+pub mod receipt;
 mod since;
 mod tree;
 mod volumes;

@@ -12,6 +12,8 @@ use super::env::Env;
 use super::fixture::{Key, OURS, UPSTREAM, hex};
 use super::site::{MAIN, SOURCES, Site, hello, publish};
 
+mod sent;
+
 /// A receipt's payload, which must be signed by `key`, or by nobody.
 #[track_caller]
 fn payload(receipt: &str, key: Option<&Key>) -> Value {

@@ -3,11 +3,12 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::apk::ObjectId;
+use crate::apk::{KeyId, ObjectId, SiteName};
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
 use crate::jobs::keyring;
 use crate::plan::bundle::{MOST_VOLUMES, NoBundle};
+use crate::snapshot::receipt::BadReceipt;
 
 /// Why no bundle was made. Nothing of it is left on the medium unless the text says so.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,27 @@ pub enum CannotBundle {
     /// What was to be built on is no bundle of ours.
     #[error(transparent)]
     NoBundle(#[from] NoBundle),
+    /// The receipt could not be read.
+    #[error("the receipt {} cannot be read", path.display())]
+    ReceiptUnreadable {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The receipt is none, or damaged, or changed.
+    #[error("refused receipt {}", path.display())]
+    Receipt {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: BadReceipt,
+    },
+    /// Another key signed for a site than before, or none did.
+    #[error(transparent)]
+    OtherSiteKey(Box<OtherSiteKey>),
     /// Something is there already.
     #[error("{} is there already", path.display())]
     Exists {
@@ -103,6 +125,32 @@ pub enum CannotBundle {
     Disk(#[from] durable::Error),
 }
 
+/// Another key signed for a site than before, or none did.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "refused receipt {}: {}, and site {site} signs with {} (SHA-256 {})",
+    path.display(), by(found), known.name, known.fingerprint
+)]
+pub struct OtherSiteKey {
+    /// The receipt's file.
+    pub path: PathBuf,
+    /// Whose it says to be.
+    pub site: SiteName,
+    /// The site's key, by its former receipts.
+    pub known: KeyId,
+    /// The key of this one, if it is signed.
+    pub found: Option<KeyId>,
+    /// Where the site's key is remembered.
+    pub record: PathBuf,
+}
+
+fn by(found: &Option<KeyId>) -> String {
+    match found {
+        Some(key) => format!("it is signed by {} (SHA-256 {})", key.name, key.fingerprint),
+        None => "it is not signed".to_owned(),
+    }
+}
+
 impl Trouble for CannotBundle {
     fn class(&self) -> Class {
         match self {
@@ -113,7 +161,10 @@ impl Trouble for CannotBundle {
             | CannotBundle::VolumeTooSmall { .. }
             | CannotBundle::TooManyVolumes { .. }
             | CannotBundle::TooManyObjects { .. } => Class::Usage,
-            CannotBundle::TooLittleSpace { .. } | CannotBundle::Tool { .. } => Class::Host,
+            CannotBundle::TooLittleSpace { .. }
+            | CannotBundle::Tool { .. }
+            | CannotBundle::ReceiptUnreadable { .. } => Class::Host,
+            CannotBundle::Receipt { .. } | CannotBundle::OtherSiteKey(_) => Class::Refused,
             CannotBundle::Disk(error) => error.class(),
             CannotBundle::Keys(error) => error.class(),
             CannotBundle::Gone { .. } => Class::Upstream,
@@ -134,7 +185,10 @@ impl Trouble for CannotBundle {
             CannotBundle::Gone { .. } => "changed-meanwhile",
             CannotBundle::Lost { .. } => "object-missing",
             CannotBundle::Damaged { .. } => "object-damaged",
-            CannotBundle::Tool { .. } => "unreadable",
+            CannotBundle::Tool { .. } | CannotBundle::ReceiptUnreadable { .. } => "unreadable",
+            CannotBundle::Receipt { cause, .. } if cause.is_missigned() => "bad-signature",
+            CannotBundle::Receipt { .. } => "bad-receipt",
+            CannotBundle::OtherSiteKey(_) => "other-site-key",
             CannotBundle::Disk(error) => error.code(),
             CannotBundle::Keys(error) => error.code(),
         }
@@ -161,7 +215,17 @@ impl Trouble for CannotBundle {
             CannotBundle::Lost { .. } | CannotBundle::Damaged { .. } => {
                 Some("`bivouac check` lists all that is missing or damaged".into())
             }
-            CannotBundle::Tool { .. } => None,
+            CannotBundle::Tool { .. } | CannotBundle::ReceiptUnreadable { .. } => None,
+            CannotBundle::Receipt { cause: BadReceipt::Newer(_), .. } => {
+                Some("take a release here that is as new as the site's".into())
+            }
+            CannotBundle::Receipt { .. } => {
+                Some("copy it once more; or have `bivouac receipt` write it anew at the site".into())
+            }
+            CannotBundle::OtherSiteKey(other) => {
+                let record = other.record.display();
+                Some(format!("ask the site; if it has a new key, or is another one, remove {record} here"))
+            }
             CannotBundle::Disk(error) => error.hint(),
             CannotBundle::Keys(error) => error.hint(),
         }
