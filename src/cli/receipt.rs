@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use bivouac::apk::SiteName;
-use bivouac::jobs::receipt::{self as job, ReceiptReport};
+use bivouac::jobs::receipt::{self as job, Detail, ReceiptReport};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, sync};
@@ -22,12 +22,16 @@ pub(crate) struct Args {
     /// What this site is called at its sender [default: this host's name]
     #[arg(long, value_name = "NAME")]
     site: Option<SiteName>,
+    /// Also tell enough of what is live for deltas by a sender that has dropped it: some per cent of its size
+    #[arg(long)]
+    signatures: bool,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let site = args.site.map_or_else(this_host, Ok)?;
-    let (text, mut report) = job::receipt(&config, site, sync::timestamp()?)?;
+    let detail = if args.signatures { Detail::Outlines } else { Detail::Digests };
+    let (text, mut report) = job::receipt(&config, site, detail, sync::timestamp()?)?;
     report.file = place(global, args.output, &report);
     if report.key.is_none() {
         progress::warn(

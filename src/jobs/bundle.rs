@@ -28,7 +28,7 @@ use crate::apk::KeyId;
 use crate::apk::names::{Arch, RepositoryName};
 use crate::bundle::{self as container, LARGEST_MANIFEST};
 use crate::config::Config;
-use crate::plan::bundle::{self as plan, Held, TreeFile, bundle_id, pieces, sending_time};
+use crate::plan::bundle::{self as plan, TreeFile, bundle_id, pieces, sending_time};
 use crate::report::{Reporter, Silent};
 use crate::sign::{Seal, Signer};
 use crate::snapshot::manifest::{BundleId, Carried, FORM, Form, Manifest, Packed, SenderKey, What};
@@ -134,10 +134,10 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
     let mirror = Mirror::open(config)?;
     let seal = seal::of_config(config)?.ok_or(CannotBundle::Unsigned)?;
     let program = request.program.as_ref().map(RidingProgram::load).transpose()?;
-    let Receiver { held, site } = held::receiver(&mirror, &request.since, reporter)?;
+    let receiver = held::receiver(&mirror, &request.since, reporter)?;
     let state = state::live(&mirror, &request.repositories)?;
     let shelf = Shelf::new(&mirror, &state);
-    let cargo = load(&mirror, request, &held, &state, shelf, reporter)?;
+    let cargo = load(&mirror, request, &receiver, &state, shelf, reporter)?;
     let newest = mirror.ledger.sent_bundle_ids()?.last().and_then(BundleId::time);
     let time = sending_time(request.now, newest);
     let repositories: Vec<Carried> = state.places.iter().map(|place| place.carried.clone()).collect();
@@ -146,7 +146,7 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
         id: bundle_id(time, &repositories, &cargo.packed),
         time,
         expires: expiry(time, request.expires),
-        base: held.base,
+        base: receiver.held.base,
         keys: keys(&seal),
         repositories,
         volumes: u32::from(cargo.tree.is_none()),
@@ -174,7 +174,7 @@ pub fn bundle(config: &Config, request: &BundleRequest, reporter: &dyn Reporter)
         Some(files) => tree::write(&request.to, files, parcel, listener)?,
     };
     mirror.ledger.save_sent_bundle(&manifest, &state.places, &state.indexes)?;
-    site.map(|site| mirror.ledger.save_site(&site)).transpose()?;
+    receiver.site.map(|site| mirror.ledger.save_site(&site)).transpose()?;
     Ok(report(&manifest, &seal, written))
 }
 
@@ -190,17 +190,18 @@ struct Cargo {
 fn load(
     mirror: &Mirror<'_>,
     request: &BundleRequest,
-    held: &Held,
+    receiver: &Receiver,
     state: &LiveState,
     shelf: Shelf<'_>,
     reporter: &dyn Reporter,
 ) -> Result<Cargo, Error> {
+    let Receiver { held, outlined, .. } = receiver;
     let size_of = |index: &_| state.indexes[index].len() as u64;
     let pieces = pieces(&state.places, &held.objects, size_of).expect("a generation's files are made of checked names");
     if held.base.is_some() {
         let likenesses = &held::likenesses(state)?;
         let bases = &held::bases(mirror, held, likenesses)?;
-        let packing = Packing { mirror, shelf, places: &state.places, held, likenesses, bases };
+        let packing = Packing { mirror, shelf, places: &state.places, held, likenesses, bases, outlined };
         let (packed, deltas) = deltas::pack(packing, &pieces, request.threads, reporter)?;
         return Ok(Cargo { packed, deltas: Some(deltas), tree: None });
     }

@@ -9,8 +9,12 @@
 //! `openssl` alone checks it (README). The key is in the payload, so a good signature says that its holder wrote all of it, and
 //! nothing of who that is: a sender remembers the key of each site.
 //!
+//! Lines of another form may follow, see [`outline`].
+//!
 //! A receipt comes from outside. A false one can make a bundle too small for its site, which then says what it lacks; it cannot
 //! make the bundle bring anything else than what the sender publishes.
+
+pub mod outline;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -25,10 +29,12 @@ use crate::apk::v2::signature::Algorithm;
 use crate::verify::PublicKey;
 use crate::verify::keyring::{BadKey, Verdict};
 
+use outline::OutlinesSum;
+
 /// The form of the text; a reader refuses others.
 pub const FORM: u32 = 1;
 
-/// The longest receipt that is read, bytes: a million and a half objects, as much as all of Alpine's branches hold.
+/// The longest first line that is read, bytes: a million and a half objects, as much as all of Alpine's branches hold.
 pub const LARGEST: u64 = 64 << 20;
 
 /// What stands in place of a signature where there is none.
@@ -51,6 +57,9 @@ pub struct Receipt {
     pub indexes: Vec<ObjectId>,
     /// The site's key, which signs the receipt.
     pub key: Option<SenderKey>,
+    /// The lines that follow the first; none where none do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signatures: Option<OutlinesSum>,
 }
 
 /// What came in bundles for one source of a site.
@@ -142,6 +151,9 @@ pub enum BadReceipt {
     /// It names a key and is not signed, or the other way round.
     #[error("it is signed and names no key, or names one and is not signed")]
     HalfSigned,
+    /// What follows its first line is not what that names.
+    #[error("the lines below its first one are not those that it names")]
+    Outlines,
 }
 
 impl BadReceipt {
@@ -149,7 +161,11 @@ impl BadReceipt {
     pub fn is_missigned(&self) -> bool {
         match self {
             BadReceipt::Key(_) | BadReceipt::Signature(_) | BadReceipt::HalfSigned => true,
-            BadReceipt::TooLarge | BadReceipt::Shape | BadReceipt::Newer(_) | BadReceipt::Payload(_) => false,
+            BadReceipt::TooLarge
+            | BadReceipt::Shape
+            | BadReceipt::Newer(_)
+            | BadReceipt::Payload(_)
+            | BadReceipt::Outlines => false,
         }
     }
 }
@@ -160,7 +176,7 @@ impl Receipt {
         serde_json::to_string(self).expect("a receipt has string keys and no failing parts")
     }
 
-    /// The whole receipt; `sign` makes the signature over the bytes that it is given.
+    /// The receipt's first line; `sign` makes the signature over the bytes that it is given.
     ///
     /// # Errors
     /// Those of `sign`.
@@ -170,7 +186,7 @@ impl Receipt {
         Ok(print_line(&payload, signature.as_deref()))
     }
 
-    /// Reads a receipt that is whole and signed by the key that it names, or unsigned and names none. Who holds that key is not
+    /// Reads the first line of a receipt that is whole and signed by the key that it names, or unsigned and names none. Who holds that key is not
     /// asked.
     pub fn parse(bytes: &[u8]) -> Result<(Receipt, Option<PublicKey>), BadReceipt> {
         if bytes.len() as u64 > LARGEST {
@@ -235,6 +251,7 @@ mod tests {
             objects: [9, 3, 3, 7].map(|byte| ObjectId::new([byte; 32])).into_iter().collect(),
             indexes: vec![ObjectId::new([1; 32])],
             key: key.map(|key| SenderKey { name: key.key_name().clone(), pem: key.public_pem() }),
+            signatures: None,
         }
     }
 

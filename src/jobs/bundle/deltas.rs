@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
+use super::held::Outlined;
 use super::shelf::Shelf;
 use crate::apk::ObjectId;
 use crate::delta::{self, LARGEST_TARGET};
@@ -34,6 +35,7 @@ pub(super) struct Packing<'p> {
     pub(super) held: &'p Held,
     pub(super) likenesses: &'p HashMap<ObjectId, Likeness>,
     pub(super) bases: &'p Bases,
+    pub(super) outlined: &'p Outlined,
 }
 
 /// Deltas that wait for their volume.
@@ -177,6 +179,10 @@ impl Packing<'_> {
                 best = Some(delta);
             }
         }
+        if best.as_ref().is_none_or(|best| best.len() * 2 > target.len()) {
+            let others = best.into_iter().chain(self.over_outlines(piece, &target));
+            best = others.min_by_key(Vec::len);
+        }
         let bytes = best.unwrap_or_else(|| delta::make(None, &target));
         if bytes.len() >= target.len() {
             return Ok(None);
@@ -184,6 +190,23 @@ impl Packing<'_> {
         let header = delta::form::inspect(&bytes).expect("it was just made");
         let base = header.base.map(ObjectId::new);
         Ok(Some(Delta { bytes, base }))
+    }
+
+    /// Deltas over what only the receiver has, and the one over nothing.
+    fn over_outlines(&self, piece: &Piece, target: &[u8]) -> Vec<Vec<u8>> {
+        let Some(new) = self.likenesses.get(&piece.sha256) else { return Vec::new() };
+        // A signature that cannot be read is of a later release, or nonsense that the site has signed: it is sent more.
+        let over = |signature| delta::make_against(signature, target).ok();
+        let mut deltas: Vec<Vec<u8>> = self.outlined.of(new).filter_map(over).collect();
+        // What the receiver is not held to have, it may not have.
+        deltas.retain(|delta| {
+            let header = delta::form::inspect(delta).expect("it was just made");
+            header.base.is_none_or(|base| self.held.objects.contains(&ObjectId::new(base)))
+        });
+        if !deltas.is_empty() {
+            deltas.push(delta::make(None, target));
+        }
+        deltas
     }
 
     /// What the receiver has that is likest to a piece, the best first.

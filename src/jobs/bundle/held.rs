@@ -14,6 +14,7 @@ use crate::plan::bundle::{Bases, Held, Likeness, SentPlace, meant};
 use crate::plan::publish::Placed;
 use crate::report::Reporter;
 use crate::snapshot::manifest::{Base, BundleId};
+use crate::snapshot::receipt::outline::Outline;
 
 /// Whose state the receiver is held to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,13 +35,15 @@ pub(super) struct Receiver {
     pub(super) held: Held,
     /// What is to be remembered of its receipt.
     pub(super) site: Option<SiteRecord>,
+    /// What its receipt tells of packages that it has and that are not here.
+    pub(super) outlined: Outlined,
 }
 
 /// Who is to receive a bundle, and what it has.
 pub(super) fn receiver(mirror: &Mirror<'_>, since: &Since, reporter: &dyn Reporter) -> Result<Receiver, Error> {
     match since {
         Since::Nothing => Ok(Receiver::default()),
-        Since::Bundle(text) => Ok(Receiver { held: held_since(mirror, text)?, site: None }),
+        Since::Bundle(text) => Ok(Receiver { held: held_since(mirror, text)?, ..Receiver::default() }),
         Since::Receipt(path) => receipt::receiver(mirror, path, reporter),
     }
 }
@@ -96,6 +99,41 @@ fn of_sent(mirror: &Mirror<'_>, id: &BundleId) -> Result<Vec<Likeness>, Error> {
         known.extend(of_place(place, index.as_deref().unwrap_or_default())?);
     }
     Ok(known)
+}
+
+/// Packages that only the receiver has, and what it told of them.
+#[derive(Debug, Default)]
+pub(super) struct Outlined {
+    bases: Bases,
+    signatures: HashMap<ObjectId, Vec<u8>>,
+}
+
+impl FromIterator<Outline> for Outlined {
+    fn from_iter<I: IntoIterator<Item = Outline>>(outlines: I) -> Self {
+        let mut signatures = HashMap::new();
+        let likeness = |outline: Outline| {
+            signatures.insert(outline.object, outline.signature);
+            Likeness {
+                place: outline.place,
+                name: outline.name.as_str().into(),
+                version: outline.version.as_str().into(),
+                origin: None,
+                object: outline.object,
+                // It is not here: a delta over it takes no room for it.
+                size: 0,
+                plain: 0,
+            }
+        };
+        let bases = outlines.into_iter().map(likeness).collect();
+        Outlined { bases, signatures }
+    }
+}
+
+impl Outlined {
+    /// What was told of those that `new` is likest to, the best first.
+    pub(super) fn of(&self, new: &Likeness) -> impl Iterator<Item = &[u8]> {
+        self.bases.of(new).into_iter().map(|base| &*self.signatures[&base.object])
+    }
 }
 
 /// All packages that are remembered with a name, the latest first: those of bundles, and those of generations.

@@ -1,23 +1,25 @@
 //! A site's receipt, judged: whose it is, and what the site has by it.
 
+use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use super::CannotBundle;
 use super::error::OtherSiteKey;
 use super::held::Receiver;
-use crate::apk::KeyId;
+use crate::apk::{KeyId, ObjectId};
 use crate::jobs::{Error, Mirror};
 use crate::ledger::SiteRecord;
 use crate::plan::bundle::receipt;
 use crate::report::Reporter;
+use crate::snapshot::receipt::outline::{self, Outline, Outlines};
 use crate::snapshot::receipt::{LARGEST, Receipt};
 use crate::verify::PublicKey;
 
 /// Reads the receipt at `path`. Its site is known by its key from its first receipt on.
 pub(super) fn receiver(mirror: &Mirror<'_>, path: &Path, reporter: &dyn Reporter) -> Result<Receiver, Error> {
-    let (receipt, key) = load(path)?;
+    let (receipt, key, outlines) = load(mirror, path)?;
     let key = key.as_ref().map(id_of);
     let remembered = mirror.ledger.site(&receipt.site)?;
     if let Some(known) = remembered.as_ref().and_then(|record| record.key.as_ref())
@@ -65,19 +67,42 @@ pub(super) fn receiver(mirror: &Mirror<'_>, path: &Path, reporter: &dyn Reporter
             None
         }
     };
-    Ok(Receiver { held, site })
+    Ok(Receiver { held, site, outlined: outlines.into_iter().collect() })
 }
 
-fn load(path: &Path) -> Result<(Receipt, Option<PublicKey>), CannotBundle> {
-    let bytes = read(path).map_err(|cause| CannotBundle::ReceiptUnreadable { path: path.to_owned(), cause })?;
-    Receipt::parse(&bytes).map_err(|cause| CannotBundle::Receipt { path: path.to_owned(), cause })
+/// The receipt, whose key it is signed by, and what it tells of packages that are not here.
+fn load(mirror: &Mirror<'_>, path: &Path) -> Result<(Receipt, Option<PublicKey>, Vec<Outline>), CannotBundle> {
+    let unreadable = |cause| CannotBundle::ReceiptUnreadable { path: path.to_owned(), cause };
+    let refused = |cause| CannotBundle::Receipt { path: path.to_owned(), cause };
+    let mut lines = BufReader::new(File::open(path).map_err(unreadable)?);
+    let first = next_line(&mut lines, LARGEST + 1).map_err(unreadable)?;
+    let (receipt, key) = Receipt::parse(&first).map_err(refused)?;
+    let mut rest = lines.take(outline::LARGEST);
+    let (mut all, mut dropped) = (Outlines::default(), Vec::new());
+    loop {
+        let line = next_line(&mut rest, outline::LONGEST_LINE).map_err(unreadable)?;
+        if line.is_empty() {
+            break;
+        }
+        if receipt.signatures.is_none() && line.trim_ascii().is_empty() {
+            continue;
+        }
+        let outline = all.read(&line).map_err(refused)?;
+        if !mirror.pool.path(&outline.object).is_file() {
+            dropped.push(outline);
+        }
+    }
+    all.check(&receipt.signatures.clone().unwrap_or_else(|| Outlines::default().sum())).map_err(refused)?;
+    let held: HashSet<&ObjectId> = receipt.objects.iter().collect();
+    dropped.retain(|outline| held.contains(&outline.object));
+    Ok((receipt, key, dropped))
 }
 
-/// No more than tells that it is too long.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// The next line, or as much of it as `most` bytes; empty at the end.
+fn next_line(lines: &mut impl BufRead, most: u64) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    lines.take(most).read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 fn id_of(key: &PublicKey) -> KeyId {

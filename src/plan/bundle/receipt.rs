@@ -68,6 +68,7 @@ mod tests {
             objects: [object(1), object(2)].into_iter().collect(),
             indexes: indexes.iter().copied().map(object).collect(),
             key: None,
+            signatures: None,
         }
     }
 

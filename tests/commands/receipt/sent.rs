@@ -162,3 +162,53 @@ fn a_site_that_has_none_of_our_bundles_is_held_to_have_what_its_pool_holds() {
     assert_eq!((&sent["base"], &sent["packages"], &sent["indexes"]), (&Value::Null, &1.into(), &3.into()));
     assert_eq!(index_of_live(plant), index_of_live(hq));
 }
+
+#[test]
+fn over_what_was_dropped_here_deltas_are_made_by_what_the_site_tells() {
+    let Site { env: hq, watch } = Site::before_the_first_sync();
+    watch.stop();
+    let hq = &hq;
+    let plant = &plant();
+    let large = |version: &str| crate::fixture::Package::new("large", version).with_noise(300_000).build(&UPSTREAM);
+    let upstream = |count, version: &str| {
+        let packages = [hello("1.0-r0").build(&UPSTREAM), crate::site::libgreet().build(&UPSTREAM), large(version)];
+        publish(hq, MAIN, count, &packages.iter().collect::<Vec<_>>(), &UPSTREAM);
+        hq.bivouac(&["sync"]).exits_with(0);
+    };
+    upstream(1, "1-r0");
+    let first = hex(&Sha256::digest(&large("1-r0").bytes));
+    carry(hq, plant, &[]);
+    upstream(2, "2-r0");
+    let dropped = hq.files_below("store/pool/objects").into_iter().find(|file| file.ends_with(&first)).unwrap();
+    std::fs::remove_file(dropped).unwrap();
+
+    send_receipt(hq, plant);
+    let whole = hq.bivouac(&["bundle", "--json", "--to", "whole.bundle", "--receipt", "r.txt"]).exits_with(0).json();
+    assert_eq!(whole["packages"], 1);
+    assert!(whole["bytes"].as_u64().unwrap() > 300_000, "over nothing: {whole}");
+
+    let told = plant.bivouac(&["receipt", "--json", "--site", "plant-3", "--signatures", "-o", "r.txt"]);
+    assert_eq!(told.exits_with(0).json()["signatures"], 5);
+    let receipt = std::fs::read_to_string(plant.path("r.txt")).unwrap();
+    let lines: Vec<&str> = receipt.lines().collect();
+    assert_eq!(payload(&format!("{}\n", lines[0]), Some(&OURS))["signatures"]["count"], 5);
+    let line = lines.iter().find(|line| line.starts_with(&first)).unwrap();
+    assert!(line.starts_with(&format!("{first} v3.23/site/x86_64 large 1-r0 ")), "{line}");
+
+    // Every line is under the receipt's signature.
+    let below = receipt.strip_prefix(lines[0]).unwrap();
+    let other = format!("{}{}", lines[0], below.replacen("large 1-r0", "large 1-r9", 1));
+    for bad in [other, format!("{receipt}{}\n", lines[1]), lines[..5].join("\n"), format!("{}\n", lines[0])] {
+        hq.write("bad.txt", bad.as_bytes());
+        let ran = hq.bivouac(&["bundle", "--json", "--to", "x.bundle", "--receipt", "bad.txt"]);
+        assert_eq!(ran.exits_with(3).json()["error"]["code"], "bad-receipt");
+        ran.tells(&["the lines below its first one are not those that it names"]);
+    }
+
+    hq.write("r.txt", receipt.as_bytes());
+    let short = carry(hq, plant, &["--receipt", "r.txt"]);
+    assert_eq!((&short["packages"], &short["deltas"]), (&1.into(), &1.into()));
+    assert!(short["bytes"].as_u64().unwrap() < 60_000, "{short}");
+    assert_eq!(index_of_live(plant), index_of_live(hq));
+    assert!(plant.public().join("v3.23/site/x86_64/large-2-r0.apk").is_file());
+}
