@@ -27,7 +27,7 @@
 //! Accepted indexes, snapshots and generations are written once, under a name that says their content or number, and never change. An accepted
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here,
-//! but for `bundles/sent`: a bundle is made beside anything.
+//! but for `bundles/sent` and `bundles/sites`: a bundle is made beside anything.
 
 mod bundles;
 mod error;

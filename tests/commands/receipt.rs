@@ -201,3 +201,44 @@ fn a_site_says_which_bundle_it_has_and_its_status_how_old_that_is() {
     assert!(json["bundles"][0]["stale"] == true && json["bundles"][0]["age_seconds"].as_u64().unwrap() > 36 * 86_400);
     assert!(text.contains("ago  STALE\n"), "{text}");
 }
+
+#[test]
+fn what_an_incomplete_bundle_lacks_is_told() {
+    let (hq, plant) = (&standing(), &plant());
+    let first = carry(hq, plant, &[]);
+    let id = first["id"].as_str().unwrap();
+
+    // One of two that build on each other is lost.
+    let renew = |count, version: &str| {
+        let next = hello(version).build(&UPSTREAM);
+        publish(hq, MAIN, count, &[&next, &super::site::libgreet().build(&UPSTREAM)], &UPSTREAM);
+        hq.bivouac(&["sync"]).exits_with(0);
+    };
+    renew(2, "1.1-r0");
+    let lost = hq.bivouac(&["bundle", "--json", "--to", "lost.bundle", "--since", id]).exits_with(0).json();
+    // The other takes two volumes, and has indexes over the former ones.
+    let large = super::fixture::Package::new("large", "1-r0").with_noise(200_000).build(&UPSTREAM);
+    let other = super::fixture::Package::new("larger", "1-r0").with_noise(200_000).build(&UPSTREAM);
+    publish(hq, MAIN, 3, &[&large, &other, &super::site::libgreet().build(&UPSTREAM)], &UPSTREAM);
+    hq.bivouac(&["sync"]).exits_with(0);
+    let since = lost["id"].as_str().unwrap();
+    let arguments = ["bundle", "--json", "--to", "v.bundle", "--since", since, "--volume-size", "300kB"];
+    let split = hq.bivouac(&arguments).exits_with(0).json();
+    assert_eq!(split["volumes"].as_array().unwrap().len(), 2);
+    plant.write("transfer/v.1.bundle", &std::fs::read(hq.path("v.1.bundle")).unwrap());
+    plant.bivouac(&["sync"]).exits_with(4);
+
+    let (json, text) = status(plant, 0);
+    let bundles = &json["bundles"][0];
+    assert_eq!(bundles["in_force"]["id"], first["id"], "what was in force stays");
+    let pending = &bundles["pending"][0];
+    assert_eq!((&pending["id"], &pending["volumes"]), (&split["id"], &2.into()));
+    assert_eq!((&pending["missing_volumes"], &pending["missing_base"]), (&serde_json::json!([2]), &lost["id"]));
+    assert!(
+        text.contains(&format!("{} is not complete: volume 2 of 2 did not come (", split["id"].as_str().unwrap())),
+        "{text}"
+    );
+    assert!(pending["waiting_objects"].as_u64().unwrap() > 0, "{pending}");
+    assert!(text.contains(" of it cannot be rebuilt yet"), "{text}");
+    assert!(text.contains(&format!("; it builds on {since}, which was never complete here")), "{text}");
+}

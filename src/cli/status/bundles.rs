@@ -25,17 +25,21 @@ pub(super) fn source(bundles: &BundlesStatus) -> Vec<String> {
 
 /// What is missing of a bundle.
 fn lacks(pending: &PendingBundle) -> String {
-    let PendingBundle { missing_objects, missing_volumes, volumes, .. } = pending;
-    let objects = count(*missing_objects, "object");
+    let PendingBundle { missing_objects, waiting_objects, missing_volumes, volumes, .. } = pending;
+    let away = missing_objects.saturating_sub(*waiting_objects);
+    let objects = count(away, "object");
     let mut lacks = Vec::new();
     match missing_volumes.as_slice() {
-        [] if *missing_objects == 0 => {}
-        [] => lacks.push(format!("{} that lie beside it did not come", count(*missing_objects, "file"))),
+        [] if away == 0 => {}
+        [] => lacks.push(format!("{} that lie beside it did not come", count(away, "file"))),
         [one] => lacks.push(format!("volume {one} of {volumes} did not come ({objects})")),
         several => {
             let several: Vec<String> = several.iter().map(u32::to_string).collect();
             lacks.push(format!("volumes {} of {volumes} did not come ({objects})", several.join(", ")));
         }
+    }
+    if *waiting_objects > 0 {
+        lacks.push(format!("{} of it cannot be rebuilt yet", count(*waiting_objects, "object")));
     }
     if let Some(base) = &pending.missing_base {
         lacks.push(format!("it builds on {base}, which was never complete here"));
@@ -85,13 +89,14 @@ pub(super) fn site(site: &SiteStatus) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn pending(volumes: &[u32], objects: u64, base: Option<&str>, site: Option<&str>) -> PendingBundle {
+    fn pending(volumes: &[u32], objects: u64, waiting: u64, base: Option<&str>, site: Option<&str>) -> PendingBundle {
         PendingBundle {
             id: "20261124T031700Z-9f3a1c20".parse().unwrap(),
             time: "2026-11-24T03:17:00Z".parse().unwrap(),
             volumes: 3,
             missing_volumes: volumes.to_vec(),
             missing_objects: objects,
+            waiting_objects: waiting,
             missing_base: base.map(|base| base.parse().unwrap()),
             receipt_of: site.map(str::to_owned),
         }
@@ -101,20 +106,28 @@ mod tests {
     fn what_is_missing_is_named_with_its_reason() {
         let base = Some("20261101T000000Z-00000001");
         for (pending, text) in [
-            (pending(&[2], 5, None, None), "volume 2 of 3 did not come (5 objects)"),
-            (pending(&[2, 3], 5, None, None), "volumes 2, 3 of 3 did not come (5 objects)"),
-            (pending(&[], 2, None, None), "2 files that lie beside it did not come"),
-            (pending(&[], 0, base, None), "it builds on 20261101T000000Z-00000001, which was never complete here"),
+            (pending(&[2], 5, 0, None, None), "volume 2 of 3 did not come (5 objects)"),
+            (pending(&[2, 3], 5, 0, None, None), "volumes 2, 3 of 3 did not come (5 objects)"),
+            (pending(&[], 2, 0, None, None), "2 files that lie beside it did not come"),
+            (pending(&[], 0, 0, base, None), "it builds on 20261101T000000Z-00000001, which was never complete here"),
             (
-                pending(&[1], 1, base, None),
+                pending(&[1], 1, 0, base, None),
                 "volume 1 of 3 did not come (1 object); it builds on 20261101T000000Z-00000001, which was never \
                  complete here",
             ),
             (
-                pending(&[], 0, None, Some("plant-3")),
+                pending(&[], 0, 0, None, Some("plant-3")),
                 "some of what plant-3 had when it was made is not here; send the sender a receipt",
             ),
-            (pending(&[], 0, None, None), "some of what it builds on is not here; send the sender a receipt"),
+            (
+                pending(&[2], 7, 3, None, None),
+                "volume 2 of 3 did not come (4 objects); 3 objects of it cannot be rebuilt yet",
+            ),
+            (
+                pending(&[], 3, 3, base, None),
+                "3 objects of it cannot be rebuilt yet; it builds on 20261101T000000Z-00000001, which was never complete here",
+            ),
+            (pending(&[], 0, 0, None, None), "some of what it builds on is not here; send the sender a receipt"),
         ] {
             assert_eq!(lacks(&pending), text);
         }

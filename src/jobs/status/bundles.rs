@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::seconds_since;
-use crate::apk::{KeyId, SiteName, SourceName};
+use crate::apk::{KeyId, ObjectId, SiteName, SourceName};
 use crate::config::{Source, SourceKind};
 use crate::jobs::{Error, Mirror, import};
 use crate::ledger::SiteRecord;
 use crate::plan::publish::{Generation, RepositoryState};
-use crate::snapshot::manifest::{BundleId, Manifest};
+use crate::snapshot::manifest::{BundleId, Form, Manifest};
 
 /// A source with bundles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,10 +53,12 @@ pub struct PendingBundle {
     pub time: Timestamp,
     /// How many volumes it has; 0: its objects lie beside it as files.
     pub volumes: u32,
-    /// Volumes that hold something that did not come.
+    /// Volumes that did not come.
     pub missing_volumes: Vec<u32>,
-    /// Objects that it carries and that did not come.
+    /// Objects that it carries and that are not here.
     pub missing_objects: u64,
+    /// Of those, deltas over what is not here: whether they came cannot be told, and they are of no use before that.
+    pub waiting_objects: u64,
     /// The bundle that it builds on, if that was never complete here.
     pub missing_base: Option<BundleId>,
     /// The site by whose receipt it was made.
@@ -130,7 +132,14 @@ fn source_status(
 
 fn pending_status(mirror: &Mirror<'_>, source: &Source, manifest: &Manifest) -> Result<PendingBundle, Error> {
     let missing = import::missing(mirror, &source.name, manifest)?;
-    let mut missing_volumes: Vec<u32> = missing.iter().filter_map(|packed| packed.volume()).collect();
+    let mut missing_volumes = Vec::new();
+    let mut waiting_objects = 0;
+    for packed in &missing {
+        match packed.form {
+            Form::Delta { base: Some(base), .. } if !is_here(mirror, source, &base)? => waiting_objects += 1,
+            Form::Delta { .. } | Form::Whole { .. } | Form::Beside { .. } => missing_volumes.extend(packed.volume()),
+        }
+    }
     missing_volumes.sort_unstable();
     missing_volumes.dedup();
     let imported = mirror.ledger.imported_bundles(&source.name)?;
@@ -142,9 +151,14 @@ fn pending_status(mirror: &Mirror<'_>, source: &Source, manifest: &Manifest) -> 
         volumes: manifest.volumes,
         missing_volumes,
         missing_objects: missing.len() as u64,
+        waiting_objects,
         missing_base: base.and_then(|base| base.id.as_ref()).filter(|id| !was_here(id)).cloned(),
         receipt_of: base.and_then(|base| base.receipt_of.clone()),
     })
+}
+
+fn is_here(mirror: &Mirror<'_>, source: &Source, object: &ObjectId) -> Result<bool, Error> {
+    Ok(mirror.pool.has(object) || mirror.ledger.bundled_index(&source.name, object)?.is_some())
 }
 
 /// Every site that a receipt came from, by name.
