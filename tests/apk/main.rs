@@ -10,6 +10,7 @@
 
 mod client;
 mod folders;
+mod gap;
 mod history;
 mod main_job;
 mod rotation;

@@ -20,6 +20,7 @@ mod history;
 mod loose;
 mod prune;
 mod readme;
+mod readme_gap;
 mod receipt;
 mod rotation;
 mod rules;

@@ -9,13 +9,19 @@ use std::process::Stdio;
 use crate::env::Env;
 use crate::upstream::Upstream;
 
-const README: &str = include_str!("../../README.md");
+pub(crate) const README: &str = include_str!("../../README.md");
+
+/// The fenced block of this language that holds `marker`.
+pub(crate) fn block(language: &str, marker: &str) -> &'static str {
+    let blocks = README.split("```").filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
+    blocks.into_iter().find(|block| block.contains(marker)).expect(marker)
+}
 
 /// The commands of the fenced block that holds `marker`, comments stripped.
 fn commands(marker: &str) -> Vec<Vec<&'static str>> {
-    let block = README.split("```").find(|block| block.starts_with("sh\n") && block.contains(marker)).expect(marker);
+    let block = block("sh", marker);
     let line = |line: &'static str| line.split('#').next().unwrap_or_default().split_whitespace().collect::<Vec<_>>();
-    block.lines().skip(1).map(line).filter(|words| !words.is_empty()).collect()
+    block.lines().map(line).filter(|words| !words.is_empty()).collect()
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod forged;
 mod handmade;
 mod names;
 mod order;
+mod rounds;
 mod sites;
 mod trouble;
 
