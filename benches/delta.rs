@@ -1,5 +1,5 @@
-//! `cargo bench --bench delta`: what deltas between real packages weigh, and how fast they are made and applied. Every one
-//! of them is applied and compared. `$BIVOUAC_REAL_ALPINE` names the folder of real Alpine data.
+//! `cargo bench --bench delta`: what deltas between real packages weigh, how fast they are made and applied, and how much
+//! memory that takes. Every one of them is applied and compared. `$BIVOUAC_REAL_ALPINE` names the folder of real Alpine data.
 
 // A bench is a program of its own that prints; the library's house rules end at its door.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods, missing_docs)]
@@ -10,19 +10,32 @@ mod timing;
 mod pairs;
 
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use bivouac::delta::{self, Limits, Method};
 
 use pairs::Pair;
 use timing::Outcome;
+use wait4::Wait4 as _;
 
 fn main() -> ExitCode {
     timing::on_real_data(measure)
 }
 
+/// Behind this argument stand a base and a target: make and apply the delta between them and end.
+const ONE: &str = "--one";
+
 fn measure(real: &Path) -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some([_, base, target]) =
+        arguments.iter().position(|argument| argument == ONE).map(|at| &arguments[at..at + 3])
+    {
+        let (base, target) = (std::fs::read(base)?, std::fs::read(target)?);
+        let delta = delta::make(Some(&base), &target);
+        delta::apply(Some(&base), &delta, &Limits::default())?;
+        return Ok(());
+    }
     let mut steps = pairs::steps(real);
     for (name, pairs) in &steps {
         println!("{name}");
@@ -35,8 +48,20 @@ fn measure(real: &Path) -> Outcome<()> {
     for (name, pairs) in &steps {
         let sum = pairs.iter().try_fold(Sum::default(), |sum, pair| sum.add(pair))?;
         sum.print(name);
+        let length = |pair: &&Pair| std::fs::metadata(&pair.target).map_or(0, |file| file.len());
+        if let Some(largest) = pairs.iter().max_by_key(length) {
+            println!("  {:<32} {:>4} MB of memory for the largest pair", "", peak(largest)? / 1_000_000);
+        }
     }
     Ok(())
+}
+
+/// The most memory, in bytes, that a process takes which makes and applies this delta.
+fn peak(pair: &Pair) -> Outcome<u64> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut child = command.args(["--bench", ONE]).args([&pair.base, &pair.target]).spawn()?;
+    let done = child.wait4()?;
+    if done.status.success() { Ok(done.rusage.maxrss) } else { Err(done.status.to_string().into()) }
 }
 
 /// Bytes and seconds over several pairs.
@@ -49,6 +74,10 @@ struct Sum {
     files: usize,
     /// The target's plain form alone, without a base.
     alone: usize,
+    /// Over the base's signature.
+    against: usize,
+    /// Those signatures.
+    signatures: usize,
     making: f64,
     applying: f64,
     whole: usize,
@@ -75,6 +104,9 @@ impl Sum {
         self.target += target.len();
         self.delta += delta.len();
         self.alone += delta::make(None, &target).len();
+        let signature = delta::signature(&base).ok_or("a base is too large")?;
+        self.against += delta::make_against(&signature, &target)?.len();
+        self.signatures += signature.len();
         self.files += patch_from(&base, &target)?;
         Ok(self)
     }
@@ -83,8 +115,8 @@ impl Sum {
         let share = |bytes: usize| bytes as f64 * 100.0 / self.target as f64;
         let rate = |seconds: f64| self.target as f64 / seconds / 1e6;
         println!(
-            "  {name:<32} {:>3} pairs ({:>3} differ, {:>2} whole) {:>9} B → {:>8} B {:>5.1} % | on the files {:>5.1} %, \
-             without base {:>5.1} % | made {:>6.2} MB/s, applied {:>6.2} MB/s",
+            "  {name:<32} {:>3} pairs ({:>3} differ, {:>2} whole) {:>9} B → {:>8} B {:>6.2} % | on the files {:>5.1} %, \
+             without base {:>5.1} %, against signatures {:>5.1} % (they {:>4.1} %) | made {:>6.2} MB/s, applied {:>6.2} MB/s",
             self.pairs,
             self.differ,
             self.whole,
@@ -93,6 +125,8 @@ impl Sum {
             share(self.delta),
             share(self.files),
             share(self.alone),
+            share(self.against),
+            share(self.signatures),
             rate(self.making),
             rate(self.applying),
         );

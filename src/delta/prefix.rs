@@ -8,8 +8,9 @@ use super::BadDelta;
 
 /// The highest level whose tables stay under 100 MB.
 const LEVEL: i32 = 19;
-/// Above so many bytes of plain forms together the level falls: half a minute at the highest level becomes seconds.
-const SLOW: usize = 96 << 20;
+/// Above so many bytes of plain forms together the level falls: minutes at the highest level become seconds, and all of
+/// [`super::make`] stays under 300 MB.
+const SLOW: usize = 48 << 20;
 const FASTER_LEVEL: i32 = 9;
 /// 2^28 reaches over [`super::LARGEST_PLAIN`].
 const LARGEST_WINDOW_LOG: u32 = 28;

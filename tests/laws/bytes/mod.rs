@@ -1,6 +1,7 @@
 //! Laws that hold for any bytes whatever: one function a format, which panics where its law is broken. `fuzz/` drives the
 //! same functions with bytes that it makes up; here they meet the real files that its search starts from.
 
+pub(crate) mod delta;
 pub(crate) mod index;
 pub(crate) mod keys;
 pub(crate) mod pkginfo;
@@ -57,4 +58,9 @@ fn signature_holds_on_the_seeds() {
 #[test]
 fn keys_hold_on_the_seeds() {
     seeds("keys", keys::law);
+}
+
+#[test]
+fn delta_holds_on_the_seeds() {
+    seeds("delta", delta::law);
 }
