@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::container::{MANIFEST, OBJECTS, Reader, TOOL, signature_name};
 use super::{Error, LARGEST_MANIFEST};
-use crate::apk::KeyName;
+use sha2::{Digest as _, Sha256};
+
+use crate::apk::{KeyName, ObjectId};
 use crate::apk::v2::signature::Algorithm;
 use crate::snapshot::manifest::Manifest;
 use crate::verify::Keyring;
@@ -26,6 +28,8 @@ pub struct Volume {
     text: Vec<u8>,
     signatures: Vec<(KeyName, Vec<u8>)>,
     objects: Option<Objects>,
+    /// The program's place and length in bytes.
+    tool: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,23 +68,23 @@ impl Volume {
             return Err(reader.foreign(first.name, "longer than any manifest"));
         }
         let text = reader.bytes(&first)?;
-        let (mut signatures, mut objects, mut tool) = (Vec::new(), None, false);
+        let (mut signatures, mut objects, mut tool) = (Vec::new(), None, None);
         while let Some(entry) = reader.next()? {
             let number = entry.name.strip_prefix(OBJECTS).and_then(|number| number.parse().ok());
-            if let Some(key) = key_of(&entry.name).filter(|_| objects.is_none() && !tool) {
+            if let Some(key) = key_of(&entry.name).filter(|_| objects.is_none() && tool.is_none()) {
                 if signatures.len() == MOST_SIGNATURES || entry.size > LONGEST_SIGNATURE {
                     return Err(reader.foreign(entry.name, "a signature too many or too long"));
                 }
                 signatures.push((key, reader.bytes(&entry)?));
-            } else if entry.name == TOOL && !tool && objects.is_none() {
-                tool = true;
+            } else if entry.name == TOOL && tool.is_none() && objects.is_none() {
+                tool = Some((entry.at, entry.size));
             } else if let Some(number) = number.filter(|_| objects.is_none()) {
                 objects = Some(Objects { number, at: entry.at, length: entry.size });
             } else {
                 return Err(reader.foreign(entry.name, "a file"));
             }
         }
-        Ok(Volume { path: path.to_owned(), file: reader.into_file(), text, signatures, objects })
+        Ok(Volume { path: path.to_owned(), file: reader.into_file(), text, signatures, objects, tool })
     }
 
     /// The file.
@@ -112,6 +116,7 @@ impl Volume {
         }
         let manifest = Manifest::parse(&self.text).map_err(|cause| Error::Manifest { path: path(), cause })?;
         self.check_length(&manifest)?;
+        self.check_tool(&manifest)?;
         Ok(Verified { manifest, signers })
     }
 
@@ -127,6 +132,29 @@ impl Volume {
             return Ok(());
         }
         Err(Error::Damaged { path: self.path.clone(), what: "its objects are not those of its manifest" })
+    }
+
+    /// The program is as long as the manifest says and hashes to what it says: people run it on the bundle's word.
+    fn check_tool(&self, manifest: &Manifest) -> Result<(), Error> {
+        let wrong = || Error::WrongObject { path: self.path.clone(), what: TOOL.to_owned() };
+        let (at, length) = match (self.tool, &manifest.tool) {
+            (Some(place), Some(_)) => place,
+            (Some(_), None) => return Err(wrong()),
+            // It is in the first volume; of a folder it lies beside.
+            (None, Some(_)) if self.number() == Some(1) => return Err(wrong()),
+            (None, _) => return Ok(()),
+        };
+        let tool = manifest.tool.as_ref().filter(|tool| tool.size == length).ok_or_else(wrong)?;
+        let file = self.file.try_clone().map_err(|cause| Error::medium(&self.path, cause))?;
+        let (mut hasher, mut slice) = (Sha256::new(), Slice { file, at, left: length });
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match slice.read(&mut buffer).map_err(|cause| Error::medium(&self.path, cause))? {
+                0 => break,
+                read => hasher.update(&buffer[..read]),
+            }
+        }
+        if ObjectId::new(hasher.finalize().into()) == tool.sha256 { Ok(()) } else { Err(wrong()) }
     }
 
     /// Which volume it is; none where the objects lie beside it.

@@ -3,7 +3,7 @@
 //! Whatever comes is compared with the manifest's digests, and a package is verified by its own datahash, too. Nothing here is
 //! undone when something fails: an object that is in is right, and the next attempt passes it over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -108,12 +108,13 @@ pub fn receive(volume: &Volume, verified: &Verified, place: &Place<'_>) -> Resul
         Task { packed, from }
     };
     tasks.extend(manifest.beside().map(beside));
+    let tasks = by_identity(tasks);
     let receiver = Receiver { volume, place, large: Mutex::new(()), received: Mutex::new(Received::default()) };
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let work = || -> Result<(), Error> {
-        while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = receiver.take_in(task) {
+        while let Some(group) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = group.iter().try_for_each(|task| receiver.take_in(task)) {
                 // Nobody begins anything new.
                 next.fetch_add(tasks.len(), Ordering::Relaxed);
                 return Err(error);
@@ -128,6 +129,24 @@ pub fn receive(volume: &Volume, verified: &Verified, place: &Place<'_>) -> Resul
             .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     })?;
     Ok(receiver.received.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// The tasks in their order, those of one identity together: a package arrives in the pool under its identity, one at a time, and
+/// the same package signed anew is another object.
+fn by_identity(tasks: Vec<Task<'_>>) -> Vec<Vec<Task<'_>>> {
+    let mut places: HashMap<Identity, usize> = HashMap::new();
+    let mut groups: Vec<Vec<Task<'_>>> = Vec::new();
+    for task in tasks {
+        let place = match &task.packed.what {
+            What::Package(_, _, identity) => *places.entry(*identity).or_insert(groups.len()),
+            What::Index(..) => groups.len(),
+        };
+        match groups.get_mut(place) {
+            Some(group) => group.push(task),
+            None => groups.push(vec![task]),
+        }
+    }
+    groups
 }
 
 struct Receiver<'a> {
@@ -260,12 +279,19 @@ impl Receiver<'_> {
 
     /// The object that a delta gives, over the bytes of its base.
     fn rebuild(&self, task: &Task<'_>, base: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, Error> {
+        let named = match task.packed.form {
+            Form::Delta { base, .. } => base,
+            Form::Whole { .. } | Form::Beside { .. } => None,
+        };
         // What the manifest does not say it gives need not be made.
         let size = usize::try_from(task.packed.size).unwrap_or(usize::MAX);
         let limits = Limits { target: size.min(delta::LARGEST_TARGET), ..Limits::default() };
         let refused = |cause| Error::Delta { path: self.path(task), what: task.packed.what.to_string(), cause };
         let target = delta::apply(base, delta, &limits).map_err(|cause| match cause {
-            BadDelta::WrongBase { needs, .. } => Error::DamagedBase { object: ObjectId::new(needs) },
+            // The object that was asked for is not what its name says.
+            BadDelta::WrongBase { needs, .. } if named == Some(ObjectId::new(needs)) => {
+                Error::DamagedBase { object: ObjectId::new(needs) }
+            }
             cause => refused(cause),
         })?;
         if digest(&target) != task.packed.sha256 {
@@ -335,10 +361,10 @@ impl Receiver<'_> {
     }
 }
 
-/// Whether it is of no use to go on: the host, or our own state, is in trouble, or the medium is gone.
+/// Whether it is of no use to go on: the host is in trouble, or the medium is gone.
 fn ends_all(error: &Error) -> bool {
     match error {
-        Error::Disk(_) | Error::Pool(_) | Error::DamagedBase { .. } | Error::Sign(_) => true,
+        Error::Disk(_) | Error::Pool(_) | Error::Sign(_) => true,
         // A file that is not there, on a medium that is.
         Error::Medium { cause, .. } => cause.kind() != io::ErrorKind::NotFound,
         Error::NotOne { .. }
@@ -351,6 +377,7 @@ fn ends_all(error: &Error) -> bool {
         | Error::BadSignature { .. }
         | Error::Manifest { .. }
         | Error::WrongObject { .. }
+        | Error::DamagedBase { .. }
         | Error::Delta { .. } => false,
     }
 }

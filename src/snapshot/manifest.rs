@@ -304,6 +304,9 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), BadManifest> {
+        if !self.id.as_str().starts_with(&self.time.strftime("%Y%m%dT%H%M%SZ-").to_string()) {
+            return Err(BadManifest::Contradiction("its id tells another time than it does"));
+        }
         let mut objects = BTreeSet::new();
         for packed in &self.objects {
             if !objects.insert(packed.sha256) {

@@ -70,11 +70,13 @@ impl Deliveries {
     }
 }
 
-/// A volume, and the source whose keyring vouches for it. Of several that do, the first by name.
+/// A volume, and the source whose keyring vouches for it. Of several that do, the one in whose folder it lies, else the first by
+/// name.
 fn open(file: &Path, inboxes: &[Inbox]) -> Result<(SourceName, Volume, Verified), bundle::Error> {
     let volume = Volume::open(file)?;
     let mut worst = None;
-    for inbox in inboxes {
+    let (mine, others): (Vec<&Inbox>, Vec<&Inbox>) = inboxes.iter().partition(|inbox| file.starts_with(&inbox.folder));
+    for inbox in mine.into_iter().chain(others) {
         match volume.verify(&inbox.keyring) {
             Ok(verified) => return Ok((inbox.source.clone(), volume, verified)),
             // That nobody here knows the signer says less than any other reason.

@@ -29,7 +29,12 @@ pub(in crate::jobs) struct Origin {
 impl Origin {
     /// Whether the sender's own word is enough for `entry`.
     pub(in crate::jobs) fn is_own(&self, entry: &Entry) -> bool {
-        self.own.iter().any(|pattern| pattern.covers(entry.name().as_str()))
+        self.is_own_name(entry.name().as_str())
+    }
+
+    /// The same of a name.
+    pub(in crate::jobs) fn is_own_name(&self, name: &str) -> bool {
+        self.own.iter().any(|pattern| pattern.covers(name))
     }
 }
 

@@ -1,14 +1,16 @@
 //! Is the state that a bundle brings whole, and does it come from where it says? Asked when all of it is here, before it is
 //! put in force.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::sync::Arc;
 
 use super::inbox::{Inbox, Origin};
 use crate::apk::v2::sections::Limits;
-use crate::apk::{Entry, Identity, ObjectId};
+use crate::apk::dependency::{parse_list, parse_provides};
+use crate::apk::version::Version;
+use crate::apk::{Arch, Entry, ObjectId};
 use crate::error::Class;
 use crate::jobs::sync::Setback;
 use crate::jobs::{Error, Mirror};
@@ -67,9 +69,14 @@ pub(super) fn vet(mirror: &Mirror<'_>, inbox: &Inbox, manifest: &Manifest) -> Re
             }
         }
     }
-    for Read { index, .. } in &read {
-        let missing = index.entries().iter().filter(|entry| mirror.pool.find(entry).is_none());
-        lacking.packages.extend(missing.map(|entry| entry.file().to_string()));
+    for Read { index, carried } in &read {
+        let missing = |entry: &&Entry| mirror.pool.find(entry).is_none();
+        lacking.packages.extend(index.entries().iter().filter(missing).map(|entry| entry.file().to_string()));
+        // The receiver may publish it in place of the sender's.
+        if let Some(whole) = carried.whole.filter(|whole| *whole != carried.index) {
+            let entries = mirror.ledger.bundled_entries(&inbox.source, &whole)?;
+            lacking.packages.extend(entries.iter().filter(missing).map(|entry| entry.file().to_string()));
+        }
     }
     lacking.packages.sort();
     lacking.packages.dedup();
@@ -84,13 +91,6 @@ pub(super) fn vet(mirror: &Mirror<'_>, inbox: &Inbox, manifest: &Manifest) -> Re
         }
     }
     Ok(Ok(lacking))
-}
-
-/// What tells one package: an index that lists it vouches for exactly these.
-type Told<'e> = (&'e Identity, u64, &'e str, &'e str);
-
-fn told(entry: &Entry) -> Told<'_> {
-    (entry.identity(), entry.size(), entry.name().as_str(), entry.version().as_str())
 }
 
 /// Why the packages of one repository are not proved to come from the origin. Each must be listed by an index of the origin's
@@ -133,15 +133,17 @@ fn unproved(
         setback.details = distrusted;
         return Ok(Some(setback));
     }
-    let listed: HashSet<Told<'_>> = proofs.iter().flat_map(|index| index.entries()).map(told).collect();
     let keyring = Arc::new(origin.keyring.clone());
+    let proof = Proof::of(&proofs, read.index.entries());
     let mut without = Vec::new();
-    for entry in foreign.into_iter().filter(|entry| !listed.contains(&told(entry))) {
+    for entry in foreign.into_iter().filter(|entry| !proof.listed.contains(entry.text())) {
         let object = mirror.pool.find(entry).expect("the caller has seen that it is here");
-        if !is_signed(mirror, &object, &keyring, read.carried)? {
+        if proof.is_passed_over(entry) || !is_signed(mirror, &object, entry, &keyring, arch)? {
             without.push(entry.file().to_string());
         }
     }
+    let own = read.index.entries().iter().filter(|entry| origin.is_own(entry));
+    without.extend(own.filter(|entry| proof.is_reached_into(entry, origin)).map(|entry| entry.file().to_string()));
     if without.is_empty() {
         return Ok(None);
     }
@@ -154,20 +156,75 @@ fn unproved(
     Ok(Some(setback))
 }
 
-/// Whether a package's own signature is by a key of `keyring`. Older versions that a sender kept, and what it carries on in place
-/// of what it could not have, stand in no index of the origin's any more.
-fn is_signed(mirror: &Mirror<'_>, object: &ObjectId, keyring: &Arc<Keyring>, carried: &Carried) -> Result<bool, Error> {
+/// What an origin's indexes say of one repository.
+struct Proof<'p> {
+    /// Their records, whole: a sender may leave one out and may not change one.
+    listed: HashSet<&'p str>,
+    /// By name, the newest of them.
+    newest: HashMap<&'p str, &'p Entry>,
+    /// What the sender lists of them.
+    shown: HashSet<&'p str>,
+}
+
+impl<'p> Proof<'p> {
+    fn of(proofs: &'p [VerifiedIndex], shown: &'p [Entry]) -> Self {
+        let mut newest: HashMap<&str, &Entry> = HashMap::new();
+        for entry in proofs.iter().flat_map(|index| index.entries()) {
+            let best = newest.entry(entry.name().as_str()).or_insert(entry);
+            let version = |entry: &'p Entry| Version::new(entry.version().as_str());
+            if version(entry).compare(version(best)).is_gt() {
+                *best = entry;
+            }
+        }
+        let listed: HashSet<&str> = proofs.iter().flat_map(|index| index.entries()).map(Entry::text).collect();
+        let shown = shown.iter().map(Entry::text).filter(|text| listed.contains(text)).collect();
+        Proof { listed, newest, shown }
+    }
+
+    /// Whether the origin has the name and the sender does not show its newest: an older version alone would be a way back.
+    fn is_passed_over(&self, entry: &Entry) -> bool {
+        self.newest.get(entry.name().as_str()).is_some_and(|newest| !self.shown.contains(newest.text()))
+    }
+
+    /// Whether a package that is the sender's own would stand in for one of the origin's: it provides its name, or installs itself
+    /// beside packages none of which is the sender's own.
+    fn is_reached_into(&self, entry: &Entry, origin: &Origin) -> bool {
+        let terms = |letter| parse_list(entry.field(letter).unwrap_or_default()).flatten();
+        let provides = parse_provides(entry.field(b'p').unwrap_or_default()).flatten();
+        let mut beside = terms(b'i').map(|term| term.name).peekable();
+        let provides_theirs = provides.into_iter().any(|provide| self.newest.contains_key(provide.name));
+        provides_theirs || (beside.peek().is_some() && !beside.any(|name| origin.is_own_name(name)))
+    }
+}
+
+/// Whether a package's own signature is by a key of `keyring`, and its record says what it says. Older versions that a sender kept
+/// stand in no index of the origin's any more.
+fn is_signed(
+    mirror: &Mirror<'_>,
+    object: &ObjectId,
+    entry: &Entry,
+    keyring: &Arc<Keyring>,
+    arch: &Arch,
+) -> Result<bool, Error> {
     let path = mirror.pool.path(object);
     let unreadable = |cause| crate::disk::durable::Error::new("read", &path, cause);
     let mut file = File::open(&path).map_err(unreadable)?;
-    let promise = Promise::Signature(Arc::clone(keyring), Some(carried.arch.clone()));
+    let promise = Promise::Signature(Arc::clone(keyring), Some(arch.clone()));
     let mut verifier = PackageVerifier::new(promise, Limits::default()).under(keyring.sha1());
     let mut buffer = vec![0; 256 << 10];
     loop {
         match file.read(&mut buffer).map_err(unreadable)? {
-            0 => return Ok(verifier.finish().is_ok_and(|package| package.object_id() == *object)),
+            0 => break,
             read if verifier.feed(&buffer[..read]).is_err() => return Ok(false),
             _ => {}
         }
     }
+    let Ok(package) = verifier.finish() else { return Ok(false) };
+    let Ok(own) = package.info().entry(&package.identity(), package.size(), arch) else { return Ok(false) };
+    // What decides what a client installs; the order of terms does not.
+    let terms = |entry: &Entry, letter| -> BTreeSet<String> {
+        entry.field(letter).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    };
+    let same = |letter: &u8| terms(&own, *letter) == terms(entry, *letter);
+    Ok(package.object_id() == *object && b"Dpik".iter().all(same))
 }

@@ -75,6 +75,7 @@ fn what_cannot_be_is_refused() {
     };
     for (change, why) in [
         ((|manifest| manifest.bundle = 2) as fn(&mut Manifest), "form 2"),
+        (|manifest| manifest.time = Timestamp::UNIX_EPOCH, "another time"),
         (|manifest| manifest.volumes = 1, "a volume that there is not"),
         (|manifest| manifest.objects[0].form = Form::Whole { volume: 0 }, "a volume that there is not"),
         (|manifest| manifest.objects.push(manifest.objects[0].clone()), "an object twice"),
