@@ -9,8 +9,8 @@ use super::container::{MANIFEST, OBJECTS, Reader, TOOL, signature_name};
 use super::{Error, LARGEST_MANIFEST};
 use sha2::{Digest as _, Sha256};
 
-use crate::apk::{KeyName, ObjectId};
 use crate::apk::v2::signature::Algorithm;
+use crate::apk::{KeyName, ObjectId};
 use crate::snapshot::manifest::Manifest;
 use crate::verify::Keyring;
 use crate::verify::keyring::{Signer, Verdict};

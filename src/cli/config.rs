@@ -33,7 +33,7 @@ pub(crate) fn find(global: &Global) -> Result<PathBuf, Failure> {
 
 /// The configuration, resolved, with all that bundles carry as it is known now.
 pub(crate) fn load(global: &Global) -> Result<Config, Failure> {
-    Ok(carried::spread(&load_unspread(global)?)?.0)
+    Ok(carried::spread(&load_unspread(global)?, &[])?.config)
 }
 
 /// The configuration, resolved, as the file has it.

@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Bundles, volumes of one, or folders of them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
+    /// Put a bundle in force that is older than the one that is: the sender went back, or its clock did
+    #[arg(long)]
+    accept_older: bool,
 }
 
 #[derive(Serialize)]
@@ -41,7 +44,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let request = SyncRequest {
         only: Vec::new(),
         accept_shrink: Vec::new(),
-        accept_older: AcceptOlder::Nothing,
+        accept_older: if args.accept_older { AcceptOlder::All } else { AcceptOlder::Nothing },
         publish: Publishing::None,
         accept_gate: Vec::new(),
         patience: patience(global),
@@ -109,7 +112,9 @@ pub(super) fn tell_bundles(bundles: &[BundleReport]) -> Result<(), Failure> {
         let what = match bundle.outcome {
             Became::Imported => format!("imported: {came}"),
             Became::Before => format!("was imported before: {came}"),
-            Became::Older => format!("is older than what is in force, which stays: {came}"),
+            Became::Older => {
+                format!("is older than what is in force, which stays: {came} (--accept-older puts it in force)")
+            }
             Became::Incomplete => format!("is not complete: {came}"),
             Became::Refused => format!("is refused: {came}"),
         };

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::sync::space::require_bytes;
@@ -40,6 +40,8 @@ use vet::Lacking;
 
 /// How many things a message names.
 const NAMED: usize = 5;
+/// How far the sender's clock may be ahead of ours.
+const MOST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
 
 /// What became of one bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -85,6 +87,8 @@ pub(in crate::jobs) enum Zeal {
     Unfinished,
     /// All of them: somebody asked for it. What the pool has lost comes back.
     All,
+    /// All of them, and what is older takes the place of what is in force: the sender went back, or its clock did.
+    GoingBack,
 }
 
 /// The index files of one source.
@@ -109,6 +113,8 @@ pub(in crate::jobs) enum Media {
     Folders,
     /// Where the command line says.
     Paths(Vec<PathBuf>),
+    /// The same, and one that is older than what is in force takes its place.
+    PathsGoingBack(Vec<PathBuf>),
 }
 
 /// Takes in what there is, away from the thread that listens for signals.
@@ -123,6 +129,7 @@ pub(in crate::jobs) async fn on_media(
     let inboxes = inbox::all(config)?;
     let (paths, zeal) = match media {
         Media::Paths(paths) => (paths, Zeal::All),
+        Media::PathsGoingBack(paths) => (paths, Zeal::GoingBack),
         Media::Folders => {
             let folders: BTreeSet<&Path> = inboxes.iter().map(|inbox| &*inbox.folder).collect();
             (folders.into_iter().filter(|path| path.exists()).map(Path::to_owned).collect(), Zeal::Unfinished)
@@ -148,6 +155,12 @@ fn take_in(
     let mut deliveries = Deliveries::default();
     for path in paths {
         match deliveries::files(path) {
+            Ok(files) if files.is_empty() && zeal != Zeal::Unfinished => {
+                let message = format!("there is no bundle in {}", path.display());
+                let mut setback = Setback::new(Class::Upstream, "no-bundle", message);
+                setback.hint = Some(format!("mount the medium; bundles are files that end in {}", deliveries::SUFFIX));
+                deliveries.refused.push((path.clone(), setback));
+            }
             Ok(files) => files.iter().for_each(|file| deliveries.add(file, inboxes)),
             Err(error) => deliveries.refuse(path, &error),
         }
@@ -156,7 +169,14 @@ fn take_in(
     for ((source, id), delivery) in deliveries.bundles {
         let inbox = inboxes.iter().find(|inbox| inbox.source == source).expect("it is an inbox's bundle");
         let import = Import { mirror, inbox, id: &id, delivery: &delivery, now, reporter };
-        reports.extend(import.run(zeal)?);
+        reports.extend(match import.run(zeal) {
+            // The medium, or an object of ours, is in trouble: of this bundle nothing comes, and the others go on.
+            Err(Error::Bundle(error)) => {
+                let setback = Setback::of(format!("bundle {id} could not be read"), &*error);
+                Some(import.report(outcome_of(setback.class), Received::default(), Some(&setback)))
+            }
+            done => done?,
+        });
     }
     let broken = |(file, setback): (PathBuf, Setback)| BundleReport {
         files: vec![file],
@@ -217,21 +237,28 @@ impl Import<'_> {
         let in_force = ledger.bundle_in_force(source)?;
         let older = in_force.as_ref().is_some_and(|in_force| in_force.id > *self.id);
         let standing = match (before, older) {
+            (_, true) if zeal == Zeal::GoingBack => Outcome::Imported,
             (true, _) => Outcome::Before,
             (false, true) => Outcome::Older,
             (false, false) => Outcome::Imported,
         };
+        if let Some(setback) = self.from_the_future(manifest) {
+            return Ok(Some(self.report(Outcome::Refused, Received::default(), Some(&setback))));
+        }
         if standing == Outcome::Imported {
             ledger.save_pending_bundle(source, manifest)?;
         }
         let received = self.receive(manifest)?;
         self.mirror.pool.commit()?;
         if standing != Outcome::Imported {
-            // Whatever is missing of it: nothing follows from it any more.
-            if received.refused.is_empty() {
-                ledger.note_imported(source, self.id, self.now)?;
+            let damaged = self.damaged(&received);
+            if damaged.is_none() && received.lacking_bases.is_empty() {
+                ledger.note_imported(source, manifest, self.now)?;
+            } else if damaged.is_none() && received.packages == 0 && zeal == Zeal::Unfinished {
+                // It was told when it came.
+                return Ok(None);
             }
-            return Ok(Some(self.report(standing, received, None)));
+            return Ok(Some(self.report(standing, received, damaged.as_ref())));
         }
         let vetted = vet::vet(self.mirror, self.inbox, manifest)?;
         let setback = match vetted {
@@ -245,7 +272,7 @@ impl Import<'_> {
         };
         if setback.is_none() {
             ledger.save_bundle_in_force(source, manifest)?;
-            ledger.note_imported(source, self.id, self.now)?;
+            ledger.note_imported(source, manifest, self.now)?;
             // What is older and still incomplete changes nothing any more, however much of it comes.
             for passed in ledger.pending_bundles(source)?.iter().filter(|pending| pending.id < *self.id) {
                 ledger.drop_pending_bundle(source, &passed.id)?;
@@ -301,14 +328,36 @@ impl Import<'_> {
         }
     }
 
+    /// What was not taken in, if anything.
+    fn damaged(&self, received: &Received) -> Option<Setback> {
+        let mut setback = Setback::of(format!("bundle {} is damaged", self.id), received.refused.first()?);
+        if received.refused.len() > 1 {
+            setback.details.push(format!("and {} more", received.refused.len() - 1));
+        }
+        Some(setback)
+    }
+
+    /// That a bundle says it was made later than now: once in force, it would keep out all that is made until then.
+    fn from_the_future(&self, manifest: &Manifest) -> Option<Setback> {
+        let ahead = manifest.time.duration_since(self.now);
+        if ahead <= MOST_AHEAD {
+            return None;
+        }
+        let message = format!(
+            "held bundle {}: it says that it was made on {}, which is to come",
+            self.id,
+            manifest.time.strftime("%Y-%m-%d %H:%M UTC")
+        );
+        let mut setback = Setback::new(Class::Refused, "bundle-from-the-future", message);
+        setback.hint =
+            Some("compare the clocks of both sides; then import it again, or ask for one with the right time".into());
+        Some(setback)
+    }
+
     /// What is missing, and what to ask the sender for.
     fn incomplete(&self, manifest: &Manifest, received: &Received, lacking: &Lacking) -> Result<Setback, Error> {
         // Damage comes before all that follows from it.
-        if let Some(error) = received.refused.first() {
-            let mut setback = Setback::of(format!("bundle {} is damaged", self.id), error);
-            if received.refused.len() > 1 {
-                setback.details.push(format!("and {} more", received.refused.len() - 1));
-            }
+        if let Some(setback) = self.damaged(received) {
             return Ok(setback);
         }
         let volumes = self.missing_volumes(manifest)?;
@@ -398,6 +447,14 @@ impl From<bundle::Error> for Error {
 }
 
 impl BundleReport {
+    /// That all of a source's bundles are to be published, and none came yet.
+    pub(in crate::jobs) fn nothing_imported(source: SourceName) -> Self {
+        let message = format!("of source \"{source}\" nothing was imported yet");
+        let mut setback = Setback::new(Class::Upstream, "nothing-imported", message);
+        setback.hint = Some("`bivouac import PATH`, or mount the medium that the source's `bundles` names".into());
+        BundleReport { source: Some(source), error: Some(Broken::from(&setback)), ..Self::new(Outcome::Incomplete) }
+    }
+
     /// Whose trouble its error is.
     pub fn trouble(&self) -> Option<Class> {
         Some(self.error.as_ref()?.class)

@@ -14,12 +14,15 @@ use crate::apk::v2::sections::{Limits, split_index};
 use crate::apk::{Entry, ObjectId, SourceName};
 use crate::disk::durable;
 use crate::disk::lock::Lock;
-use crate::snapshot::manifest::{BundleId, Manifest};
+use crate::snapshot::manifest::{BundleId, Carried, Manifest};
 
 pub(super) const FOLDER_MODE: u32 = 0o700;
 
 /// How many bundles a source remembers to have had: a year of them, one a day.
 const MOST_IMPORTED: usize = 400;
+
+/// Of how many bundles the index files stay that were in force before.
+const BASES: usize = 10;
 
 /// A bundle all of which was here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Imported {
     pub id: BundleId,
     /// When the last of it came.
     pub time: Timestamp,
+    /// The index files of its state: a sender that does not know of later ones builds on them.
+    #[serde(default)]
+    pub indexes: Vec<ObjectId>,
 }
 
 impl Ledger {
@@ -42,7 +48,11 @@ impl Ledger {
 
     /// Manifests of which something is still missing, the earliest first.
     pub fn pending_bundles(&self, source: &SourceName) -> Result<Vec<Manifest>, Error> {
-        manifests(self.from(source).join("pending"))
+        let mut pending = manifests(self.from(source).join("pending"))?;
+        // A run that was stopped right after it put one in force left its manifest here.
+        let in_force = self.bundle_in_force(source)?.map(|manifest| manifest.id);
+        pending.retain(|manifest| Some(&manifest.id) > in_force.as_ref());
+        Ok(pending)
     }
 
     /// Bundles that were complete here, the earliest first.
@@ -65,10 +75,12 @@ impl Ledger {
     }
 
     /// Notes that all of a bundle is here. It is not pending any more.
-    pub fn note_imported(&self, source: &SourceName, id: &BundleId, now: Timestamp) -> Result<(), Error> {
+    pub fn note_imported(&self, source: &SourceName, manifest: &Manifest, now: Timestamp) -> Result<(), Error> {
+        let id = &manifest.id;
         let mut imported = self.imported_bundles(source)?;
         if !imported.iter().any(|one| one.id == *id) {
-            imported.push(Imported { id: id.clone(), time: now });
+            let indexes = manifest.repositories.iter().flat_map(Carried::indexes).copied().collect();
+            imported.push(Imported { id: id.clone(), time: now, indexes });
             imported.drain(..imported.len().saturating_sub(MOST_IMPORTED));
             save_json(&self.from(source).join("imported.json"), &imported)?;
         }
@@ -108,12 +120,14 @@ impl Ledger {
         Ok(id)
     }
 
-    /// Removes index files that neither the manifest in force nor a pending one names.
+    /// Removes index files that neither the manifest in force nor a pending one names, nor one of the last that were in force.
     pub fn drop_bundled_indexes(&self, source: &SourceName) -> Result<(), Error> {
         let mut named = BTreeSet::new();
         for manifest in self.bundle_in_force(source)?.iter().chain(&self.pending_bundles(source)?) {
             named.extend(manifest.repositories.iter().flat_map(|carried| carried.indexes()).map(ObjectId::hex));
         }
+        let imported = self.imported_bundles(source)?;
+        named.extend(imported.iter().rev().take(BASES).flat_map(|one| &one.indexes).map(ObjectId::hex));
         let folder = self.from(source).join("indexes");
         for name in durable::list(&folder)?.iter().filter(|name| !named.contains(*name)) {
             durable::remove_file(&folder.join(name))?;

@@ -15,6 +15,7 @@ mod handmade;
 mod names;
 mod order;
 mod rounds;
+mod sender;
 mod sites;
 mod trouble;
 

@@ -42,8 +42,8 @@ fn a_replayed_old_bundle() {
     old.manifest["id"] = "20200101T000000Z-00000000".into();
     old.manifest["time"] = "2020-01-01T00:00:00Z".into();
     gap.carry("old.bundle", &old.volume(1, &OURS));
-    let line =
-        "bundle 20200101T000000Z-00000000 of \"hq\" is older than what is in force, which stays: no new packages";
+    let line = "bundle 20200101T000000Z-00000000 of \"hq\" is older than what is in force, which stays: no new packages \
+                (--accept-older puts it in force)";
     says(&gap.import(&["old.bundle"]), &[line.to_owned()]);
     assert_eq!(gap.seen(), before);
     gap.site.bivouac(&["sync"]).exits_with(0);

@@ -7,8 +7,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use super::inbox::{Inbox, Origin};
-use crate::apk::v2::sections::Limits;
 use crate::apk::dependency::{parse_list, parse_provides};
+use crate::apk::v2::sections::Limits;
 use crate::apk::version::Version;
 use crate::apk::{Arch, Entry, ObjectId};
 use crate::error::Class;

@@ -134,6 +134,7 @@ async fn ask(
             url: name.clone(),
             validators: validators.clone(),
             as_of: None,
+            proofs: Vec::new(),
             step,
             signers,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::fetch::{Answer, Heard};
-use super::indexes::{Asked, Fetched};
+use super::indexes::{Asked, Fetched, Proof};
 use super::judge::{self, Behind, Current, GoingBack, Judgement};
 use super::{Error, Mirror, Setback, SyncRequest, hear};
 use crate::apk::v2::sections::Limits;
@@ -26,6 +26,8 @@ use crate::verify::{self, Keyring};
 /// its own states and its own signers, and a site may publish both, so each is accepted under a path of its own. No sender's
 /// repository can have this one: names begin with a letter, a digit or `_`.
 const ORIGIN: &str = "@origin/";
+/// What stands before the path of a sender's index, its origin's proofs of which are remembered by their number behind it.
+const PROOF: &str = "@proof/";
 
 /// The path under which the upstream's own index is accepted that bundles carry beside the sender's of this name.
 pub(super) fn origin_path(name: &str) -> String {
@@ -134,12 +136,20 @@ fn one(
     };
     let standing = judge::Standing { going_back, keyring, apart, ..asked.standing(mirror, key, current) };
     let name = format!("bundle {}", manifest.id);
+    let proofs = match by_sender {
+        true => match proofs(mirror, asked, at, brought, going_back)? {
+            Ok(proofs) => proofs,
+            Err(heard) => return Ok(heard),
+        },
+        false => Vec::new(),
+    };
     let fetched = |index, step, signers| Fetched {
         index,
         digest: id,
         url: name.clone(),
         validators: Validators::default(),
         as_of: Some(manifest.time),
+        proofs,
         step,
         signers,
     };
@@ -152,6 +162,57 @@ fn one(
         Judgement::Behind(Behind::Older(setback) | Behind::Elsewhere(setback), _) => Heard::of(Answer::Failed(setback)),
         Judgement::Held(setback) => Heard { answer: Answer::Failed(setback), held: index.signers().to_vec() },
     })
+}
+
+/// What proves an index that the sender signed itself: its origin's own, none of them older than what was accepted with the bundle
+/// before. The sender's order is its own; its origin's is not.
+fn proofs(
+    mirror: &Mirror<'_>,
+    asked: &Asked,
+    at: usize,
+    brought: &Brought,
+    going_back: GoingBack,
+) -> Result<Result<Vec<Proof>, Heard>, Error> {
+    let mut proofs = Vec::new();
+    let key = &asked.indexes[at].key;
+    let (Some(origin), Some(manifest)) = (&brought.inbox.origin, &brought.manifest) else { return Ok(Ok(proofs)) };
+    let carried = manifest.carried(&key.path, &key.arch).expect("the caller has found it");
+    for (number, id) in carried.origins.iter().enumerate() {
+        let Some(bytes) = mirror.ledger.bundled_index(&key.source, id)? else { continue };
+        let verified = verify::index::verify(bytes, &origin.keyring, &key.arch, &Limits::default());
+        // One of another upstream of the sender's proves nothing.
+        let Ok(index) = verified else { continue };
+        let sender = key;
+        let at = |path: String| IndexKey { path, ..sender.clone() };
+        let key = at(format!("{PROOF}{}/{number}", sender.path));
+        // What was accepted of it under another name is known as well: as what the site publishes of the origin's, and as what the
+        // sender passed on as it is before it signed one of its own.
+        let known = [key.clone(), at(origin_path(&sender.path)), sender.clone()];
+        let known = known.iter().find(|known| asked.trust.history(known).is_some());
+        let judged = known.filter(|_| carried.origins.len() == 1).unwrap_or(&key);
+        let apart = Some(&brought.inbox.keyring);
+        let standing = judge::Standing {
+            going_back,
+            keyring: &origin.keyring,
+            apart,
+            ..asked.standing(mirror, judged, Current::Nothing)
+        };
+        let (step, signers) = match judge::judge(&standing, &format!("bundle {}", manifest.id), &index)? {
+            Judgement::Good(signers) => (Step::Forward, signers),
+            Judgement::Behind(_, signers) if going_back == GoingBack::Accepted => (Step::Back, signers),
+            Judgement::Behind(Behind::Lag(lag), _) => return Ok(Err(Heard::of(Answer::Lagging(lag)))),
+            Judgement::Behind(Behind::Older(setback) | Behind::Elsewhere(setback), _) => {
+                return Ok(Err(Heard::of(Answer::Failed(setback))));
+            }
+            Judgement::Held(setback) => {
+                let held = index.signers().to_vec();
+                return Ok(Err(Heard { answer: Answer::Failed(setback), held }));
+            }
+        };
+        let description = index.description().map(str::to_owned);
+        proofs.push(Proof { key, digest: *id, signed: index.signed_id(), description, step, signers });
+    }
+    Ok(Ok(proofs))
 }
 
 fn is_by_sender(keyring: &Keyring, index: &verify::VerifiedIndex) -> bool {
@@ -176,7 +237,9 @@ fn named(manifest: &Manifest, key: &IndexKey) -> Result<(ObjectId, Whose), Setba
         let all: Vec<String> = manifest.repositories.iter().map(|one| format!("{}/{}", one.name, one.arch)).collect();
         let mut setback = Setback::new(Class::Upstream, "not-carried", message("does not carry it"));
         setback.details.push(format!("it carries {}", all.join(", ")));
-        setback.hint = Some("ask the sender to bundle it, too".into());
+        setback.hint = Some(format!(
+            "ask the sender to bundle it, too; or, if it is gone for good, `bivouac sync --accept-shrink {name}` takes it out"
+        ));
         return Err(setback);
     };
     match (whose, carried.whole) {

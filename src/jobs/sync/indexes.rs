@@ -105,6 +105,7 @@ pub(in crate::jobs) struct Origin {
     pub(super) url: String,
     pub(super) validators: Validators,
     pub(super) as_of: Option<Timestamp>,
+    pub(super) proofs: Vec<Proof>,
     pub(super) signed: SignedId,
     pub(super) step: Step,
     pub(super) signers: Vec<(Signer, How)>,
@@ -118,9 +119,22 @@ pub(in crate::jobs) struct Fetched {
     pub(super) validators: Validators,
     /// When its source said that this is what it has; none: in this run.
     pub(super) as_of: Option<Timestamp>,
+    /// What a bundle carries of its origin to prove it.
+    pub(super) proofs: Vec<Proof>,
     /// Whether it goes back, because the operator says so.
     pub(super) step: Step,
     /// Who is to be recorded when it is accepted.
+    pub(super) signers: Vec<(Signer, How)>,
+}
+
+/// An index of an origin's that proves another one, and is remembered with it.
+pub(in crate::jobs) struct Proof {
+    /// As which it is remembered.
+    pub(super) key: IndexKey,
+    pub(super) digest: ObjectId,
+    pub(super) signed: SignedId,
+    pub(super) description: Option<String>,
+    pub(super) step: Step,
     pub(super) signers: Vec<(Signer, How)>,
 }
 
@@ -199,9 +213,9 @@ impl Index {
         }
         self.in_force = match (self.candidate.take(), self.in_force.take()) {
             (Some(Candidate::Signed(fetched)), _) => {
-                let Fetched { index, digest, url, validators, as_of, step, signers } = fetched;
+                let Fetched { index, digest, url, validators, as_of, proofs, step, signers } = fetched;
                 let signed = index.signed_id();
-                self.accepted_from = Some(Origin { digest, url, validators, as_of, signed, step, signers });
+                self.accepted_from = Some(Origin { digest, url, validators, as_of, proofs, signed, step, signers });
                 Some(Accepted::signed(self.key.clone(), index, object_of, now))
             }
             (Some(Candidate::Gathered(gathered)), _) => Some(gathered.index),

@@ -173,11 +173,16 @@ impl<'a> Standing<'a> {
             let words = index.description().unwrap_or_default();
             return Some(format!("its description, {words}, is that of another branch"));
         }
+        // What a bundle carries of its origin stands under several names by right.
+        if self.key.path.starts_with('@') {
+            return None;
+        }
         // An index without a record says nothing of where it belongs; and a branch may have several names.
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let signed = index.signed_id();
-        let mut others = self.trust.histories_beside(self.key);
+        let others = self.trust.histories_beside(self.key);
         let (other, _) = others
+            .filter(|(other, _)| !other.path.starts_with('@'))
             .find(|(other, history)| last(&other.path) != last(&self.key.path) && history.find(&signed).is_some())?;
         (!index.entries().is_empty()).then(|| format!("it was accepted as {other}"))
     }

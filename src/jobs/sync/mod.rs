@@ -46,10 +46,11 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::carried::{self, Spread};
 use super::import::{self, BundleReport};
-use super::{Error, Mirror, ProxyVariables, call, carried, error, evidence, key_age, keyring_package, prune, seal};
+use super::{Error, Mirror, ProxyVariables, call, error, evidence, key_age, keyring_package, prune, seal};
 use crate::apk::names::{Arch, Place, RepositoryName};
-use crate::config::{Config, FromPath, IndexMode, Repository};
+use crate::config::{Config, FromPath, IndexMode, Repository, SourceKind};
 use crate::disk::layout::Store;
 use crate::disk::lock::{Lock, Purpose};
 use crate::error::{Class, Trouble};
@@ -202,7 +203,7 @@ impl Setback {
 /// Plans a sync without changing anything: the indexes are asked for, nothing else is fetched. Of bundles it sees what is in
 /// force.
 pub async fn plan(config: &Config, request: &SyncRequest, reporter: Arc<dyn Reporter>) -> Result<SyncPlan, Error> {
-    let (config, _) = carried::spread(config)?;
+    let config = carried::spread(config, &[])?.config;
     let mirror = Mirror::look(&config)?;
     let chosen = chosen(&config, request)?;
     if chosen.is_empty() {
@@ -240,8 +241,19 @@ pub async fn import(
     let started = Instant::now();
     let store = Store::open_or_create(&config.store)?;
     let lock = lock(&store, Purpose::Import, request).await?;
-    let imports = import::on_media(config, &store, &lock, import::Media::Paths(paths), request.now, &reporter).await?;
-    run(config, store, &lock, request, imports, started, reporter).await
+    let media = match request.accept_older {
+        AcceptOlder::Nothing => import::Media::Paths(paths),
+        AcceptOlder::All | AcceptOlder::Only(_) => import::Media::PathsGoingBack(paths),
+    };
+    let imports = import::on_media(config, &store, &lock, media, request.now, &reporter).await?;
+    // Nobody else is asked for anything.
+    let spread = carried::spread(config, &[])?.config;
+    let from_bundles = |repository: &&Repository| {
+        let mut sources = repository.from.iter().map(|from| &spread.sources[&from.source].kind);
+        sources.any(|kind| matches!(kind, SourceKind::Bundles { .. }))
+    };
+    let only = spread.repositories.iter().filter(from_bundles).map(|repository| repository.name.clone()).collect();
+    run(config, store, &lock, &SyncRequest { only, ..request.clone() }, imports, started, reporter).await
 }
 
 /// Everything behind the imports, with the lock held.
@@ -255,12 +267,25 @@ async fn run(
     reporter: Arc<dyn Reporter>,
 ) -> Result<SyncReport, Error> {
     // What bundles carry is known now.
-    let (config, told) = carried::spread(config)?;
+    let Spread { config, told, without, dropped } = carried::spread(config, &request.accept_shrink)?;
     told.iter().for_each(|line| reporter.warning(line));
+    let mut request = request.clone();
+    request.accept_shrink.retain(|name| !dropped.contains(name));
+    let request = &request;
+    let mut imports = imports;
+    imports.extend(
+        without
+            .into_iter()
+            .filter_map(|source| {
+                let is_told = imports.iter().any(|bundle| bundle.error.is_some());
+                (!is_told).then(|| BundleReport::nothing_imported(source))
+            })
+            .collect::<Vec<_>>(),
+    );
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(&config, store)?;
     let chosen = chosen(&config, request)?;
-    if chosen.is_empty() && imports.iter().all(|bundle| bundle.error.is_none()) {
+    if chosen.is_empty() && imports.iter().all(|bundle| bundle.id.is_none() && bundle.files.is_empty()) {
         return Err(nothing_imported(&config));
     }
     call::begin(&mirror, lock, request.now)?;
@@ -467,5 +492,12 @@ fn remember(trust: &mut Trust, index: &indexes::Index, now: Timestamp) {
     trust.history_mut(&index.key).accept(seen, from.digest, from.step);
     for (signer, how) in &from.signers {
         trust.signers_mut(source, arch).insert(signer.key.clone(), signer.fingerprint.to_string(), now, *how);
+    }
+    for proof in &from.proofs {
+        let seen = Seen { signed: proof.signed, time: now, description: proof.description.clone() };
+        trust.history_mut(&proof.key).accept(seen, proof.digest, proof.step);
+        for (signer, how) in &proof.signers {
+            trust.signers_mut(source, arch).insert(signer.key.clone(), signer.fingerprint.to_string(), now, *how);
+        }
     }
 }
