@@ -14,6 +14,7 @@ mod deliveries;
 pub(in crate::jobs) mod inbox;
 mod vet;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -235,14 +236,15 @@ impl Import<'_> {
             return Ok(Some(self.report(Outcome::Refused, Received::default(), Some(&setback))));
         }
         let in_force = ledger.bundle_in_force(source)?;
-        let older = in_force.as_ref().is_some_and(|in_force| in_force.id > *self.id);
-        let standing = match (before, older) {
-            (_, true) if zeal == Zeal::GoingBack => Outcome::Imported,
-            (true, _) => Outcome::Before,
-            (false, true) => Outcome::Older,
-            (false, false) => Outcome::Imported,
+        let order = in_force.as_ref().map_or(Ordering::Greater, |in_force| self.id.cmp(&in_force.id));
+        let standing = match (order, before) {
+            (Ordering::Less, _) if zeal == Zeal::GoingBack => Outcome::Imported,
+            // Also one that was in force before a step back.
+            (Ordering::Greater, _) => Outcome::Imported,
+            (Ordering::Equal, _) | (Ordering::Less, true) => Outcome::Before,
+            (Ordering::Less, false) => Outcome::Older,
         };
-        if let Some(setback) = self.from_the_future(manifest) {
+        if let Some(setback) = self.made_in_the_future(manifest) {
             return Ok(Some(self.report(Outcome::Refused, Received::default(), Some(&setback))));
         }
         if standing == Outcome::Imported {
@@ -338,7 +340,7 @@ impl Import<'_> {
     }
 
     /// That a bundle says it was made later than now: once in force, it would keep out all that is made until then.
-    fn from_the_future(&self, manifest: &Manifest) -> Option<Setback> {
+    fn made_in_the_future(&self, manifest: &Manifest) -> Option<Setback> {
         let ahead = manifest.time.duration_since(self.now);
         if ahead <= MOST_AHEAD {
             return None;
