@@ -1,5 +1,7 @@
 //! Bundles that come twice, late, in the wrong order, or to the wrong site.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::env::Ran;
 use super::fixture::OURS;
 use super::sites::Gap;
@@ -68,6 +70,11 @@ fn a_bundle_for_another_sites_base() {
     let mut foreign = parcel.clone();
     let id = "20260101T000000Z-00000000";
     foreign.manifest["base"]["id"] = id.into();
+    // Later than what is in force there, whichever of the two senders was the faster.
+    let times = [&foreign, &other.first].map(|parcel| parcel.manifest["time"].as_str().unwrap().parse::<Timestamp>());
+    let later = times.into_iter().map(Result::unwrap).max().unwrap() + SignedDuration::from_secs(1);
+    foreign.manifest["time"] = later.to_string().into();
+    foreign.manifest["id"] = format!("{}-00000000", later.strftime("%Y%m%dT%H%M%SZ")).into();
     let digest = foreign.object("tool-1.2-r0.apk")["sha256"].as_str().unwrap().to_owned();
     foreign.object("tool-1.2-r0.apk")["base"] = "00".repeat(32).into();
     assert!(foreign.bodies.contains_key(&digest));
