@@ -1,7 +1,7 @@
 //! A signed export for a site without a network: written here, read there.
 //!
 //! ```text
-//! NAME.bundle, NAME.2.bundle, …      a volume each: a plain tar
+//! NAME.bundle                        a volume: a plain tar; of several, NAME.1.bundle, NAME.2.bundle, …
 //!   manifest.json                    the whole manifest, in every volume; see snapshot::manifest
 //!   manifest.json.<key>.sig          RSA PKCS#1 v1.5 over SHA-256 of exactly its bytes, one for each key that signs
 //!   bivouac                          the program, in the first volume, where it was asked for

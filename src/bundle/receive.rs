@@ -20,6 +20,7 @@ use crate::apk::v2::sections::Limits as PackageLimits;
 use crate::apk::{Identity, ObjectId, Sha1Policy};
 use crate::delta::{self, BadDelta, Limits};
 use crate::disk::durable;
+use crate::error::{Class, Trouble as _};
 use crate::pool::Pool;
 use crate::report::Reporter;
 use crate::snapshot::manifest::{Form, Packed, What};
@@ -364,21 +365,9 @@ impl Receiver<'_> {
 /// Whether it is of no use to go on: the host is in trouble, or the medium is gone.
 fn ends_all(error: &Error) -> bool {
     match error {
-        Error::Disk(_) | Error::Pool(_) | Error::Sign(_) => true,
         // A file that is not there, on a medium that is.
         Error::Medium { cause, .. } => cause.kind() != io::ErrorKind::NotFound,
-        Error::NotOne { .. }
-        | Error::NotPlain { .. }
-        | Error::Cut { .. }
-        | Error::Damaged { .. }
-        | Error::Foreign { .. }
-        | Error::UnknownSigner { .. }
-        | Error::Unsigned { .. }
-        | Error::BadSignature { .. }
-        | Error::Manifest { .. }
-        | Error::WrongObject { .. }
-        | Error::DamagedBase { .. }
-        | Error::Delta { .. } => false,
+        error => error.class() == Class::Host,
     }
 }
 

@@ -34,7 +34,7 @@ use crate::disk::lock::Lock;
 use crate::error::Class;
 use crate::ledger::Ledger;
 use crate::report::Reporter;
-use crate::snapshot::manifest::{BundleId, Manifest, Packed, What};
+use crate::snapshot::manifest::{BundleId, Manifest, Packed, SUFFIX, What};
 use deliveries::{Deliveries, Delivery};
 use inbox::Inbox;
 use vet::Lacking;
@@ -159,7 +159,7 @@ fn take_in(
             Ok(files) if files.is_empty() && zeal != Zeal::Unfinished => {
                 let message = format!("there is no bundle in {}", path.display());
                 let mut setback = Setback::new(Class::Upstream, "no-bundle", message);
-                setback.hint = Some(format!("mount the medium; bundles are files that end in {}", deliveries::SUFFIX));
+                setback.hint = Some(format!("mount the medium; bundles are files that end in {}", SUFFIX));
                 deliveries.refused.push((path.clone(), setback));
             }
             Ok(files) => files.iter().for_each(|file| deliveries.add(file, inboxes)),

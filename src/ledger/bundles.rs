@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::snapshots::{load_json, save_json};
+use super::snapshots::{load_json, load_json_if_present, save_json};
 use super::{Error, Ledger};
 use crate::apk::v2::index::parse;
 use crate::apk::v2::sections::{Limits, split_index};
@@ -43,7 +43,7 @@ impl Ledger {
 
     /// The manifest whose state a source with bundles gives; none before the first bundle was complete.
     pub fn bundle_in_force(&self, source: &SourceName) -> Result<Option<Manifest>, Error> {
-        load_if_present(self.from(source).join("in-force.json"))
+        load_json_if_present(&self.from(source).join("in-force.json"))
     }
 
     /// Manifests of which something is still missing, the earliest first.
@@ -57,7 +57,7 @@ impl Ledger {
 
     /// Bundles that were complete here, the earliest first.
     pub fn imported_bundles(&self, source: &SourceName) -> Result<Vec<Imported>, Error> {
-        Ok(load_if_present(self.from(source).join("imported.json"))?.unwrap_or_default())
+        Ok(load_json_if_present(&self.from(source).join("imported.json"))?.unwrap_or_default())
     }
 
     /// Remembers a manifest whose objects begin to come.
@@ -98,8 +98,7 @@ impl Ledger {
 
     /// An index file that came in a bundle; none where it is not here, or is not what its name says any more.
     pub fn bundled_index(&self, source: &SourceName, index: &ObjectId) -> durable::Result<Option<Vec<u8>>> {
-        let bytes = durable::read_if_present(&self.from(source).join("indexes").join(index.hex()))?;
-        Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *index))
+        index_at(&self.from(source).join("indexes").join(index.hex()), index)
     }
 
     /// What an index file that came in a bundle lists. One that is gone or damaged is an error: what it lists is still needed.
@@ -155,12 +154,10 @@ impl Ledger {
     }
 }
 
-pub(super) fn load_if_present<T: serde::de::DeserializeOwned>(path: PathBuf) -> Result<Option<T>, Error> {
-    match load_json(&path) {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::Missing(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// An index file by its digest; none where it is not there, or is not what its name says any more.
+pub(super) fn index_at(path: &Path, id: &ObjectId) -> durable::Result<Option<Vec<u8>>> {
+    let bytes = durable::read_if_present(path)?;
+    Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *id))
 }
 
 /// The ids of the manifests in a folder, the earliest first.

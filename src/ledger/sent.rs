@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
 
-use super::bundles::{FOLDER_MODE, ids, manifests};
+use super::bundles::{FOLDER_MODE, ids, index_at, manifests};
 use super::generations::{load_files, save_files};
 use super::snapshots::{load_json, save_json};
 use super::{Error, Ledger};
@@ -60,8 +59,7 @@ impl Ledger {
 
     /// An index file of a bundle that was made here; none where it is not kept any more, or damaged.
     pub fn sent_index(&self, index: &ObjectId) -> Result<Option<Vec<u8>>, Error> {
-        let bytes = durable::read_if_present(&self.sent_index_file(index))?;
-        Ok(bytes.filter(|bytes| ObjectId::new(Sha256::digest(bytes).into()) == *index))
+        Ok(index_at(&self.sent_index_file(index), index)?)
     }
 
     /// Remembers a bundle that was made here, with all index files of its state, and forgets the oldest where there are too
@@ -115,6 +113,8 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
     use crate::apk::Identity;
     use crate::apk::names::PackageFile;

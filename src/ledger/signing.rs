@@ -1,16 +1,13 @@
 //! What is remembered of our own keys.
 
-use super::snapshots::save_json;
+use super::snapshots::{load_json_if_present, save_json};
 use super::{Error, Ledger};
-use crate::disk::durable;
 use crate::sign::rotation::SigningRecord;
 
 impl Ledger {
     /// Who signs, who does so no more, and who ever did.
     pub fn signing(&self) -> Result<SigningRecord, Error> {
-        let path = self.store.signing_file();
-        let Some(bytes) = durable::read_if_present(&path)? else { return Ok(SigningRecord::default()) };
-        serde_json::from_slice(&bytes).map_err(|cause| Error::Unreadable { path, cause: Box::new(cause) })
+        Ok(load_json_if_present(&self.store.signing_file())?.unwrap_or_default())
     }
 
     /// Replaces the record.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::bundles::load_if_present;
-use super::snapshots::save_json;
+use super::snapshots::{load_json_if_present, save_json};
 use super::{Error, Ledger};
 use crate::apk::{KeyId, SiteName};
 use crate::disk::durable;
@@ -41,7 +40,7 @@ impl Ledger {
 
     /// What `site` said last; none before its first receipt.
     pub fn site(&self, site: &SiteName) -> Result<Option<SiteRecord>, Error> {
-        load_if_present(self.site_file(site))
+        load_json_if_present(&self.site_file(site))
     }
 
     /// What every site said last, by name.

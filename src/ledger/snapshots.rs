@@ -139,6 +139,14 @@ pub(super) fn load_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
         .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: Box::new(cause) })
 }
 
+/// The same of a record that need not be there.
+pub(super) fn load_json_if_present<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let Some(bytes) = durable::read_if_present(path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|cause| Error::Unreadable { path: path.to_owned(), cause: Box::new(cause) })
+}
+
 pub(super) fn save_json(path: &Path, value: &impl serde::Serialize) -> Result<(), Error> {
     let mut text = serde_json::to_vec_pretty(value).expect("records have string keys and no failing parts");
     text.push(b'\n');

@@ -7,10 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::snapshots::save_json;
+use super::snapshots::{load_json_if_present, save_json};
 use super::{Error, Ledger};
 use crate::apk::{Arch, SignedId, SourceName};
-use crate::disk::durable;
 use crate::snapshot::IndexKey;
 use crate::verify::accepted::{History, Signers};
 
@@ -102,9 +101,7 @@ impl Ledger {
 
     /// What is remembered; `None` where nothing was saved yet.
     pub fn trust(&self) -> Result<Option<Trust>, Error> {
-        let path = self.store.trust_file();
-        let Some(bytes) = durable::read_if_present(&path)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|cause| Error::Unreadable { path, cause: Box::new(cause) })
+        load_json_if_present(&self.store.trust_file())
     }
 
     /// Saves it, if it was changed since it was loaded or saved.
@@ -121,6 +118,7 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::apk::ObjectId;
+    use crate::disk::durable;
     use crate::disk::layout::Store;
     use crate::error::{Class, Trouble as _};
     use crate::verify::accepted::{How, Seen, Step};

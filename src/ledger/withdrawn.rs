@@ -5,10 +5,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::snapshots::save_json;
+use super::snapshots::{load_json_if_present, save_json};
 use super::{Error, Ledger};
 use crate::apk::names::{PackageFile, PackageName, VersionText};
-use crate::disk::durable;
 
 /// A package that our indexes do not list any more, whatever its sources say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,9 +47,7 @@ impl fmt::Display for Withdrawn {
 impl Ledger {
     /// All that is withdrawn, in the order in which it was.
     pub fn withdrawn(&self) -> Result<Vec<Withdrawn>, Error> {
-        let path = self.store.withdrawn_file();
-        let Some(bytes) = durable::read_if_present(&path)? else { return Ok(Vec::new()) };
-        serde_json::from_slice(&bytes).map_err(|cause| Error::Unreadable { path, cause: Box::new(cause) })
+        Ok(load_json_if_present(&self.store.withdrawn_file())?.unwrap_or_default())
     }
 
     /// Replaces the list of what is withdrawn.

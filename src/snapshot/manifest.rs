@@ -24,6 +24,9 @@ use crate::apk::{Identity, ObjectId};
 /// The form of the text below; a reader refuses others.
 pub const FORM: u32 = 1;
 
+/// What the file name of a bundle ends in, where a folder is searched.
+pub const SUFFIX: &str = ".bundle";
+
 /// A bundle's name, which tells time and content and sorts by time: `20261124T031700Z-9f3a1c20`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BundleId(Box<str>);

@@ -243,26 +243,23 @@ impl Keyring {
 
     /// Trusts `key`, which came in as `listing` says, for `arch`, or for every arch.
     pub fn add_as(&mut self, key: PublicKey, arch: Option<Arch>, listing: Listing) -> Result<(), BadKey> {
-        let is_rival = |member: &Member| member.key.name == key.name && member.key.fingerprint != key.fingerprint;
-        if self.keys.iter().any(is_rival) {
-            return Err(BadKey::TwoOfOneName(key.name));
-        }
         let scope = arch.map_or(Scope::All, |arch| Scope::Arches(vec![arch]));
-        self.keys.push(Member { key, scope, listing });
+        self.push(Member { key, scope, listing })
+    }
+
+    fn push(&mut self, member: Member) -> Result<(), BadKey> {
+        let is_rival = |one: &Member| one.key.name == member.key.name && one.key.fingerprint != member.key.fingerprint;
+        if self.keys.iter().any(is_rival) {
+            return Err(BadKey::TwoOfOneName(member.key.name));
+        }
+        self.keys.push(member);
         Ok(())
     }
 
     /// The keys of both, each for its arches; SHA-1 trusted as far as here. Two keys of one name are none.
     pub fn and(&self, other: &Keyring) -> Result<Keyring, BadKey> {
         let mut both = self.clone();
-        for member in &other.keys {
-            let is_rival =
-                |one: &Member| one.key.name == member.key.name && one.key.fingerprint != member.key.fingerprint;
-            if both.keys.iter().any(is_rival) {
-                return Err(BadKey::TwoOfOneName(member.key.name.clone()));
-            }
-            both.keys.push(member.clone());
-        }
+        other.keys.iter().try_for_each(|member| both.push(member.clone()))?;
         Ok(both)
     }
 

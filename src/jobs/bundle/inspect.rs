@@ -16,7 +16,7 @@ use crate::jobs::error::in_one_line;
 use crate::jobs::import::inbox;
 use crate::jobs::{Error, keyring};
 use crate::plan::bundle::MOST_VOLUMES;
-use crate::snapshot::manifest::{Base, BundleId, FilePath, Form, Manifest, Packed, SenderKey, Tool, What};
+use crate::snapshot::manifest::{Base, BundleId, FilePath, Form, Manifest, Packed, SUFFIX, SenderKey, Tool, What};
 use crate::verify::keyring::Signer;
 use crate::verify::{Keyring, PublicKey};
 
@@ -165,7 +165,7 @@ pub fn inspect(path: &Path, keyrings: &[Keyring]) -> Result<InspectReport, Error
 /// The bundles' files in a folder.
 fn bundles_in(folder: &Path) -> Result<Vec<String>, Error> {
     let mut names = durable::list(folder)?;
-    names.retain(|name| name.ends_with(".bundle") && !name.starts_with('.'));
+    names.retain(|name| name.ends_with(SUFFIX) && !name.starts_with('.'));
     names.sort();
     Ok(names)
 }

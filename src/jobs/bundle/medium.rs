@@ -13,7 +13,7 @@ use crate::disk::durable;
 use crate::jobs::Error;
 use crate::plan::bundle::volume_name;
 use crate::report::Reporter;
-use crate::snapshot::manifest::{Manifest, Packed};
+use crate::snapshot::manifest::{Manifest, Packed, SUFFIX};
 
 /// Where a bundle is to lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Target {
     pub(super) fn volumes(&self, manifest: &Manifest) -> Vec<PathBuf> {
         let whole = match self {
             Target::File(file) => file.clone(),
-            Target::Folder(folder) => folder.join(format!("{}.bundle", manifest.id)),
+            Target::Folder(folder) => folder.join(format!("{}{SUFFIX}", manifest.id)),
         };
         let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let of = manifest.volumes;

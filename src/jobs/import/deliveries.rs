@@ -9,10 +9,7 @@ use crate::apk::SourceName;
 use crate::bundle::{self, Verified, Volume};
 use crate::error::Trouble as _;
 use crate::jobs::sync::Setback;
-use crate::snapshot::manifest::BundleId;
-
-/// What a bundle's file name ends in, where a folder is searched.
-pub(in crate::jobs) const SUFFIX: &str = ".bundle";
+use crate::snapshot::manifest::{BundleId, SUFFIX};
 
 /// Volumes of one bundle, each verified; at least one.
 pub(super) struct Delivery {

@@ -270,15 +270,9 @@ async fn run(
     request.accept_shrink.retain(|name| !dropped.contains(name));
     let request = &request;
     let mut imports = imports;
-    imports.extend(
-        without
-            .into_iter()
-            .filter_map(|source| {
-                let is_told = imports.iter().any(|bundle| bundle.error.is_some());
-                (!is_told).then(|| BundleReport::nothing_imported(source))
-            })
-            .collect::<Vec<_>>(),
-    );
+    if imports.iter().all(|bundle| bundle.error.is_none()) {
+        imports.extend(without.into_iter().map(BundleReport::nothing_imported));
+    }
     // Records and pool are read under the lock: while we waited for it, another run may have fetched what we would.
     let mirror = Mirror::on(&config, store)?;
     let chosen = chosen(&config, request)?;

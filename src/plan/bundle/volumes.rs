@@ -1,5 +1,7 @@
 //! In which volume each object goes.
 
+use crate::snapshot::manifest::SUFFIX;
+
 /// Most volumes of a bundle: nobody changes a disk more often.
 pub const MOST_VOLUMES: u32 = 999;
 
@@ -48,6 +50,6 @@ pub fn in_volumes(lengths: &[u64], room: Room) -> Result<(Vec<u32>, u32), DoesNo
 pub fn volume_name(name: &str, number: u32, of: u32) -> String {
     match of {
         0 | 1 => name.to_owned(),
-        _ => format!("{}.{number}.bundle", name.strip_suffix(".bundle").unwrap_or(name)),
+        _ => format!("{}.{number}{SUFFIX}", name.strip_suffix(SUFFIX).unwrap_or(name)),
     }
 }
