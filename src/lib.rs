@@ -15,12 +15,14 @@ pub mod finding;
 // hands: files, sockets, keys
 pub mod config;
 pub mod disk;
+pub mod places;
 pub mod sources;
 pub mod pool;
 pub mod ledger;
 pub mod sign;
 pub mod publish;
 pub mod bundle;
+pub mod backup;
 pub mod serve;
 
 // joints

@@ -4,12 +4,11 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use tar::{EntryType, Header};
-
 use super::Error;
+use crate::places::archive::{self, BLOCK, BadArchive};
 
-/// A tar's unit.
-const BLOCK: u64 = 512;
+pub(super) use crate::places::archive::{END, header, padding};
+
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The program's name.
@@ -21,26 +20,6 @@ pub(super) const OBJECTS: &str = "objects.";
 pub(super) fn signature_name(key: &str) -> String {
     format!("{MANIFEST}.{key}.sig")
 }
-
-/// The header of a plain file.
-pub(super) fn header(name: &str, size: u64, mode: u32, modified: u64) -> [u8; 512] {
-    let mut header = Header::new_ustar();
-    header.set_path(name).expect("names in a bundle are short and plain");
-    header.set_size(size);
-    header.set_mode(mode);
-    header.set_mtime(modified);
-    header.set_entry_type(EntryType::Regular);
-    header.set_cksum();
-    *header.as_bytes()
-}
-
-/// Zeros that follow `size` bytes up to a whole block.
-pub(super) fn padding(size: u64) -> u64 {
-    size.next_multiple_of(BLOCK) - size
-}
-
-/// What a tar ends with.
-pub(super) const END: u64 = 2 * BLOCK;
 
 /// Bytes that a file of `size` takes in a tar; `None` beyond all sizes.
 fn padded(size: u64) -> Option<u64> {
@@ -87,31 +66,19 @@ impl Reader {
     /// The next file; `None` at the end, behind which nothing is.
     pub(super) fn next(&mut self) -> Result<Option<Entry>, Error> {
         let block = self.take::<512>()?;
-        if block.iter().all(|byte| *byte == 0) {
-            let rest = self.take::<512>()?;
-            let over = self.at != self.length || rest.iter().any(|byte| *byte != 0);
-            return if over { Err(self.damaged("something follows its end")) } else { Ok(None) };
-        }
-        let header = Header::from_byte_slice(&block);
-        let mut again = header.clone();
-        again.set_cksum();
-        if again.as_bytes() != &block {
-            return Err(match self.at {
-                512 => Error::NotOne { path: self.path.clone() },
-                _ => self.damaged("a header's checksum does not match"),
-            });
-        }
-        let name = String::from_utf8_lossy(&header.path_bytes()).into_owned();
-        if header.entry_type() != EntryType::Regular {
-            let what = match header.entry_type() {
-                EntryType::Char | EntryType::Block | EntryType::Fifo => "a device",
-                EntryType::Symlink | EntryType::Link => "a link",
-                EntryType::Directory => "a folder",
-                _ => "no plain file",
-            };
-            return Err(self.foreign(name, what));
-        }
-        let size = header.size().map_err(|_| self.damaged("a header has no size"))?;
+        let member = match archive::member(&block) {
+            Ok(Some(member)) => member,
+            Ok(None) => {
+                let rest = self.take::<512>()?;
+                let over = self.at != self.length || rest.iter().any(|byte| *byte != 0);
+                return if over { Err(self.damaged("something follows its end")) } else { Ok(None) };
+            }
+            Err(BadArchive::Checksum) if self.at == BLOCK => return Err(Error::NotOne { path: self.path.clone() }),
+            Err(BadArchive::Kind { name, what }) => return Err(self.foreign(name, what)),
+            Err(BadArchive::Size) => return Err(self.damaged("a header has no size")),
+            Err(_) => return Err(self.damaged("a header's checksum does not match")),
+        };
+        let archive::Member { name, size } = member;
         let begin = self.at;
         let end = padded(size).and_then(|padded| begin.checked_add(padded)).unwrap_or(u64::MAX);
         if end.saturating_add(END) > self.length {

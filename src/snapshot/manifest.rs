@@ -21,71 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::apk::names::{Arch, KeyName, PackageName, RepositoryName, VersionText};
 use crate::apk::{Identity, ObjectId};
 
+pub use super::dated_id::{BadBundleId, BundleId};
+
 /// The form of the text below; a reader refuses others.
 pub const FORM: u32 = 1;
 
 /// What the file name of a bundle ends in, where a folder is searched.
 pub const SUFFIX: &str = ".bundle";
-
-/// A bundle's name, which tells time and content and sorts by time: `20261124T031700Z-9f3a1c20`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BundleId(Box<str>);
-
-/// Text that is no [`BundleId`].
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("it is no bundle's id (20261124T031700Z-9f3a1c20)")]
-pub struct BadBundleId;
-
-impl BundleId {
-    /// The id of a bundle made at `time` whose content hashes to `content`.
-    pub fn new(time: Timestamp, content: [u8; 4]) -> Self {
-        BundleId(format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), crate::apk::checksum::hex(&content)).into())
-    }
-
-    /// The checked text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// When it was made, to the second; none where the digits are no time.
-    pub fn time(&self) -> Option<Timestamp> {
-        self.0.split('-').next()?.parse().ok()
-    }
-}
-
-impl FromStr for BundleId {
-    type Err = BadBundleId;
-
-    fn from_str(text: &str) -> Result<Self, BadBundleId> {
-        let fits = |(pattern, byte): (u8, u8)| match pattern {
-            b'd' => byte.is_ascii_digit(),
-            b'x' => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
-            literal => byte == literal,
-        };
-        const PATTERN: &[u8] = b"ddddddddTddddddZ-xxxxxxxx";
-        let good = text.len() == PATTERN.len() && PATTERN.iter().copied().zip(text.bytes()).all(fits);
-        if good { Ok(BundleId(text.into())) } else { Err(BadBundleId) }
-    }
-}
-
-impl fmt::Display for BundleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl Serialize for BundleId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for BundleId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// What a bundle says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -88,6 +88,16 @@ impl Staged {
         flush_folder(parent(target))
     }
 
+    /// As [`Staged::persist`], with the mode that the file has: 0600, or what a file system without modes gives to all.
+    pub fn persist_as_it_is(mut self, target: &Path) -> Result<()> {
+        self.file.flush().naming("write", &self.path)?;
+        step("flush file");
+        self.file.get_ref().sync_all().naming("flush", &self.path)?;
+        step("rename");
+        self.rename(target)?;
+        flush_folder(parent(target))
+    }
+
     /// As [`Staged::persist`] without any flush: for many files in a place that nobody looks at until one
     /// [`super::flush_file_system`] made all of them safe.
     pub fn persist_unflushed(mut self, target: &Path, mode: u32) -> Result<()> {
