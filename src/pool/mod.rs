@@ -4,11 +4,12 @@
 //! <store>/pool/
 //! ├── objects/ab/<64 hex>      a whole package file, by its SHA-256; 0444
 //! ├── incoming/<40 hex>.part   a package that is arriving, by its identity; 0600, or 0444 once it is complete
+//! ├── incoming/<64 hex>.part   an object that is restored, by its SHA-256; likewise
 //! └── refs                     text, appended: `<identity hex> <size> <object hex> <name> <version>` a line
 //! ```
 //!
 //! What always holds:
-//! - A file under `objects/` is whole and was verified: it gets its name only after its bytes are on the medium, by a rename
+//! - A file under `objects/` is whole and was verified, when it came or before the backup from which it was restored: it gets its name only after its bytes are on the medium, by a rename
 //!   within the file system. It is never written again; the public tree holds hard links to it.
 //! - A file under `incoming/` is nothing to trust. It may be torn by a crash or power loss; the next [`Pool::begin`] of that
 //!   identity hands it out for verifying again, so that what is good of it is not fetched twice.
@@ -19,6 +20,10 @@
 //! [`Pool::commit`] flush the file system again, which makes the names safe. Flushing once for a thousand files instead of
 //! each of them is what lets a first sync keep up with tools that flush nothing.
 //!
+//! A restore knows its objects by their SHA-256 alone. Its batches are flushed and renamed in the same way; what `refs` said of
+//! them is added at the end, so that a line costs no flush of its own. One that was killed leaves objects without a line, which
+//! the same restore, run again, gives them.
+//!
 //! Who locks: one process at a time has the pool open for writing, under the store's lock. Within it a [`Pool`] is one handle
 //! for all threads. Readers (serving, hashing) need no lock: objects do not change, and one that is removed while it is read
 //! stays readable to its reader.
@@ -26,10 +31,13 @@
 mod audit;
 mod objects;
 mod refs;
+mod restored;
 mod sweep;
 
 pub use audit::AuditReport;
 pub use objects::{Incoming, Pool};
+pub use refs::{Ref, parse_refs};
+pub use restored::{Found, Put, RestoreError, Restoring};
 pub use sweep::{STALE_PART, Stored};
 
 use std::path::PathBuf;

@@ -14,13 +14,13 @@ use crate::apk::{Entry, Identity, ObjectId};
 use crate::disk::durable::{self, PartFile, Shared};
 use crate::verify::package::VerifiedPackage;
 
-const OBJECT_MODE: u32 = 0o444;
-const FOLDER_MODE: u32 = 0o700;
+pub(super) const OBJECT_MODE: u32 = 0o444;
+pub(super) const FOLDER_MODE: u32 = 0o700;
 
 /// A batch is committed by itself when it holds so many bytes or packages: what a crash may cost is bounded, and the disk
 /// writes while the wire still delivers.
-const BATCH_BYTES: u64 = 256 << 20;
-const BATCH_PACKAGES: usize = 1_000;
+pub(super) const BATCH_BYTES: u64 = 256 << 20;
+pub(super) const BATCH_PACKAGES: usize = 1_000;
 
 /// The pool. A handle: clones share one pool, and all threads may use it at once. All methods that touch the disk block.
 #[derive(Clone, Debug)]
@@ -245,6 +245,24 @@ impl Pool {
         Ok(self.inner.state().refs.forget(objects)?)
     }
 
+    pub(super) fn with_refs<T>(&self, look: impl FnOnce(&mut Refs) -> T) -> T {
+        look(&mut self.inner.state().refs)
+    }
+
+    pub(super) fn shard(&self, object: &ObjectId) -> PathBuf {
+        self.inner.shard(object)
+    }
+
+    /// Where what arrives is written of an object whose identity nobody asks for.
+    pub(super) fn part_of(&self, object: &ObjectId) -> PathBuf {
+        self.incoming_folder().join(format!("{}.part", object.hex()))
+    }
+
+    /// The next [`Pool::commit`] has names to flush.
+    pub(super) fn note_unflushed_names(&self) {
+        self.inner.state().names = Names::Unflushed;
+    }
+
     /// Whether this run still needs the part file of `identity`.
     pub(super) fn is_in_use(&self, identity: &Identity) -> bool {
         let state = self.inner.state();
@@ -317,7 +335,7 @@ impl Inner {
 
 /// Everything under our mutexes is left consistent at each point where a panic could happen: no `?` or call to the disk
 /// stands between two changes that belong together.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

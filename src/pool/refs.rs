@@ -10,7 +10,7 @@ use crate::verify::package::VerifiedPackage;
 /// What is known of a package beside its bytes. An identity and a size do not name one file for good: the same package signed
 /// anew has the same both, and either file is right for an index that lists them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ref {
+pub struct Ref {
     pub(super) identity: Identity,
     pub(super) size: u64,
     pub(super) object: ObjectId,
@@ -62,23 +62,23 @@ impl Refs {
     pub(super) fn load(path: PathBuf) -> Result<Self, durable::Error> {
         let bytes = durable::read_if_present(&path)?.unwrap_or_default();
         let end = memchr::memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
-        let mut refs = Refs {
+        let (lines, unreadable) = parse_lines(&bytes[..end]);
+        Ok(Refs {
             path,
-            objects: HashMap::new(),
+            objects: lines.into_iter().map(|one| ((one.identity, one.size), one)).collect(),
             present: HashSet::new(),
             end: end as u64,
             torn: if end < bytes.len() { Torn::Yes } else { Torn::No },
-            unreadable: 0,
-        };
-        for line in bytes[..end].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            match parse(line) {
-                Some(one) => {
-                    refs.objects.insert((one.identity, one.size), one);
-                }
-                None => refs.unreadable += 1,
-            }
-        }
-        Ok(refs)
+            unreadable,
+        })
+    }
+
+    /// The lines of these objects, sorted.
+    pub(super) fn text_of(&self, objects: &HashSet<ObjectId>) -> String {
+        let mut lines: Vec<String> =
+            self.objects.values().filter(|one| objects.contains(&one.object)).map(print).collect();
+        lines.sort_unstable();
+        lines.concat()
     }
 
     /// The package with this identity and size that is there, by `path_of`. Looks at the disk at most once per object: 5,000
@@ -163,6 +163,24 @@ impl Refs {
 /// Whether an object of this size lies at `path`.
 pub(super) fn is_there(path: &Path, size: u64) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+}
+
+/// What a text of `refs` lines says, in their order. A line that says nothing known is left out: with it goes the memory of one
+/// package, which then is fetched once more.
+pub fn parse_refs(text: &[u8]) -> Vec<Ref> {
+    parse_lines(text).0
+}
+
+/// What whole lines say, and how many of them say nothing.
+fn parse_lines(text: &[u8]) -> (Vec<Ref>, u64) {
+    let (mut refs, mut unreadable) = (Vec::new(), 0);
+    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        match parse(line) {
+            Some(one) => refs.push(one),
+            None => unreadable += 1,
+        }
+    }
+    (refs, unreadable)
 }
 
 fn print(one: &Ref) -> String {

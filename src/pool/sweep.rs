@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::refs::parse_identity;
+use super::restored::is_part_of_object;
 use super::{Error, Pool};
 use crate::apk::ObjectId;
 use crate::disk::durable;
@@ -46,7 +47,7 @@ impl Pool {
         self.forget(objects)
     }
 
-    /// Removes parts of packages that nothing was added to for [`STALE_PART`] before `now`, except those this run works on.
+    /// Removes parts, of packages that were fetched and of objects that were restored, that nothing was added to for [`STALE_PART`] before `now`, except those this run works on.
     /// Returns how many there were and their bytes. The caller holds the store's lock.
     pub fn sweep_incoming(&self, now: SystemTime) -> Result<(u64, u64), Error> {
         let folder = self.incoming_folder();
@@ -55,13 +56,17 @@ impl Pool {
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let Some(identity) = name.to_str().and_then(|name| parse_identity(name.strip_suffix(".part")?)) else {
+            let Some(name) = name.to_str() else { continue };
+            let identity = name.strip_suffix(".part").and_then(parse_identity);
+            if identity.is_none() && !is_part_of_object(name) {
                 continue;
-            };
+            }
             let metadata = entry.metadata().map_err(failed)?;
             let age = metadata.modified().map_err(failed)?;
             // A time in the future is a clock that was set back: the part may be new.
-            if now.duration_since(age).is_ok_and(|age| age > STALE_PART) && !self.is_in_use(&identity) {
+            if now.duration_since(age).is_ok_and(|age| age > STALE_PART)
+                && !identity.is_some_and(|identity| self.is_in_use(&identity))
+            {
                 durable::remove_file(&entry.path())?;
                 removed = (removed.0 + 1, removed.1 + metadata.len());
             }

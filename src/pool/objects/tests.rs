@@ -310,19 +310,21 @@ fn only_old_parts_that_nobody_works_on_are_swept() {
     let pool = pool(&folder);
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let day = Duration::from_secs(24 * 60 * 60);
-    let part = |number: u8, modified: SystemTime| {
-        let path = pool.incoming_folder().join(format!("{}.part", Identity::new([number; 20]).hex()));
+    let part_named = |name: String, modified: SystemTime| {
+        let path = pool.incoming_folder().join(format!("{name}.part"));
         fs::write(&path, "12345").unwrap();
         File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
         path
     };
-    let old = part(1, now - 8 * day);
+    let part = |number: u8, modified| part_named(Identity::new([number; 20]).hex(), modified);
+    let old = [part(1, now - 8 * day), part_named(ObjectId::new([1; 32]).hex(), now - 8 * day)];
     let kept = [part(2, now - 6 * day), part(3, now + day), part(4, now - 8 * day)];
     let at_work = pool.begin(&Identity::new([4; 20])).unwrap();
     let foreign = pool.incoming_folder().join("notes");
     fs::write(&foreign, "x").unwrap();
-    assert_eq!(pool.sweep_incoming(now).unwrap(), (1, 5));
-    assert!(!old.exists() && foreign.exists() && kept.iter().all(|path| path.exists()));
+    assert_eq!(pool.sweep_incoming(now).unwrap(), (2, 10));
+    assert!(old.iter().all(|path| !path.exists()));
+    assert!(foreign.exists() && kept.iter().all(|path| path.exists()));
     drop(at_work);
 }
 
