@@ -3,6 +3,7 @@
 //! ```text
 //! <store>/                          0700, ours alone
 //! ├── format                        "bivouac store 1"
+//! ├── restoring                     only while a backup is restored here: its id; see below
 //! ├── lock                          who works here now; see disk::lock
 //! ├── state.json                    what the last run left to the next
 //! ├── evidence.log                  what was decided, a line for each snapshot
@@ -10,6 +11,7 @@
 //! ├── pins.json                     snapshots that stay
 //! ├── withdrawn.json                packages that our indexes do not list
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
+//! ├── epochs.json                   which backups were restored here
 //! ├── bundles/                      what was sent to and came from other sites; see ledger
 //! ├── keyring/                      the package that brings our public keys to clients, where it is asked for
 //! ├── pool/                         packages by content; see pool
@@ -24,6 +26,18 @@
 //! <public>/../.generations/412/v3.23/main/x86_64/{APKINDEX.tar.gz, *.apk}
 //! <public>/../.generations/412/@qa  → ../413  a tree beside live; see publish
 //! ```
+//!
+//! # A store that is being restored
+//!
+//! [`Store::begin_restore`] makes a folder with `restoring` and no `format`; [`Store::end_restore`] writes `format`, then removes
+//! `restoring`, each on the medium before the next. As long as `restoring` is there the restore is not finished, and every other
+//! command refuses the store: half of its records would be believed, and a prune would take what no record names yet.
+//!
+//! Killed between the two, the store has both files. It counts as unfinished then, although all of it is there: nobody was told
+//! that the restore ended, so the operator will run it again, and that run finds everything in its place, removes `restoring`
+//! and says what came back. The other reading would answer the same command with "there is a store already". And never is
+//! there a moment with neither file, in which our own folder would look like somebody else's; nor, before the last step, one in
+//! which a bivouac that does not know `restoring` would open the store: `format` is the last thing that is restored.
 
 mod public;
 
@@ -67,6 +81,30 @@ pub enum Error {
         /// Its format.
         found: String,
     },
+    /// A restore into it was stopped, and has to end first.
+    #[error("the store {} is being restored from backup {backup}, which did not end yet", path.display())]
+    Restoring {
+        /// The store's folder.
+        path: PathBuf,
+        /// The backup's id.
+        backup: String,
+    },
+    /// A restore of another backup into it was stopped.
+    #[error("{} holds a restore of backup {begun} that did not end, and backup {asked} is to be restored", path.display())]
+    RestoringOther {
+        /// The store's folder.
+        path: PathBuf,
+        /// The backup whose restore was stopped.
+        begun: String,
+        /// The backup that was asked for.
+        asked: String,
+    },
+    /// A whole store is to be restored where one is.
+    #[error("there is a store at {} already", path.display())]
+    Exists {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// The format file says nothing known.
     #[error("{} does not say which format the store has", path.display())]
     Unreadable {
@@ -95,10 +133,13 @@ pub enum Error {
 impl Trouble for Error {
     fn class(&self) -> Class {
         match self {
-            Error::Absent { .. } | Error::Foreign { .. } | Error::Newer { .. } | Error::PublicTaken { .. } => {
-                Class::Usage
-            }
-            Error::Unreadable { .. } | Error::TreeGone { .. } => Class::Damaged,
+            Error::Absent { .. }
+            | Error::Foreign { .. }
+            | Error::Newer { .. }
+            | Error::RestoringOther { .. }
+            | Error::Exists { .. }
+            | Error::PublicTaken { .. } => Class::Usage,
+            Error::Restoring { .. } | Error::Unreadable { .. } | Error::TreeGone { .. } => Class::Damaged,
             Error::Disk(error) => error.class(),
         }
     }
@@ -108,6 +149,9 @@ impl Trouble for Error {
             Error::Absent { .. } => "no-store",
             Error::Foreign { .. } => "not-a-store",
             Error::Newer { .. } => "store-newer",
+            Error::Restoring { .. } => "restore-unfinished",
+            Error::RestoringOther { .. } => "restoring-other",
+            Error::Exists { .. } => "store-exists",
             Error::Unreadable { .. } => "store-format",
             Error::PublicTaken { .. } => "public-taken",
             Error::TreeGone { .. } => "tree-gone",
@@ -124,6 +168,14 @@ impl Trouble for Error {
             Error::TreeGone { link, .. } => {
                 Some(format!("put it back; or remove {}: the next sync then publishes all of it anew", link.display()))
             }
+            Error::Restoring { .. } => {
+                Some("run the same `bivouac restore` again: it goes on where it was stopped".into())
+            }
+            Error::RestoringOther { path, begun, .. } => Some(format!(
+                "restore {begun} to its end; or give it up by removing {}, which holds nothing else",
+                path.display()
+            )),
+            Error::Exists { .. } => Some("`--into-existing` adds what it lacks, and removes nothing".into()),
             Error::Unreadable { .. } => None,
             Error::Disk(error) => error.hint(),
         }
@@ -186,25 +238,71 @@ impl Store {
         let store = Store { root: root.to_owned() };
         durable::create_folder(root, STORE_MODE)?;
         durable::set_mode(root, STORE_MODE)?;
-        durable::write(&store.format_file(), format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes(), 0o600)?;
+        store.write_format()?;
         store.create_folders()?;
         Ok(store)
+    }
+
+    /// The store at `root` for a restore of the backup with this id: made where there is nothing or an empty folder, or the one
+    /// into which a restore of the same backup was stopped. Until [`Store::end_restore`] nobody can open it otherwise.
+    ///
+    /// Two restores may begin at once: whoever got the lock calls this again, and is told whose store it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Exists`] for a store, [`Error::RestoringOther`] for one that another backup is being restored into,
+    /// [`Error::Foreign`] for a folder with other files; nothing in it was touched.
+    pub fn begin_restore(root: &Path, backup: &str) -> Result<Self, Error> {
+        let store = Store { root: root.to_owned() };
+        match Self::open(root) {
+            Ok(_) => return Err(Error::Exists { path: root.to_owned() }),
+            Err(Error::Restoring { backup: begun, path }) if begun != backup => {
+                return Err(Error::RestoringOther { path, begun, asked: backup.to_owned() });
+            }
+            // A run may have been stopped between the file and the folders.
+            Err(Error::Restoring { .. }) => {}
+            Err(Error::Absent { .. }) => {
+                durable::create_folder(root, STORE_MODE)?;
+                durable::set_mode(root, STORE_MODE)?;
+                durable::write(&store.restoring_file(), format!("{backup}\n").as_bytes(), 0o600)?;
+            }
+            Err(error) => return Err(error),
+        }
+        store.create_folders()?;
+        Ok(store)
+    }
+
+    /// All that was restored is on the medium: from now on the store is one like any other. The caller holds the
+    /// [`super::Lock`].
+    pub fn end_restore(&self, _held: &super::Lock) -> Result<(), Error> {
+        self.write_format()?;
+        durable::remove_file(&self.restoring_file())?;
+        Ok(durable::flush_folder(&self.root)?)
+    }
+
+    fn write_format(&self) -> Result<(), durable::Error> {
+        durable::write(&self.format_file(), format!("{FORMAT_PREFIX}{FORMAT_VERSION}\n").as_bytes(), 0o600)
     }
 
     /// Opens the store at `root`, changing nothing; where there is none that is an error.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let store = Store { root: root.to_owned() };
         let format_file = store.format_file();
+        let restoring = durable::read_if_present(&store.restoring_file())?.map(|backup| Error::Restoring {
+            path: root.to_owned(),
+            backup: String::from_utf8_lossy(&backup).trim_end().to_owned(),
+        });
         let Some(text) = durable::read_if_present(&format_file)? else {
-            return Err(match foreign_file(root)? {
-                Some(found) => Error::Foreign { path: root.to_owned(), found },
-                None => Error::Absent { path: root.to_owned() },
+            return Err(match (restoring, foreign_file(root)?) {
+                (Some(unfinished), _) => unfinished,
+                (None, Some(found)) => Error::Foreign { path: root.to_owned(), found },
+                (None, None) => Error::Absent { path: root.to_owned() },
             });
         };
         let text = String::from_utf8_lossy(&text);
         let text = text.trim_end();
         match text.strip_prefix(FORMAT_PREFIX).map(str::parse::<u32>) {
-            Some(Ok(FORMAT_VERSION)) => Ok(store),
+            Some(Ok(FORMAT_VERSION)) => restoring.map_or(Ok(store), Err),
             Some(Ok(version)) if version > FORMAT_VERSION => {
                 Err(Error::Newer { path: root.to_owned(), found: text.to_owned() })
             }
@@ -251,6 +349,16 @@ impl Store {
     /// `format`: which format the store has.
     pub fn format_file(&self) -> PathBuf {
         self.root.join("format")
+    }
+
+    /// `restoring`: from which backup the store is being restored.
+    pub fn restoring_file(&self) -> PathBuf {
+        self.root.join("restoring")
+    }
+
+    /// `epochs.json`: which backups were restored here.
+    pub fn epochs_file(&self) -> PathBuf {
+        self.root.join("epochs.json")
     }
 
     /// `lock`; see [`super::lock`].

@@ -39,6 +39,8 @@ pub enum Purpose {
     Rotate,
     /// `bivouac key retire`.
     Retire,
+    /// `bivouac restore`.
+    Restore,
     /// `bivouac repair`.
     Repair,
     /// `bivouac source accept-signer`.
@@ -59,6 +61,7 @@ impl Purpose {
             Purpose::Prune => "prune",
             Purpose::Rotate => "key rotate",
             Purpose::Retire => "key retire",
+            Purpose::Restore => "restore",
             Purpose::Repair => "repair",
             Purpose::AcceptSigner => "source accept-signer",
         }

@@ -51,6 +51,69 @@ fn a_later_format_is_refused_by_name_and_an_unknown_one_is_damage() {
     }
 }
 
+const BACKUP: &str = "20261124T031700Z-9f3a1c20";
+
+fn lock(store: &Store) -> crate::disk::Lock {
+    use crate::disk::lock::{Lock, Patience, Purpose};
+    Lock::take(store, Purpose::Restore, jiff::Timestamp::UNIX_EPOCH, Patience::None).unwrap()
+}
+
+#[test]
+fn a_store_that_is_being_restored_is_for_the_same_restore_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("lost+found")).unwrap();
+    fs::write(folder.path().join(".bivouac-1-0.tmp"), "20261124T03").unwrap();
+    let root = folder.path();
+    let store = Store::begin_restore(root, BACKUP).unwrap();
+    assert_eq!(fs::metadata(root).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(!store.format_file().exists());
+    let held = lock(&store);
+    fs::write(store.pins_file(), "[]").unwrap();
+    for refused in [Store::open(root), Store::look(root), Store::open_or_create(root)] {
+        let error = refused.unwrap_err();
+        assert_eq!((error.class(), error.code()), (Class::Damaged, "restore-unfinished"), "{error}");
+        assert!(error.to_string().contains(BACKUP), "{error}");
+    }
+    let error = Store::begin_restore(root, "20261125T031700Z-00000000").unwrap_err();
+    assert_eq!((error.class(), error.code()), (Class::Usage, "restoring-other"), "{error}");
+    assert_eq!(Store::begin_restore(root, BACKUP).unwrap(), store);
+
+    store.end_restore(&held).unwrap();
+    assert_eq!(Store::open(root).unwrap(), store);
+    assert_eq!(fs::read_to_string(root.join("format")).unwrap(), "bivouac store 1\n");
+    assert!(!store.restoring_file().exists() && store.pins_file().exists());
+    let error = Store::begin_restore(root, BACKUP).unwrap_err();
+    assert_eq!((error.class(), error.code()), (Class::Usage, "store-exists"), "{error}");
+}
+
+#[test]
+fn a_restore_that_was_stopped_between_its_last_two_steps_is_ended_by_the_same_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("var/store");
+    let store = Store::begin_restore(&root, BACKUP).unwrap();
+    fs::remove_dir(store.accepted_folder()).unwrap();
+    fs::write(store.format_file(), "bivouac store 1\n").unwrap();
+    assert_eq!(Store::open(&root).unwrap_err().code(), "restore-unfinished");
+    assert_eq!(Store::begin_restore(&root, "other").unwrap_err().code(), "restoring-other");
+    let store = Store::begin_restore(&root, BACKUP).unwrap();
+    assert!(store.accepted_folder().is_dir());
+    store.end_restore(&lock(&store)).unwrap();
+    Store::open(&root).unwrap();
+
+    // A later bivouac's restore is not ended by this one.
+    fs::write(store.restoring_file(), BACKUP).unwrap();
+    fs::write(store.format_file(), "bivouac store 2\n").unwrap();
+    assert_eq!(Store::begin_restore(&root, BACKUP).unwrap_err().code(), "store-newer");
+}
+
+#[test]
+fn a_folder_with_other_files_is_no_place_for_a_restore() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("thesis.tex"), "x").unwrap();
+    assert_eq!(Store::begin_restore(folder.path(), BACKUP).unwrap_err().code(), "not-a-store");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn only_our_own_link_counts_as_live() {
     let folder = tempfile::tempdir().unwrap();
