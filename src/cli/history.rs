@@ -1,6 +1,6 @@
 //! `bivouac history`: what was published when.
 
-use bivouac::jobs::history as job;
+use bivouac::jobs::history::{self as job, CauseWord, GenerationReport};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress};
@@ -24,12 +24,13 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         Output::Text => {
             for generation in &generations {
                 out::line(format_args!(
-                    "{:>6}  {}  {} packages, {}, snapshot {}{}",
+                    "{:>6}  {}  {} packages, {}, snapshot {}{}{}",
                     generation.id,
                     generation.time.strftime("%Y-%m-%d %H:%M:%S UTC"),
                     generation.packages,
                     progress::bytes(generation.bytes),
                     generation.snapshot,
+                    shown_again(generation),
                     if generation.live { "  live" } else { "" }
                 ))?;
                 if global.verbose || args.hex.is_some() {
@@ -41,4 +42,13 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Of which generation it shows the indexes again.
+fn shown_again(generation: &GenerationReport) -> String {
+    match (generation.cause, generation.shows) {
+        (CauseWord::Rollback, Some(shown)) => format!("  rolled back to {shown}"),
+        (CauseWord::Restore, Some(shown)) => format!("  restored from generation {shown}"),
+        _ => String::new(),
+    }
 }

@@ -36,12 +36,13 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
-            out::line(match report.live {
-                Some(number) if report.held => {
+            out::line(match (report.live, report.restored_from) {
+                (Some(number), _) if report.held => {
                     format!("generation {number} is live, a rollback: publishing is held until `bivouac publish`")
                 }
-                Some(number) => format!("generation {number} is live"),
-                None => "nothing is published yet".to_owned(),
+                (Some(number), Some(shown)) => format!("generation {number} is live, restored from generation {shown}"),
+                (Some(number), None) => format!("generation {number} is live"),
+                (None, _) => "nothing is published yet".to_owned(),
             })?;
             for (name, number) in &report.beside {
                 out::line(format_args!("generation {number} is at @{name}"))?;

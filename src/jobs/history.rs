@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::states::still_there;
 use super::{Error, Mirror};
 use crate::config::Config;
+use crate::plan::publish::Cause;
 
 /// One generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +17,11 @@ pub struct GenerationReport {
     pub time: Timestamp,
     /// Whether clients see it now.
     pub live: bool,
+    /// Why it was made.
+    pub cause: CauseWord,
+    /// The generation whose indexes it shows, where they are not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shows: Option<u64>,
     /// The snapshot that it shows.
     pub snapshot: String,
     /// Packages that its indexes list.
@@ -24,6 +30,31 @@ pub struct GenerationReport {
     pub bytes: u64,
     /// Per repository and arch, what `apk update` shows.
     pub repositories: Vec<ShownIndex>,
+}
+
+/// Why a generation was made, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CauseWord {
+    /// A snapshot was published.
+    Publication,
+    /// An earlier generation is shown again.
+    Rollback,
+    /// What was beside live is shown live.
+    Promotion,
+    /// A backup was restored.
+    Restore,
+}
+
+impl CauseWord {
+    fn of(cause: &Cause) -> Self {
+        match cause {
+            Cause::Publication => CauseWord::Publication,
+            Cause::Rollback(_) => CauseWord::Rollback,
+            Cause::Promotion(_) => CauseWord::Promotion,
+            Cause::Restore(_) => CauseWord::Restore,
+        }
+    }
 }
 
 /// One index of a generation.
@@ -67,6 +98,8 @@ pub fn history(config: &Config, content: Option<&str>) -> Result<Vec<GenerationR
             id: number,
             time: generation.time,
             live: live == Some(number),
+            cause: CauseWord::of(&generation.cause),
+            shows: Some(generation.shows()).filter(|shown| *shown != number),
             snapshot: generation.snapshot.clone(),
             packages: generation.repositories.iter().map(|state| state.packages).sum(),
             bytes: generation.repositories.iter().map(|state| state.bytes).sum(),

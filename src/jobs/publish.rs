@@ -122,7 +122,7 @@ pub fn rollback(
         Some(number) => states::generation(&mirror, number)?,
         None => before(&mirror, &live, &mirror.ledger.withdrawn()?)?,
     };
-    show_again(&mirror, live, &target, Cause::Rollback(shows(&target)), call.now, reporter)
+    show_again(&mirror, live, &target, Cause::Rollback(target.shows()), call.now, reporter)
 }
 
 /// Shows what is at `@name` live. The tree at `@name` stays. Ends a hold.
@@ -145,7 +145,7 @@ pub fn promote(
 /// The generation that was live before what clients see. A rollback counts as what it shows, so going back once more goes one
 /// further; one that shows nothing else than clients see already is passed over.
 fn before(mirror: &Mirror<'_>, live: &Generation, withdrawn: &[Withdrawn]) -> Result<Generation, Error> {
-    let shown = shows(live);
+    let shown = live.shows();
     for number in mirror.ledger.generation_numbers()?.into_iter().rev().filter(|number| *number < shown) {
         let summary = mirror.ledger.generation_summary(number)?;
         if summary.place != Place::Live || summary.repositories.is_empty() || !mirror.tree.generation(number).is_dir() {
@@ -157,14 +157,6 @@ fn before(mirror: &Mirror<'_>, live: &Generation, withdrawn: &[Withdrawn]) -> Re
         }
     }
     Err(NoState::NothingBefore { shown }.into())
-}
-
-/// The generation whose indexes this one shows.
-fn shows(generation: &Generation) -> u64 {
-    match generation.cause {
-        Cause::Rollback(number) => number,
-        Cause::Publication | Cause::Promotion(_) => generation.number,
-    }
 }
 
 /// All that clients find in its indexes, without what would be left out today.
@@ -207,7 +199,7 @@ fn show_again(
     let mut assembly = Assembly::new(mirror, &Place::Live, Some(live), &target.snapshot, (wishes, made), now)?;
     assembly.plan.generation.cause = cause;
     perform(mirror, &assembly, &**reporter)?;
-    let mut report = report(&before, &assembly.plan.generation, shows(target));
+    let mut report = report(&before, &assembly.plan.generation, target.shows());
     report.still_shown = still_shown(target, &withdrawn);
     Ok(report)
 }

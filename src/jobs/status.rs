@@ -16,7 +16,7 @@ use crate::apk::ContentId;
 use crate::apk::names::{Arch, RepositoryName, TreeName};
 use crate::config::{Config, KEYRING_SOURCE, Repository};
 use crate::ledger::{Lagging, LastError, Links, State, Trust};
-use crate::plan::publish::{Generation, RepositoryState};
+use crate::plan::publish::{Cause, Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
 
@@ -29,6 +29,9 @@ pub struct StatusReport {
     pub live: Option<u64>,
     /// Whether publishing is held back: a rollback is live.
     pub held: bool,
+    /// The generation of a backup that the live one brought back, until the next is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<u64>,
     /// Which generations are seen beside live, by the name of their tree.
     pub beside: BTreeMap<TreeName, u64>,
     /// What is withdrawn, `NAME` or `NAME=VERSION`, until it is taken back.
@@ -130,6 +133,10 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
     Ok(StatusReport {
         signing,
         held: live.as_ref().is_some_and(Generation::is_hold),
+        restored_from: live.as_ref().and_then(|live| match live.cause {
+            Cause::Restore(shown) => Some(shown),
+            Cause::Publication | Cause::Rollback(_) | Cause::Promotion(_) => None,
+        }),
         live: live.map(|live| live.number),
         beside: mirror.tree.named()?,
         withdrawn: mirror.ledger.withdrawn()?.iter().map(ToString::to_string).collect(),

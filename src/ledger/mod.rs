@@ -10,6 +10,7 @@
 //! pins.json                       snapshots that stay until they are unpinned
 //! withdrawn.json                  packages that our indexes do not list, whatever their sources say
 //! signing.json                    which of our keys sign, do so no more, or ever did; no private half
+//! epochs.json                     which backups were restored here, and when
 //! evidence.log                    one line a snapshot: what was decided, chained and signed; only ever added to
 //! trust.json                      what was accepted of each index before, and whose signatures vouch for its source
 //! bundles/sent/<id>.json          the manifest of a bundle that was made here; the newest 50
@@ -30,6 +31,7 @@
 //! but for `bundles/sent` and `bundles/sites`: a bundle is made beside anything.
 
 mod bundles;
+mod epochs;
 mod error;
 mod evidence;
 mod generations;
@@ -43,6 +45,7 @@ mod trust;
 mod withdrawn;
 
 pub use bundles::Imported;
+pub use epochs::Epoch;
 pub use error::Error;
 pub use evidence::EvidenceEnd;
 pub use sites::SiteRecord;

@@ -134,6 +134,8 @@ pub enum Cause {
     Rollback(u64),
     /// It shows the indexes of the tree that had this name.
     Promotion(TreeName),
+    /// It shows the generation with this number as a backup brought it back.
+    Restore(u64),
 }
 
 impl Generation {
@@ -141,7 +143,24 @@ impl Generation {
     /// and not a note beside it: the one rename that makes a rollback live begins the hold, and the one that makes the next
     /// generation live ends it.
     pub fn is_hold(&self) -> bool {
-        matches!(self.cause, Cause::Rollback(_))
+        match self.cause {
+            Cause::Rollback(_) => true,
+            Cause::Publication | Cause::Promotion(_) | Cause::Restore(_) => false,
+        }
+    }
+
+    /// The generation whose indexes it shows: its own number, unless it shows another's again.
+    pub fn shows(&self) -> u64 {
+        match self.cause {
+            Cause::Rollback(number) | Cause::Restore(number) => number,
+            Cause::Publication | Cause::Promotion(_) => self.number,
+        }
+    }
+
+    /// Why a generation is made that brings this one back from a backup. One that held publishing does so again: a disaster is
+    /// no reason to publish what was rolled back.
+    pub fn cause_of_restore(&self) -> Cause {
+        if self.is_hold() { self.cause.clone() } else { Cause::Restore(self.number) }
     }
 
     /// The state of `name` and `arch` in it.
@@ -155,6 +174,9 @@ impl Generation {
 pub enum Wish {
     /// This listing; `files` are the listed ones, in any order.
     Listing(Box<RepositoryState>),
+    /// This state as it was published once, `files` being all that it held, with an index file that is dated anew even where the
+    /// former generation shows the same: a client may have seen a later one, which nobody here remembers.
+    Anew(Box<RepositoryState>),
     /// What the former generation has.
     Former(RepositoryName, Arch),
 }
@@ -222,6 +244,17 @@ pub fn decide(
                     indexes.push(IndexFile::Kept);
                 }
             }
+            Wish::Anew(mut state) => {
+                let before = former.and_then(|former| former.repository(&state.name, &state.arch));
+                let listed = state.listed().cloned().collect();
+                // What lingered then comes second: a client of the former generation is the one that still asks.
+                let files = with_lingering(listed, before, linger, now);
+                state.files = with_lingering(files, Some(&state), linger, now);
+                let latest = before.map_or(state.published, |before| before.published.max(state.published));
+                state.published = publication_time(Some(latest), now);
+                indexes.push(IndexFile::New);
+                repositories.push(*state);
+            }
             Wish::Listing(mut state) => {
                 let before = former.and_then(|former| former.repository(&state.name, &state.arch));
                 state.files = with_lingering(std::mem::take(&mut state.files), before, linger, now);
@@ -241,13 +274,14 @@ pub fn decide(
             }
         }
     }
-    let same =
-        former.is_some_and(|former| {
-            former.repositories.len() == repositories.len()
-                && former.repositories.iter().zip(&repositories).all(|(was, is)| {
-                    was.is_for(&is.name, &is.arch) && was.index == is.index && shown(was).eq(shown(is))
-                })
-        });
+    let same = former.is_some_and(|former| {
+        former.repositories.len() == repositories.len()
+            && former.repositories.iter().zip(&repositories).all(|(was, is)| {
+                was.is_for(&is.name, &is.arch)
+                    && (was.index, was.published) == (is.index, is.published)
+                    && shown(was).eq(shown(is))
+            })
+    });
     let number = last_number.max(former.map_or(0, |former| former.number)) + 1;
     PublishPlan {
         generation: Generation {

@@ -52,6 +52,31 @@ fn history_lists_generations_newest_first() {
 }
 
 #[test]
+fn history_and_status_say_which_generation_is_shown_again() {
+    let site = moved_on();
+    site.env.bivouac(&["rollback", "1"]).exits_with(0);
+    let first = |command: &str| {
+        let ran = site.env.bivouac(&[command]);
+        ran.exits_with(0).stdout.lines().next().unwrap().to_owned()
+    };
+    assert!(first("history").ends_with("  rolled back to 1  live"), "{}", first("history"));
+    let value = site.env.bivouac(&["--json", "history"]).exits_with(0).json();
+    let cause = |one: &serde_json::Value| (one["cause"].clone(), one["shows"].clone());
+    assert_eq!(cause(&value[0]), ("rollback".into(), 1.into()), "{value}");
+    assert_eq!(cause(&value[1]), ("publication".into(), serde_json::Value::Null), "{value}");
+
+    // As a restore records it.
+    let record = site.env.path("store/generations/3.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"rollback\": 1", "\"restore\": 1")).unwrap();
+    assert!(first("history").ends_with("  restored from generation 1  live"), "{}", first("history"));
+    assert_eq!(first("status"), "generation 3 is live, restored from generation 1");
+    let value = site.env.bivouac(&["--json", "status"]).json();
+    assert_eq!((&value["held"], &value["restored_from"]), (&false.into(), &1.into()), "{value}");
+    site.watch.stop();
+}
+
+#[test]
 fn check_is_content_with_what_a_sync_left() {
     let site = moved_on();
     let value = site.env.bivouac(&["--json", "check"]).exits_with(0).json();

@@ -116,3 +116,55 @@ fn other_bytes_under_a_published_name_are_seen_also_while_it_lingers() {
     assert_eq!(published.rebuilt([&a, &b].into_iter().map(listed)), []);
     assert!(published.knows(&b.file) && !Published::of([&replaced].into_iter()).knows(&b.file));
 }
+
+/// The state of a generation as a backup brings it back.
+fn anew(generation: &Generation) -> Wish {
+    Wish::Anew(Box::new(generation.repositories[0].clone()))
+}
+
+#[test]
+fn what_a_backup_brings_back_is_dated_anew_whatever_is_live_and_keeps_what_lingered() {
+    let one = next(None, listing(1, &[placed("a", 1), placed("b", 2)]), at(0)).generation;
+    let two = next(Some(&one), listing(2, &[placed("b", 2)]), at(1)).generation;
+    // On an empty machine, where only the restored tree itself is there, or nothing.
+    for former in [Some(&two), None] {
+        let back = next(former, anew(&two), at(5));
+        assert_eq!((back.indexes[0], back.change), (IndexFile::New, Change::Something));
+        let state = &back.generation.repositories[0];
+        assert_eq!((state.index, state.published), (two.repositories[0].index, at(5)));
+        assert_eq!(names(&back), [("a-1-r0.apk", true), ("b-1-r0.apk", false)]);
+        assert_eq!(state.files[0].left, Some(at(1)), "it has left when it left");
+        // A host whose clock stands before the backup, still strictly later.
+        let back = next(former, anew(&two), at(-9));
+        assert_eq!(back.generation.repositories[0].published.as_second(), at(1).as_second() + 1);
+        let late = next(former, anew(&two), at(25));
+        assert_eq!(names(&late), [("b-1-r0.apk", false)], "its time is over");
+    }
+}
+
+#[test]
+fn what_a_backup_brings_back_follows_what_is_live_and_what_clients_have_of_that_lingers() {
+    let one = next(None, listing(1, &[placed("a", 1), placed("b", 2)]), at(0)).generation;
+    let two = next(Some(&one), listing(2, &[placed("b", 2)]), at(1)).generation;
+    let live = next(Some(&two), listing(3, &[placed("a", 9), placed("c", 3)]), at(20)).generation;
+    let back = next(Some(&live), anew(&two), at(30));
+    assert_eq!(back.generation.number, live.number + 1);
+    assert_eq!(names(&back), [("a-1-r0.apk", true), ("b-1-r0.apk", false), ("c-1-r0.apk", true)]);
+    let files = &back.generation.repositories[0].files;
+    // The bytes that live lists, not those that lingered at the backup's time and would be gone by now.
+    assert_eq!((files[0].object, files[0].left), (ObjectId::new([9; 32]), Some(at(30))));
+    // A live index that is younger than the clock.
+    let back = next(Some(&live), anew(&two), at(2));
+    assert_eq!(back.generation.repositories[0].published.as_second(), at(20).as_second() + 1);
+}
+
+#[test]
+fn a_restore_holds_publishing_where_the_generation_that_it_shows_did() {
+    let mut shown = next(None, listing(1, &[placed("a", 1)]), at(0)).generation;
+    assert_eq!((shown.shows(), shown.cause_of_restore()), (1, Cause::Restore(1)));
+    let again = Generation { number: 2, cause: shown.cause_of_restore(), ..shown.clone() };
+    assert!(!again.is_hold());
+    assert_eq!(again.shows(), 1, "going back once more goes before what it shows");
+    shown.cause = Cause::Rollback(7);
+    assert_eq!((shown.shows(), shown.cause_of_restore()), (7, Cause::Rollback(7)));
+}
