@@ -272,12 +272,27 @@ impl Store {
         Ok(store)
     }
 
-    /// All that was restored is on the medium: from now on the store is one like any other. The caller holds the
+    /// All that was restored is on the medium: from now on the store is one like any other. What runs of the restore that were
+    /// killed left half written is removed, in folders of any record, as no later run looks for it there. The caller holds the
     /// [`super::Lock`].
     pub fn end_restore(&self, _held: &super::Lock) -> Result<(), Error> {
+        self.sweep_below(&self.root)?;
         self.write_format()?;
         durable::remove_file(&self.restoring_file())?;
         Ok(durable::flush_folder(&self.root)?)
+    }
+
+    fn sweep_below(&self, folder: &Path) -> Result<(), durable::Error> {
+        durable::sweep_temporaries(folder)?;
+        for name in durable::list(folder)? {
+            let below = folder.join(name);
+            let is_folder = fs::symlink_metadata(&below).is_ok_and(|found| found.is_dir());
+            // The pool has its own way, and many folders.
+            if is_folder && below != self.pool_folder() {
+                self.sweep_below(&below)?;
+            }
+        }
+        Ok(())
     }
 
     fn write_format(&self) -> Result<(), durable::Error> {

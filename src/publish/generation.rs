@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use crate::apk::ObjectId;
-use crate::apk::names::{PackageFile, Place};
+use crate::apk::names::{PackageFile, Place, TreeName};
 use crate::disk::durable::{self, LinkedTree};
 use crate::disk::layout::{self, PublicTree};
 use crate::error::{Class, Trouble};
-use crate::plan::publish::{IndexFile, PublishPlan, RepositoryState};
+use crate::plan::publish::{Generation, IndexFile, PublishPlan, RepositoryState};
 use crate::pool::Pool;
 use crate::sign::SignedIndex;
 use crate::snapshot::{AcceptedIndex, Kind};
@@ -33,6 +33,18 @@ pub enum Publishable {
 #[derive(Clone, Debug)]
 pub struct PublishedIndex(Vec<u8>);
 
+impl PublishedIndex {
+    /// `bytes`, if they are the file that was published with `state`.
+    pub(super) fn of(state: &RepositoryState, bytes: Vec<u8>) -> Option<Self> {
+        let found = ObjectId::new(Sha256::digest(&bytes).into());
+        (found == state.index).then_some(PublishedIndex(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// A source's own index file. Only [`Publishable::upstream`] makes one.
 #[derive(Clone, Debug)]
 pub struct UpstreamIndex(Vec<u8>);
@@ -49,13 +61,8 @@ impl Publishable {
     /// The file that generation `number` shows for a repository, as long as it is the one that its record names.
     pub fn again(tree: &PublicTree, number: u64, state: &RepositoryState) -> Result<Publishable, Error> {
         let path = tree.generation(number).join(state.name.folder(&state.arch)).join(INDEX);
-        match durable::read_if_present(&path)? {
-            None => Err(Error::IndexGone { path }),
-            Some(bytes) if ObjectId::new(Sha256::digest(&bytes).into()) == state.index => {
-                Ok(Publishable::Again(PublishedIndex(bytes)))
-            }
-            Some(_) => Err(Error::IndexDamaged { path }),
-        }
+        let Some(bytes) = durable::read_if_present(&path)? else { return Err(Error::IndexGone { path }) };
+        PublishedIndex::of(state, bytes).map(Publishable::Again).ok_or(Error::IndexDamaged { path })
     }
 
     /// The file.
@@ -103,6 +110,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A backup has another file than the index that its record of a generation names.
+    #[error("what should be the index {place} of generation {number} is another file")]
+    OtherIndex {
+        /// Repository and arch.
+        place: String,
+        /// The generation.
+        number: u64,
+    },
     /// A tree is to be dropped that clients see. A bug.
     #[error("generation {number} is shown to clients and cannot be dropped")]
     Shown {
@@ -122,7 +137,9 @@ impl Trouble for Error {
             Error::Shared { .. } => Class::Usage,
             Error::NothingLive => Class::Usage,
             Error::Shown { .. } => Class::Host,
-            Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => Class::Damaged,
+            Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } | Error::OtherIndex { .. } => {
+                Class::Damaged
+            }
         }
     }
 
@@ -133,7 +150,7 @@ impl Trouble for Error {
             Error::Shared { .. } => "public-shared",
             Error::Lost { .. } => "object-missing",
             Error::IndexGone { .. } => "index-missing",
-            Error::IndexDamaged { .. } => "index-damaged",
+            Error::IndexDamaged { .. } | Error::OtherIndex { .. } => "index-damaged",
             Error::NothingLive => "nothing-live",
             Error::Shown { .. } => "bug",
         }
@@ -148,7 +165,7 @@ impl Trouble for Error {
                 Some("`bivouac check` lists all that is missing or damaged".into())
             }
             Error::NothingLive => Some("`bivouac publish` makes a snapshot live".into()),
-            Error::Shown { .. } => None,
+            Error::Shown { .. } | Error::OtherIndex { .. } => None,
         }
     }
 }
@@ -162,55 +179,82 @@ pub fn publish(
     index_of: impl Fn(usize) -> Option<Publishable>,
 ) -> Result<LinkedTree, Error> {
     let number = plan.generation.number;
-    durable::create_folder(&tree.generations_folder(), 0o755)?;
-    claim(tree)?;
-    tree.sweep()?;
-    let beside = tree.half_made_generation(number);
-    durable::create_folder(&beside, 0o755)?;
-    let mut links = LinkedTree::new();
-    for (at, state) in plan.generation.repositories.iter().enumerate() {
-        let folder = beside.join(state.name.folder(&state.arch));
-        durable::create_folder(&folder, 0o755)?;
-        for placed in &state.files {
-            let object = pool.path(&placed.object);
-            links.add(&object, &folder.join(placed.file.as_str())).map_err(|error| {
-                if error.kind() == std::io::ErrorKind::NotFound && !pool.has(&placed.object) {
-                    Error::Lost { file: placed.file.clone(), object: placed.object }
-                } else {
-                    error.into()
-                }
-            })?;
-        }
-        place_index(plan, tree, at, &mut links, &folder, &index_of)?;
-        // Clients add the arch to the line that they are given, which here ends in it or holds it already.
-        if state.name.is_by_arch() {
-            durable::switch_link(&folder.join(state.arch.as_str()), Path::new("."))?;
-        }
-    }
-    place_aliases(plan, &beside)?;
+    let (beside, links) = lay_out(&plan.generation, tree, pool, |at, folder, links| {
+        place_index(plan, tree, at, links, folder, &index_of)
+    })?;
     // A live tree carries the links of those beside it from its first moment on, so that they are seen without a gap.
     if plan.generation.place == Place::Live {
         for (name, number) in tree.named()? {
             durable::switch_link(&beside.join(format!("@{name}")), &PublicTree::named_link_text(number))?;
         }
     }
-    // One flush for all links; then the tree gets its name, and then its place leads to it.
-    links.flush(&beside)?;
-    // A number is used once: where a tree has this one already, the rename fails and that tree stays.
-    durable::rename(&beside, &tree.generation(number))?;
+    name(&beside, tree, number, &links)?;
     match &plan.generation.place {
         Place::Live => durable::switch_link(tree.link(), &PublicTree::link_text(number))?,
-        Place::Beside(name) => {
-            let live = tree.live()?.ok_or(Error::NothingLive)?;
-            durable::switch_link(&tree.named_link(live, name), &PublicTree::named_link_text(number))?;
-        }
+        Place::Beside(name) => show_beside(tree, name, number)?,
     }
     Ok(links)
 }
 
-/// The links that the plan names, each relative, where this tree has what it leads to.
-fn place_aliases(plan: &PublishPlan, tree: &Path) -> Result<(), Error> {
-    for (name, target) in &plan.generation.aliases {
+/// Has the tree of generation `number`, which is there, seen beside live under this name, in one rename.
+pub fn show_beside(tree: &PublicTree, name: &TreeName, number: u64) -> Result<(), Error> {
+    tree.require_generation(number)?;
+    let live = tree.live()?.ok_or(Error::NothingLive)?;
+    Ok(durable::switch_link(&tree.named_link(live, name), &PublicTree::named_link_text(number))?)
+}
+
+/// Makes the tree of `generation` under a hidden name: packages from the pool, index files by `place_index` (which is given a
+/// repository's number, its folder, and what links files into the tree), links. Returns where it lies; nothing of it is flushed.
+pub(super) fn lay_out<E: From<Error>>(
+    generation: &Generation,
+    tree: &PublicTree,
+    pool: &Pool,
+    place_index: impl Fn(usize, &Path, &mut LinkedTree) -> Result<(), E>,
+) -> Result<(PathBuf, LinkedTree), E> {
+    durable::create_folder(&tree.generations_folder(), 0o755).map_err(Error::from)?;
+    claim(tree)?;
+    tree.sweep().map_err(Error::from)?;
+    let beside = tree.half_made_generation(generation.number);
+    durable::create_folder(&beside, 0o755).map_err(Error::from)?;
+    let mut links = LinkedTree::new();
+    for (at, state) in generation.repositories.iter().enumerate() {
+        let folder = beside.join(state.name.folder(&state.arch));
+        place_packages(state, pool, &folder, &mut links)?;
+        place_index(at, &folder, &mut links)?;
+        // Clients add the arch to the line that they are given, which here ends in it or holds it already.
+        if state.name.is_by_arch() {
+            durable::switch_link(&folder.join(state.arch.as_str()), Path::new(".")).map_err(Error::from)?;
+        }
+    }
+    place_aliases(generation, &beside)?;
+    Ok((beside, links))
+}
+
+/// Gives a tree that was laid out its number. One flush for all links; then the name, which stands for a complete tree.
+pub(super) fn name(beside: &Path, tree: &PublicTree, number: u64, links: &LinkedTree) -> Result<(), Error> {
+    links.flush(beside)?;
+    // A number is used once: where a tree has this one already, the rename fails and that tree stays.
+    Ok(durable::rename(beside, &tree.generation(number))?)
+}
+
+fn place_packages(state: &RepositoryState, pool: &Pool, folder: &Path, links: &mut LinkedTree) -> Result<(), Error> {
+    durable::create_folder(folder, 0o755)?;
+    for placed in &state.files {
+        let object = pool.path(&placed.object);
+        links.add(&object, &folder.join(placed.file.as_str())).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound && !pool.has(&placed.object) {
+                Error::Lost { file: placed.file.clone(), object: placed.object }
+            } else {
+                error.into()
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// The links that the generation names, each relative, where this tree has what it leads to.
+fn place_aliases(generation: &Generation, tree: &Path) -> Result<(), Error> {
+    for (name, target) in &generation.aliases {
         if !tree.join(target.as_str()).is_dir() {
             continue;
         }
@@ -240,12 +284,17 @@ fn place_index(
         (IndexFile::Kept, None) => unreachable!("a plan keeps only what a former generation has"),
         (IndexFile::New, _) => {
             let index = index_of(at).expect("whoever plans a new index has made it");
-            let seconds = u64::try_from(state.published.as_second()).unwrap_or(0);
-            let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            durable::write_dated(&path, index.bytes(), 0o644, modified)?;
+            write_index(state, index.bytes(), folder)?;
         }
     }
     Ok(())
+}
+
+/// Writes the index file of `state`, dated as it says.
+pub(super) fn write_index(state: &RepositoryState, bytes: &[u8], folder: &Path) -> Result<(), Error> {
+    let seconds = u64::try_from(state.published.as_second()).unwrap_or(0);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    Ok(durable::write_dated(&folder.join(INDEX), bytes, 0o644, modified)?)
 }
 
 /// Two links in one folder would share `.generations` and replace each other's trees.

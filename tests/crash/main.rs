@@ -11,6 +11,7 @@
 
 mod bundles;
 mod damage;
+mod ground;
 mod instants;
 mod steps;
 mod switches;

@@ -162,6 +162,8 @@ fn what_a_backup_brings_back_follows_what_is_live_and_what_clients_have_of_that_
 fn a_restore_holds_publishing_where_the_generation_that_it_shows_did() {
     let mut shown = next(None, listing(1, &[placed("a", 1)]), at(0)).generation;
     assert_eq!((shown.shows(), shown.cause_of_restore()), (1, Cause::Restore(1)));
+    // The word is part of the record's format.
+    assert_eq!(serde_json::to_string(&Cause::Restore(412)).unwrap(), r#"{"restore":412}"#);
     let again = Generation { number: 2, cause: shown.cause_of_restore(), ..shown.clone() };
     assert!(!again.is_hold());
     assert_eq!(again.shows(), 1, "going back once more goes before what it shows");
