@@ -3,6 +3,28 @@
 
 use crate::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
 
+/// What is done with many objects, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// They are put into a bundle.
+    Bundle,
+    /// They are stored in a backup's target.
+    Backup,
+    /// They are brought back from there.
+    Restore,
+}
+
+impl Work {
+    /// One word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Work::Bundle => "bundle",
+            Work::Backup => "backup",
+            Work::Restore => "restore",
+        }
+    }
+}
+
 /// Listens to a job. Every method may be called from several threads at once and must not block for long.
 pub trait Reporter: Send + Sync {
     /// A source's index is being asked for.
@@ -33,12 +55,12 @@ pub trait Reporter: Send + Sync {
     fn generation_live(&self, _number: u64) {}
     /// A new generation is seen beside live, below `@name`.
     fn generation_beside(&self, _name: &TreeName, _number: u64) {}
-    /// A bundle is being made of so many objects and bytes.
-    fn bundle_begun(&self, _objects: u64, _bytes: u64) {}
-    /// One more of its objects, of so many bytes, is in it or made into a delta.
-    fn object_bundled(&self, _bytes: u64) {}
+    /// Work on so many objects and bytes begins.
+    fn work_begun(&self, _work: Work, _objects: u64, _bytes: u64) {}
+    /// One more of them, of so many bytes, is where it belongs, or made into a delta.
+    fn object_done(&self, _bytes: u64) {}
     /// All of them are.
-    fn bundle_done(&self) {}
+    fn work_done(&self, _work: Work) {}
     /// Something worth a line: a warning that stops nothing.
     fn warning(&self, _message: &str) {}
 }

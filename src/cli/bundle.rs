@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bivouac::apk::{KeyId, RepositoryName};
 use bivouac::jobs::bundle::inspect::{self, BundleSeen, InspectReport, SignatureSeen};
-use bivouac::jobs::bundle::{self as job, BundleReport, BundleRequest, RepositorySent, RidingProgram, Since, Target};
+use bivouac::jobs::bundle::{self as job, BundleReport, BundleRequest, RepositorySent, Since, Target};
 use jiff::Timestamp;
 
 use super::global::Output;
@@ -78,7 +78,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                 to: Target::of(&to),
                 since: since(args.since, args.receipt),
                 volume_size: args.volume_size,
-                program: args.with_tool.then(program).transpose()?,
+                program: args.with_tool.then(super::program).transpose()?,
                 expires: args.expires.unwrap_or(EXPIRES),
                 threads: super::threads(),
                 now: super::sync::timestamp()?,
@@ -91,13 +91,6 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 
 fn since(bundle: Option<String>, receipt: Option<PathBuf>) -> Since {
     bundle.map(Since::Bundle).or(receipt.map(Since::Receipt)).unwrap_or_default()
-}
-
-/// The program that is running.
-fn program() -> Result<RidingProgram, Failure> {
-    let path = std::env::current_exe().map_err(|error| Failure::host("cannot tell which program this is", &error))?;
-    let (version, arch, os) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
-    Ok(RidingProgram { path, about: format!("bivouac {version} for {arch} {os}") })
 }
 
 fn send(global: &Global, request: &BundleRequest) -> Result<Outcome, Failure> {

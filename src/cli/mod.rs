@@ -29,6 +29,7 @@ pub(crate) mod check;
 pub(crate) mod source;
 pub(crate) mod prune;
 pub(crate) mod bundle;
+pub(crate) mod backup;
 pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
@@ -44,6 +45,7 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use bivouac::error::Class;
+use bivouac::jobs::bundle::RidingProgram;
 
 pub(crate) use failure::Failure;
 pub(crate) use global::Global;
@@ -112,6 +114,13 @@ pub(crate) fn rehearse_crashes() {
         .map(|step| step.to_str().and_then(|step| step.parse().ok()).expect("a crash test names a step by its number"));
     let count_in = environment("BIVOUAC_COUNT_STEPS").map(Into::into);
     bivouac::jobs::Rehearsal { stop_at, count_in }.begin();
+}
+
+/// The program that is running, to be put beside what it makes.
+pub(crate) fn program() -> Result<RidingProgram, Failure> {
+    let path = std::env::current_exe().map_err(|error| Failure::host("cannot tell which program this is", &error))?;
+    let (version, arch, os) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH, std::env::consts::OS);
+    Ok(RidingProgram { path, about: format!("bivouac {version} for {arch} {os}") })
 }
 
 /// As many threads as this host runs at once.

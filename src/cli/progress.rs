@@ -10,7 +10,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use bivouac::apk::{Arch, SourceName};
-use bivouac::report::{Reporter, Silent};
+use bivouac::report::{Reporter, Silent, Work};
 
 use super::Global;
 use super::global::LogForm;
@@ -103,6 +103,24 @@ pub(crate) fn bytes(bytes: u64) -> String {
         unit = larger;
     }
     if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
+}
+
+/// What is being done, as a line begins with it.
+fn doing(work: Work) -> &'static str {
+    match work {
+        Work::Bundle => "packing",
+        Work::Backup => "storing",
+        Work::Restore => "restoring",
+    }
+}
+
+/// And what is done with so many so far.
+fn done(work: Work) -> &'static str {
+    match work {
+        Work::Bundle => "packed",
+        Work::Backup => "stored",
+        Work::Restore => "restored",
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! ├── withdrawn.json                packages that our indexes do not list
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
 //! ├── epochs.json                   which backups were restored here
+//! ├── backups/                      what is remembered of targets of backups; see ledger
 //! ├── bundles/                      what was sent to and came from other sites; see ledger
 //! ├── keyring/                      the package that brings our public keys to clients, where it is asked for
 //! ├── pool/                         packages by content; see pool
@@ -414,6 +415,11 @@ impl Store {
     /// `bundles/`: what was sent to and came from other sites.
     pub fn bundles_folder(&self) -> PathBuf {
         self.root.join("bundles")
+    }
+
+    /// `backups/`: what is remembered of targets of backups.
+    pub fn backups_folder(&self) -> PathBuf {
+        self.root.join("backups")
     }
 
     /// `pool/`; the pool knows what is in it.

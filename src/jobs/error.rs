@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::backup::CannotBackup;
 use super::bundle::CannotBundle;
 use super::keyring;
 use super::keyring_package::NoPackage;
@@ -166,6 +167,9 @@ pub enum Error {
     /// No bundle was made.
     #[error(transparent)]
     CannotBundle(Box<CannotBundle>),
+    /// No backup was made.
+    #[error(transparent)]
+    CannotBackup(Box<CannotBackup>),
     /// A part of this program ended before its time. A bug.
     #[error("a part of the program ended unexpectedly")]
     Crashed(#[source] tokio::task::JoinError),
@@ -201,6 +205,7 @@ impl Trouble for Error {
             Error::NothingImported { .. } => Class::Upstream,
             Error::KeysForgotten { .. } => Class::Damaged,
             Error::CannotBundle(error) => error.class(),
+            Error::CannotBackup(error) => error.class(),
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
     }
@@ -233,6 +238,7 @@ impl Trouble for Error {
             Error::NoSuchSource { .. } => "no-such-source",
             Error::NothingHeld { .. } => "nothing-held",
             Error::CannotBundle(error) => error.code(),
+            Error::CannotBackup(error) => error.code(),
             Error::TooLittleSpace(_) => "too-little-space",
             Error::Crashed(_) => "bug",
         }
@@ -265,6 +271,7 @@ impl Trouble for Error {
             }
             Error::NothingHeld { .. } => Some("`bivouac status` lists the signers that are held back".into()),
             Error::CannotBundle(error) => error.hint(),
+            Error::CannotBackup(error) => error.hint(),
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
@@ -284,6 +291,18 @@ fn names(sources: &[SourceName]) -> String {
 impl From<CannotBundle> for Error {
     fn from(error: CannotBundle) -> Self {
         Error::CannotBundle(Box::new(error))
+    }
+}
+
+impl From<CannotBackup> for Error {
+    fn from(error: CannotBackup) -> Self {
+        Error::CannotBackup(Box::new(error))
+    }
+}
+
+impl From<crate::backup::Error> for Error {
+    fn from(error: crate::backup::Error) -> Self {
+        CannotBackup::Target(error).into()
     }
 }
 

@@ -14,6 +14,7 @@
 //! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
 //! - [`bundle`]: a signed export for a site without a network; what is in one.
+//! - [`backup`]: our own state on a disk that is put away; what is there, and is it whole?
 //! - [`receipt`]: what a site without a network holds.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
@@ -21,6 +22,7 @@
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
 //! because what they look at never changes under its name.
 
+pub mod backup;
 pub mod bundle;
 mod call;
 pub mod carried;

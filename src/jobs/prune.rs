@@ -180,7 +180,7 @@ fn reached(mirror: &Mirror<'_>, holdings: &Holdings) -> Result<HashSet<ObjectId>
 
 /// The objects of sources with bundles: all that the state in force lists, whether or not a repository takes it, because the next
 /// bundle builds on it; and what came of bundles that are not complete yet.
-fn bundled(mirror: &Mirror<'_>) -> Result<HashSet<ObjectId>, Error> {
+pub(super) fn bundled(mirror: &Mirror<'_>) -> Result<HashSet<ObjectId>, Error> {
     let mut reached = HashSet::new();
     for source in mirror.config.sources.values() {
         let config::SourceKind::Bundles { .. } = source.kind else { continue };
@@ -239,7 +239,7 @@ pub struct RepositoryBytes {
 
 /// Looks without the lock: where a record goes between being listed and being read, another run has pruned, and the look
 /// begins anew. Three times, then it is told as what it is.
-fn settled<T>(look: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn settled<T>(look: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     for _ in 0..2 {
         match look() {
             Err(Error::Ledger(ledger::Error::Missing(_))) => {}

@@ -22,14 +22,16 @@
 //!   pending/<id>.json               manifests of which something is still missing
 //!   imported.json                   which bundles were complete here, and when
 //!   indexes/<64 hex>                index files that these manifests name
+//! backups/<target>.json           what is remembered of a target of backups
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
 //! Accepted indexes, snapshots and generations are written once, under a name that says their content or number, and never change. An accepted
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here,
-//! but for `bundles/sent` and `bundles/sites`: a bundle is made beside anything.
+//! but for `bundles/sent`, `bundles/sites` and `backups`: a bundle or backup is made beside anything.
 
+mod backups;
 mod bundles;
 mod epochs;
 mod error;
@@ -44,6 +46,7 @@ mod state;
 mod trust;
 mod withdrawn;
 
+pub use backups::{BackupRecord, Drill, LastBackup, SealedVault};
 pub use bundles::Imported;
 pub use epochs::Epoch;
 pub use error::Error;

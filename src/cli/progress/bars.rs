@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
-use bivouac::report::Reporter;
+use bivouac::report::{Reporter, Work};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Detail, bytes, index_name};
+use super::{Detail, bytes, doing, index_name};
 
 const BAR: &str = "{bar:24} {binary_bytes:>10} of {binary_total_bytes}  {msg}  {binary_bytes_per_sec}, {eta} left";
 
@@ -110,19 +110,21 @@ impl Reporter for Bars {
         self.bar.finish_and_clear();
     }
 
-    fn bundle_begun(&self, objects: u64, size: u64) {
-        self.say(format_args!("packing {objects} objects, {}", bytes(size)));
+    fn work_begun(&self, work: Work, objects: u64, size: u64) {
+        if objects > 0 {
+            self.say(format_args!("{} {objects} objects, {}", doing(work), bytes(size)));
+        }
         self.begin(objects, size);
         self.show("objects");
     }
 
-    fn object_bundled(&self, bytes: u64) {
+    fn object_done(&self, bytes: u64) {
         self.bar.inc(bytes);
         self.packages.fetch_add(1, Ordering::Relaxed);
         self.show("objects");
     }
 
-    fn bundle_done(&self) {
+    fn work_done(&self, _work: Work) {
         self.bar.finish_and_clear();
     }
 

@@ -1,7 +1,7 @@
 //! `--log json`: one JSON value a line, `{"event": …, …}`, for journals and tests. Keys only grow.
 
 use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
-use bivouac::report::Reporter;
+use bivouac::report::{Reporter, Work};
 use serde_json::{Value, json};
 
 /// Prints every event but the bytes as they come.
@@ -64,12 +64,12 @@ impl Reporter for Journal {
         self.tell(&json!({"event": "fetch_done"}));
     }
 
-    fn bundle_begun(&self, objects: u64, bytes: u64) {
-        self.tell(&json!({"event": "bundle_begun", "objects": objects, "bytes": bytes}));
+    fn work_begun(&self, work: Work, objects: u64, bytes: u64) {
+        self.tell(&json!({"event": format!("{}_begun", work.as_str()), "objects": objects, "bytes": bytes}));
     }
 
-    fn bundle_done(&self) {
-        self.tell(&json!({"event": "bundle_done"}));
+    fn work_done(&self, work: Work) {
+        self.tell(&json!({"event": format!("{}_done", work.as_str())}));
     }
 
     fn repository_signed(&self, name: &RepositoryName, arch: &Arch, packages: u64) {

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bivouac::apk::{Arch, PackageFile, RepositoryName, SourceName, TreeName};
-use bivouac::report::Reporter;
+use bivouac::report::{Reporter, Work};
 
-use super::{Detail, bytes, index_name, line};
+use super::{Detail, bytes, doing, done, index_name, line};
 
 /// Between two lines of running totals.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -117,17 +117,17 @@ impl Reporter for Lines {
         line(format_args!("{what}: {reason}; attempt {attempt} failed, the next in {wait_ms} ms"));
     }
 
-    fn bundle_begun(&self, objects: u64, size: u64) {
+    fn work_begun(&self, work: Work, objects: u64, size: u64) {
         if objects > 0 {
-            line(format_args!("packing {objects} objects, {}", bytes(size)));
+            line(format_args!("{} {objects} objects, {}", doing(work), bytes(size)));
         }
         self.count(|totals| {
             *totals =
-                Totals { of_packages: objects, of_bytes: size, ..Totals::of("packed", "objects", Instant::now()) };
+                Totals { of_packages: objects, of_bytes: size, ..Totals::of(done(work), "objects", Instant::now()) };
         });
     }
 
-    fn object_bundled(&self, bytes: u64) {
+    fn object_done(&self, bytes: u64) {
         self.count(|totals| {
             totals.bytes += bytes;
             totals.packages += 1;

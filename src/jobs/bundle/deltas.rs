@@ -16,7 +16,7 @@ use crate::delta::{self, LARGEST_TARGET};
 use crate::disk::durable::Spool;
 use crate::jobs::{Error, Mirror};
 use crate::plan::bundle::{Bases, Held, Likeness, MOST_TRIED, Piece, SentPlace};
-use crate::report::Reporter;
+use crate::report::{self, Reporter};
 use crate::snapshot::manifest::{Form, Packed, What};
 
 /// Plain forms, in bytes, that may lie in memory at once: `delta::make` says that it takes less than 300 MB with this. What is
@@ -79,13 +79,13 @@ pub(super) fn pack(
         }),
         reporter,
     };
-    reporter.bundle_begun(pieces.len() as u64, pieces.iter().map(|piece| piece.size).sum());
+    reporter.work_begun(report::Work::Bundle, pieces.len() as u64, pieces.iter().map(|piece| piece.size).sum());
     std::thread::scope(|scope| {
         for _ in 0..threads.get().min(pieces.len()) {
             scope.spawn(|| work.run());
         }
     });
-    reporter.bundle_done();
+    reporter.work_done(report::Work::Bundle);
     let Done { deltas, mut forms, failed } = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(error) = failed {
         return Err(error);
@@ -137,7 +137,7 @@ impl Work<'_> {
                 return;
             }
             drop(share);
-            self.reporter.object_bundled(self.pieces[*at].size);
+            self.reporter.object_done(self.pieces[*at].size);
         }
     }
 

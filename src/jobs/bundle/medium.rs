@@ -12,7 +12,7 @@ use crate::bundle::{self, SignedManifest};
 use crate::disk::durable;
 use crate::jobs::Error;
 use crate::plan::bundle::volume_name;
-use crate::report::Reporter;
+use crate::report::{Reporter, Work};
 use crate::snapshot::manifest::{Manifest, Packed, SUFFIX};
 
 /// Where a bundle is to lie.
@@ -75,7 +75,7 @@ pub(super) fn write_volumes(to: &Target, parcel: Parcel<'_>, reporter: &dyn Repo
     let objects: u64 = manifest.objects.iter().map(Packed::length).sum();
     let around = overhead(manifest.print().len() as u64, manifest.keys.len(), manifest.tool.as_ref());
     require_space(folder_of(&paths[0]), objects + around * paths.len() as u64)?;
-    reporter.bundle_begun(manifest.objects.len() as u64, objects);
+    reporter.work_begun(Work::Bundle, manifest.objects.len() as u64, objects);
     let mut written = Written { volumes: Vec::new(), bytes: 0 };
     for (path, number) in paths.iter().zip(1..) {
         match write_one(path, number, parcel, reporter) {
@@ -89,7 +89,7 @@ pub(super) fn write_volumes(to: &Target, parcel: Parcel<'_>, reporter: &dyn Repo
             }
         }
     }
-    reporter.bundle_done();
+    reporter.work_done(Work::Bundle);
     Ok(written)
 }
 
@@ -103,7 +103,7 @@ pub(super) fn write_one(path: &Path, number: u32, parcel: Parcel<'_>, reporter: 
     let fault = Fault::default();
     let objects = parcel.manifest.volume(number).map(|(_, packed)| packed).collect::<Vec<_>>();
     let open = |packed: &Packed| {
-        reporter.object_bundled(packed.length());
+        reporter.object_done(packed.length());
         if let Some(delta) = parcel.deltas.map(|deltas| deltas.of(packed)).transpose()?.flatten() {
             return Ok(Box::new(Cursor::new(delta)) as Box<dyn Read>);
         }

@@ -12,7 +12,7 @@ use crate::apk::ObjectId;
 use crate::disk::durable::{self, Staged};
 use crate::jobs::Error;
 use crate::plan::bundle::TreeFile;
-use crate::report::Reporter;
+use crate::report::{Reporter, Work};
 use crate::snapshot::manifest::{Manifest, Packed};
 
 /// The program's name.
@@ -39,13 +39,13 @@ pub(super) fn write(
     let sizes = || files.iter().map(|file| packed[&file.object].size);
     let around = parcel.program.map_or(0, |program| program.tool.size) + parcel.manifest.print().len() as u64 + CLUSTER;
     require_space(&root, sizes().map(|size| size.next_multiple_of(CLUSTER)).sum::<u64>() + around)?;
-    reporter.bundle_begun(files.len() as u64, sizes().sum());
+    reporter.work_begun(Work::Bundle, files.len() as u64, sizes().sum());
     let mut made = Vec::new();
     let result = (|| {
         for (file, path) in files.iter().zip(&paths) {
             copy(parcel.shelf, packed[&file.object], path)?;
             made.push(path.clone());
-            reporter.object_bundled(packed[&file.object].size);
+            reporter.object_done(packed[&file.object].size);
         }
         if let Some(riding) = parcel.program {
             let mut staged = Staged::beside(&program)?;
@@ -58,7 +58,7 @@ pub(super) fn write(
     })();
     match result {
         Ok(bytes) => {
-            reporter.bundle_done();
+            reporter.work_done(Work::Bundle);
             let bytes = bytes + sizes().sum::<u64>() + parcel.program.map_or(0, |program| program.tool.size);
             Ok(Written { volumes: vec![volume], bytes })
         }
