@@ -218,6 +218,11 @@ impl Recipe {
 
     /// Writes it. `modified` is the build time and every file's, in seconds since 1970, at most 8,589,934,591.
     pub fn write(&self, modified: u64) -> Result<Unsigned, BadRecipe> {
+        self.write_by(modified, gzip)
+    }
+
+    /// The same, with `gzip` to make one gzip member of some bytes: what it makes must be one member, and is not looked at.
+    pub fn write_by(&self, modified: u64, gzip: impl Fn(&[u8]) -> Vec<u8>) -> Result<Unsigned, BadRecipe> {
         let data = gzip(&self.data(modified)?);
         let pkginfo = self.print_pkginfo(Datahash::new(Sha256::digest(&data).into()), modified)?;
         let mut control = Vec::new();
