@@ -49,6 +49,8 @@ enum Command {
     Check(cli::check::Args),
     /// Drop what no snapshot, generation or linger reaches
     Prune(cli::prune::Args),
+    /// Back up to a disk that is put away: all of it, incrementally
+    Backup(cli::backup::Args),
     /// Write a signed export for a site without a network
     Bundle(cli::bundle::Args),
     /// Write down for the sender of bundles what is here
@@ -101,6 +103,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Why(args) => cli::why::run(global, args),
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
+        Command::Backup(args) => cli::backup::run(global, args),
         Command::Bundle(args) => cli::bundle::run(global, args),
         Command::Receipt(args) => cli::receipt::run(global, args),
         Command::Source(args) => cli::source::run(global, args),

@@ -18,8 +18,8 @@ use crate::verify::PublicKey;
 use crate::verify::keyring::Verdict;
 
 const MANIFEST: &str = "manifest.json";
-const OBJECTS: &str = "objects";
-const FILES: &str = "files";
+const OBJECTS: &str = "objects.list";
+const FILES: &str = "files.list";
 const SUMS: &str = "SHA256SUMS";
 const MODE: u32 = 0o644;
 

@@ -50,7 +50,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 
 fn init(global: &Global, chosen: &Chosen) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
-    let made = job::init(&config, chosen.name.as_ref(), super::random)?;
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| Failure::host("this host has no random bytes", &error))?;
+    let made = job::init(&config, chosen.name.as_ref(), random)?;
     match global.output() {
         Output::Json => out::json(&made)?,
         Output::Text if global.quiet => {}
@@ -77,7 +79,7 @@ fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure>
     let mut classes = Vec::new();
     let mut reports = Vec::new();
     let mut only = outcomes.len() == 1;
-    for (name, outcome) in outcomes {
+    for (_, outcome) in outcomes {
         match outcome {
             Ok(report) => {
                 if report.findings.iter().any(|finding| finding.severity == Severity::Error) {
@@ -90,7 +92,7 @@ fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure>
             Err(error) => {
                 only = false;
                 classes.push(error.class());
-                Failure::from(error).tell(&format!("backup \"{name}\""));
+                Failure::from(error).print(Output::Text);
             }
         }
     }

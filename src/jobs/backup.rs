@@ -94,11 +94,16 @@ pub struct BackupReport {
 }
 
 /// Makes the folder of a configured backup a target, once; see [`Target::create`].
-pub fn init(config: &Config, name: Option<&BackupName>, random: impl Fn() -> [u8; 16]) -> Result<Vec<Made>, Error> {
+///
+/// `random` tells the target from all others.
+pub fn init(config: &Config, name: Option<&BackupName>, random: [u8; 16]) -> Result<Vec<Made>, Error> {
     let mut made = Vec::new();
     for backup in target::chosen(config, name)? {
-        let place = target::place(backup);
-        let target = Target::create(place, random())?;
+        // Several are made with one call.
+        let digest = Sha256::new().chain_update(random).chain_update(backup.name.as_str()).finalize();
+        let mut random = [0; 16];
+        random.copy_from_slice(&digest[..16]);
+        let target = Target::create(target::place(backup), random)?;
         made.push(Made { name: backup.name.clone(), place: target.place().shown(), target: target.id().clone() });
     }
     Ok(made)

@@ -306,6 +306,12 @@ impl From<crate::backup::Error> for Error {
     }
 }
 
+impl From<crate::places::Error> for Error {
+    fn from(error: crate::places::Error) -> Self {
+        crate::backup::Error::from(error).into()
+    }
+}
+
 /// An error and its causes in one line.
 pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

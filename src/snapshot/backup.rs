@@ -4,12 +4,12 @@
 //! backups/<id>.tar
 //!   manifest.json            this, as JSON; signed as it stands, byte for byte
 //!   manifest.json.<key>.sig  RSA PKCS#1 v1.5 over SHA-256 of exactly its bytes, one for each key that signs
-//!   objects                  where every object is, a line each (below)
-//!   files                    every file that is no package, a line each (below)
+//!   objects.list             where every object is, a line each (below)
+//!   files.list               every file that is no package, a line each (below)
 //!   SHA256SUMS               for `sha256sum -c`: all files, and the packages of the live tree, as a restore lays them out
 //! ```
 //!
-//! The manifest names the SHA-256 of the three texts, so one signature covers all of them. A line of `objects` is
+//! The manifest names the SHA-256 of the three texts, so one signature covers all of them. A line of `objects.list` is
 //!
 //! ```text
 //! <sha256> <bytes> <segment> <offset>                                        it is there, whole
@@ -17,7 +17,7 @@
 //! ```
 //!
 //! `segment` counts [`BackupManifest::segments`] from 0, `offset` is that of its first byte in the segment's file. A line of
-//! `files` is `<sha256> <bytes> <mode, octal> <time, seconds> <path>`; the path is to the end of the line. Paths are below the
+//! `files.list` is `<sha256> <bytes> <mode, octal> <time, seconds> <path>`; the path is to the end of the line. Paths are below the
 //! folder that `restore --to` fills:
 //!
 //! ```text
@@ -161,9 +161,9 @@ pub struct BackupManifest {
     /// When its place in the target was changed last: a prune moved objects and signed anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repacked: Option<Timestamp>,
-    /// SHA-256 of `objects`.
+    /// SHA-256 of `objects.list`.
     pub objects: ObjectId,
-    /// SHA-256 of `files`.
+    /// SHA-256 of `files.list`.
     pub files: ObjectId,
     /// SHA-256 of `SHA256SUMS`.
     pub sums: ObjectId,

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::CannotBackup;
 use super::state::{State, kept};
 use super::target::Known;
-use crate::backup::vault::{Passphrase, PrivateFile, Recipient, SealTo, Vault};
-use crate::config::{self, Config, FileKind, Sealing};
+use crate::backup::vault::{Passphrase, PrivateFile, SealTo, Secret, Vault};
+use crate::disk::private_file::Exposed;
+use crate::config::{self, Config, KeyHolder, KeyringChoice, Sealing, SourceKind};
 use crate::jobs::{Error, Mirror};
 use crate::ledger::SealedVault;
 use crate::sign::{KeyPlace, Seal};
@@ -41,14 +42,12 @@ impl Private {
     pub(super) fn of(config: &Config, mirror: &Mirror<'_>) -> Result<Self, Error> {
         let file = std::path::absolute(&config.file)
             .map_err(|cause| CannotBackup::Private { path: config.file.clone(), cause })?;
-        let homes = config::homes(config);
         let mut found = Private { config: file, open: BTreeMap::new(), private: BTreeMap::new() };
-        for named in config.named_files() {
-            let Some(home) = homes.get(&named.path) else { continue };
-            let home = home.to_string_lossy().into_owned();
-            match named.kind {
-                FileKind::Open => found.add_open_file(&named.path, &home)?,
-                FileKind::Private => found.add_private(&named.path, &home)?,
+        for (path, kind) in named(config) {
+            let home = format!("keys/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            match kind {
+                Kind::Open => found.add_open_file(&path, &home)?,
+                Kind::Private => found.add_private(&path, &home)?,
             }
         }
         let record = mirror.ledger.signing()?;
@@ -125,15 +124,15 @@ impl Private {
         let (to, recipients) = match &backup.sealing {
             Sealing::None => return Ok(None),
             Sealing::Recipients(recipients) => {
-                let parsed = recipients.iter().map(|one| Recipient::parse(one)).collect::<Result<_, _>>();
-                (SealTo::Recipients(parsed.map_err(CannotBackup::from)?), recipients.clone())
+                let parsed = recipients.iter().map(|one| one.parse()).collect::<Result<_, _>>();
+                (SealTo::Recipients(parsed.expect("they were read with the configuration")), recipients.clone())
             }
             Sealing::PassphraseFile(path) => {
-                (SealTo::Passphrase(Passphrase::load(path).map_err(CannotBackup::from)?), Vec::new())
+                (SealTo::Passphrase(Passphrase::load(path, Exposed::Refuse).map_err(CannotBackup::from)?), Vec::new())
             }
         };
         let vault = Vault { signers: seal.keys(), files: self.read()? };
-        let digest = vault.digest(&to);
+        let digest = format!("{}{}", vault.digest(&to), stamp(&backup.sealing));
         let sealed = |object| Sealed { object, recipients: recipients.clone(), files: self.paths() };
         if let Some(before) = before.filter(|before| before.digest == digest && known.holds(&before.object)) {
             state.add_stored(KeptFile {
@@ -157,8 +156,43 @@ impl Private {
             let unreadable = |cause: io::Error| CannotBackup::Private { path: path.clone(), cause };
             let bytes = std::fs::read(path).map_err(unreadable)?;
             let mode = path.metadata().map_err(unreadable)?.mode() & 0o7777;
-            files.push(PrivateFile { path: home.clone(), from: path.clone(), mode, bytes: bytes.into() });
+            files.push(PrivateFile { path: home.clone(), from: path.clone(), mode, bytes: Secret::new(bytes) });
         }
         Ok(files)
     }
+}
+
+/// Tells whether a passphrase's file is the one that it was: of what is in it nothing may be remembered.
+fn stamp(sealing: &Sealing) -> String {
+    let Sealing::PassphraseFile(path) = sealing else { return String::new() };
+    let found = path.metadata();
+    found.map_or_else(|_| String::new(), |found| format!(" {} {} {}", found.ino(), found.ctime(), found.ctime_nsec()))
+}
+
+/// Who may read a file.
+#[derive(Clone, Copy)]
+enum Kind {
+    Open,
+    Private,
+}
+
+fn named(config: &Config) -> Vec<(PathBuf, Kind)> {
+    let mut named = Vec::new();
+    if let Some(signing) = &config.signing {
+        let kind = if let KeyHolder::File { .. } = signing.holder { Kind::Private } else { Kind::Open };
+        named.push((signing.key.clone(), kind));
+        named.extend(signing.passphrase_file().map(|path| (path.to_owned(), Kind::Private)));
+    }
+    for source in config.sources.values() {
+        let origin = if let SourceKind::Bundles { origin, .. } = &source.kind { origin.as_ref() } else { None };
+        for keyring in [Some(&source.keyring), origin].into_iter().flatten() {
+            let files: Vec<&PathBuf> = match keyring {
+                KeyringChoice::Official => Vec::new(),
+                KeyringChoice::Files(files) => files.iter().collect(),
+                KeyringChoice::ByArch(files) => files.values().flatten().collect(),
+            };
+            named.extend(files.into_iter().map(|path| (path.clone(), Kind::Open)));
+        }
+    }
+    named
 }

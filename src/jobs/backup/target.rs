@@ -91,7 +91,7 @@ impl Known {
         let mut there = BTreeMap::new();
         for name in target.place().list(SEGMENTS)? {
             let Ok(name) = name.parse::<SegmentName>() else { continue };
-            if let Some(size) = target.place().length(&segment::path(&name)).map_err(backup::Error::from)? {
+            if let Some(size) = target.place().length(&segment::path(&name))? {
                 there.insert(name, size);
             }
         }
@@ -178,7 +178,7 @@ impl Known {
         reporter: &dyn Reporter,
     ) -> Result<(), Error> {
         reporter.warning(&format!("{name} is of a backup that was stopped; what it holds is hashed and used"));
-        let reader = target.place().read(&segment::path(name), 0, size).map_err(backup::Error::from)?;
+        let reader = target.place().read(&segment::path(name), 0, size)?;
         let mut found: Vec<Scanned> = Vec::new();
         // One that is damaged half-way is used as far as it goes.
         let scanned = segment::scan(reader, &|_| {}, |one| found.push(one));
@@ -258,7 +258,7 @@ pub(in crate::jobs) fn damage(error: &backup::Error) -> Finding {
 
 /// Fails where the target has not the room: better now than at 99 %.
 pub(super) fn require_space(target: &Target, wanted: &[Wanted], state: &State, tool: u64) -> Result<(), Error> {
-    let Some(free) = target.place().free().map_err(backup::Error::from)? else { return Ok(()) };
+    let Some(free) = target.place().free()? else { return Ok(()) };
     let objects: u64 = wanted.iter().map(|wanted| crate::places::archive::taken(wanted.size)).sum();
     let lists = (state.wanted.len() + 2 * state.files.len()) as u64 * PER_LINE;
     // The end of each segment and a megabyte for what nobody thinks of.
@@ -289,5 +289,5 @@ fn put(target: &Target, file: &str, bytes: &[u8]) -> Result<u64, Error> {
         upload.put()?;
         Ok(bytes.len() as u64)
     };
-    Ok(write().map_err(backup::Error::from)?)
+    Ok(write()?)
 }
