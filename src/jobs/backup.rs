@@ -4,11 +4,13 @@
 //! them: with that file it is there. Nothing that lies in the target is written to. It runs beside anything: where a prune takes
 //! away what was just listed, it looks again.
 
+mod deltas;
 mod error;
 mod private;
 mod state;
 mod target;
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,6 +37,7 @@ use crate::snapshot::backup::{
 };
 use crate::snapshot::manifest::Tool;
 
+use deltas::Making;
 use private::Private;
 use state::State;
 use target::Known;
@@ -165,7 +168,14 @@ fn one(
     reporter.work_begun(Work::Backup, wanted.len() as u64, wanted.iter().map(|wanted| wanted.size).sum());
     let mut segments = Segments::new(&target, id.clone())?;
     let stored = |bytes: u64| reporter.object_done(bytes);
-    let lost = save(&mut segments, &wanted, &state, request.threads, &stored)?;
+    let as_deltas = match backup.deltas {
+        config::Deltas::No => HashSet::new(),
+        config::Deltas::Yes => {
+            Making::new(&state, &known, &target).store(&mut segments, &wanted, request.threads, &stored)?
+        }
+    };
+    let whole: Vec<Wanted> = wanted.iter().filter(|wanted| !as_deltas.contains(&wanted.object)).copied().collect();
+    let lost = save(&mut segments, &whole, &state, request.threads, &stored)?;
     let mut bytes_written = segments.bytes();
     known.add(segments.finish()?);
     reporter.work_done(Work::Backup);

@@ -23,6 +23,7 @@
 //! because what they look at never changes under its name.
 
 pub mod backup;
+mod budget;
 pub mod bundle;
 mod call;
 pub mod carried;

@@ -127,6 +127,12 @@ impl Known {
         self.objects.get(object).is_some_and(|located| located.form == StoredForm::Whole)
     }
 
+    /// Where an object is stored whole: segment's path, offset and size.
+    pub(super) fn whole(&self, object: &ObjectId) -> Option<(String, u64, u64)> {
+        let located = self.objects.get(object).filter(|located| located.form == StoredForm::Whole)?;
+        Some((segment::path(&located.segment), located.at, located.size))
+    }
+
     fn take(
         &mut self,
         backup: Backup,

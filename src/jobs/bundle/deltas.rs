@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -14,14 +14,11 @@ use super::shelf::Shelf;
 use crate::apk::ObjectId;
 use crate::delta::{self, LARGEST_TARGET};
 use crate::disk::durable::Spool;
+use crate::jobs::budget::{Budget, lock};
 use crate::jobs::{Error, Mirror};
 use crate::plan::bundle::{Bases, Held, Likeness, MOST_TRIED, Piece, SentPlace};
 use crate::report::{self, Reporter};
 use crate::snapshot::manifest::{Form, Packed, What};
-
-/// Plain forms, in bytes, that may lie in memory at once: `delta::make` says that it takes less than 300 MB with this. What is
-/// larger by itself is made alone.
-const BUDGET: u64 = 96 << 20;
 
 /// An index's text is so many times as long as its file, at most.
 const INDEX_INFLATES: u64 = 8;
@@ -71,7 +68,7 @@ pub(super) fn pack(
         // The largest first, so that no thread is left with one at the end.
         order: by_weight(packing, pieces),
         next: AtomicUsize::new(0),
-        memory: Memory { left: Mutex::new(BUDGET), freed: Condvar::new() },
+        memory: Budget::of_deltas(),
         done: Mutex::new(Done {
             deltas: Deltas { spool: Spool::in_folder(&folder)?, begins: HashMap::new() },
             forms: HashMap::new(),
@@ -113,7 +110,7 @@ struct Work<'p> {
     pieces: &'p [Piece],
     order: Vec<(usize, u64)>,
     next: AtomicUsize,
-    memory: Memory,
+    memory: Budget,
     done: Mutex<Done>,
     reporter: &'p dyn Reporter,
 }
@@ -247,37 +244,4 @@ impl Packing<'_> {
 enum Base {
     Index(ObjectId),
     Package(ObjectId, u64, What),
-}
-
-/// Memory that threads share out among them, in bytes.
-struct Memory {
-    left: Mutex<u64>,
-    freed: Condvar,
-}
-
-struct Share<'m> {
-    memory: &'m Memory,
-    bytes: u64,
-}
-
-impl Memory {
-    /// Waits until so much is free; one who wants more than there is gets all of it.
-    fn take(&self, bytes: u64) -> Share<'_> {
-        let bytes = bytes.min(BUDGET);
-        let wait = self.freed.wait_while(lock(&self.left), |left| *left < bytes);
-        *wait.unwrap_or_else(PoisonError::into_inner) -= bytes;
-        Share { memory: self, bytes }
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        *lock(&self.memory.left) += self.bytes;
-        self.memory.freed.notify_all();
-    }
-}
-
-/// What these hold is whole at each point where a thread could panic.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
