@@ -28,6 +28,7 @@ pub mod catalog;
 pub mod save;
 pub mod segment;
 pub mod target;
+pub mod vault;
 
 use std::io;
 
@@ -41,6 +42,7 @@ use crate::snapshot::backup::{BackupId, BadBackup, SegmentName, TargetId};
 pub use catalog::{Backup, Unverified};
 pub use segment::Segments;
 pub use target::Target;
+pub use vault::Vault;
 
 /// Why a backup was not written or read.
 #[derive(Debug, thiserror::Error)]

@@ -50,6 +50,11 @@ impl Passphrase {
         }
     }
 
+    /// It as text, for what takes no bytes; `None` where it is none.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
     /// The RSA key in an encrypted PEM block; `None` where this is not its passphrase.
     pub(super) fn open(&self, pem: &str) -> Result<Option<rsa::PrivateKey>, Flaw> {
         let (_, document) = SecretDocument::from_pem(pem).map_err(|_| Flaw::Broken)?;
