@@ -15,6 +15,7 @@ pub use dependency::{Constraint, Dependency, Offer, Provide, Sense};
 pub use entry::Entry;
 pub use key_id::KeyId;
 pub use names::{
-    Arch, KeyName, PackageFile, PackageName, Place, RepositoryName, SiteName, SourceName, TreeName, VersionText,
+    Arch, BackupName, KeyName, PackageFile, PackageName, Place, RepositoryName, SiteName, SourceName, TreeName,
+    VersionText,
 };
 pub use version::{BadVersion, Rules, Version};

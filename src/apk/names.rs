@@ -135,6 +135,17 @@ name_type! {
     }
 }
 
+/// Words that `bivouac backup` has for something else than a target's name.
+const BACKUP_WORDS: [&str; 5] = ["check", "help", "init", "list", "prune"];
+
+name_type! {
+    /// What a backup target is called in the configuration. What may follow `bivouac backup` for another purpose (`check`,
+    /// `help`, `init`, `list`, `prune`) is taken.
+    BackupName, "a backup's name ([A-Za-z0-9_][A-Za-z0-9._+-]*, at most 60 bytes; not check, help, init, list or prune)", |text| {
+        text.len() <= 60 && is_segment(text) && !BACKUP_WORDS.contains(&text)
+    }
+}
+
 /// Where clients see a published tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -331,6 +342,16 @@ mod tests {
         assert_eq!("live".parse::<Place>().unwrap(), Place::Live);
         for bad in ["", "@qa", "..", "a/b", ".qa", "live"] {
             assert!(bad.parse::<TreeName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_backups_name_is_no_path_and_no_word_of_the_command() {
+        for good in ["disk", "off-site.2", "Checks", "0"] {
+            assert_eq!(good.parse::<BackupName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "..", "a/b", ".a", "-a", "a b", "check", "help", "init", "list", "prune", &"x".repeat(61)] {
+            assert!(bad.parse::<BackupName>().is_err(), "{bad:?}");
         }
     }
 

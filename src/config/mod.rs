@@ -9,6 +9,7 @@
 //! paths. No key of the file is ignored: what a later version will understand is refused as "not supported yet". Nothing
 //! here opens a key, a keyring or a package; only [`find`] and [`Config::load`] touch the disk, and both only read.
 
+mod backups;
 mod carried;
 mod print;
 mod problem;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Class, Trouble};
 
+pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;

@@ -5,9 +5,9 @@ use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{
-    Access, Auth, Config, Dependencies, Digest, ExposedKey, Incomplete, KEYRING_SOURCE, KeyHolder, KeyringChoice,
-    MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository, RetainSnapshots, Rules, Signing,
-    Source, SourceKind, Starred, Unsigned,
+    Access, Auth, Backup, Config, Deltas, Dependencies, Digest, ExposedKey, Incomplete, KEYRING_SOURCE, Keep,
+    KeyHolder, KeyringChoice, MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository,
+    RetainSnapshots, Rules, Sealing, Signing, Source, SourceKind, Starred, Tool, Unsigned,
 };
 
 impl Config {
@@ -63,6 +63,9 @@ impl Config {
             quoted(prune),
             quoted(&min_free)
         )?;
+        for backup in self.backups.values() {
+            print_backup(out, backup)?;
+        }
         writeln!(out, "\n[policy]\nsha1 = {}", quoted(self.policy.sha1.word()))
     }
 }
@@ -250,6 +253,23 @@ fn print_rules(out: &mut String, rules: &Rules) -> fmt::Result {
     match &rules.together {
         Some(word) => writeln!(out, "together = {}", quoted(word)),
         None => Ok(()),
+    }
+}
+
+fn print_backup(out: &mut String, backup: &Backup) -> fmt::Result {
+    writeln!(out, "\n[backups.{}]\ntarget = {}", quoted(backup.name.as_str()), path(&backup.target))?;
+    match &backup.sealing {
+        Sealing::None => {}
+        Sealing::Recipients(recipients) => writeln!(out, "recipients = {}", list(recipients.iter().cloned()))?,
+        Sealing::PassphraseFile(file) => writeln!(out, "passphrase_file = {}", path(file))?,
+    }
+    let (deltas, tool) = (backup.deltas == Deltas::Yes, backup.tool == Tool::Carry);
+    writeln!(out, "deltas = {deltas}\ntool = {tool}")?;
+    match backup.keep {
+        None => Ok(()),
+        Some(Keep { last, daily, weekly, monthly }) => {
+            writeln!(out, "keep = {{ last = {last}, daily = {daily}, weekly = {weekly}, monthly = {monthly} }}")
+        }
     }
 }
 

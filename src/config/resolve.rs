@@ -3,6 +3,7 @@
 
 mod access;
 mod aliases;
+mod backups;
 mod from;
 mod keyring_package;
 pub(super) mod layout;
@@ -71,6 +72,7 @@ pub(super) fn resolve(
         None => Place::Live,
     };
     let retain = resolver.retain(&written.retain);
+    let backups = resolver.backups(&written.backups, &store_path, &public_path);
     let policy = Policy { sha1: written.policy_sha1.as_ref().map(|text| resolver.sha1(text)).unwrap_or_default() };
     let config = Config {
         file: file.to_owned(),
@@ -84,6 +86,7 @@ pub(super) fn resolve(
         aliases,
         publish: Publish { linger, to },
         retain,
+        backups,
         policy,
     };
     resolver.problems.or(config)

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Percent, Repository, Signing, SourceUrl, Starred};
-use crate::apk::{Arch, Place, RepositoryName, Sha1Policy, SourceName};
+use super::{Backup, Percent, Repository, Signing, SourceUrl, Starred};
+use crate::apk::{Arch, BackupName, Place, RepositoryName, Sha1Policy, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,6 +36,9 @@ pub struct Config {
     pub publish: Publish,
     /// What stays, and when the rest goes.
     pub retain: Retain,
+    /// Where backups go, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub backups: BTreeMap<BackupName, Backup>,
     /// How far others' signatures are trusted.
     pub policy: Policy,
 }

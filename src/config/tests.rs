@@ -1,3 +1,4 @@
+mod backups;
 mod bundles;
 mod repositories;
 mod signing;
@@ -263,7 +264,7 @@ fn mistakes_at_the_top() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
-        ("[backups.disk]\ntarget = \"/media\"", "11: backups is not supported yet"),
+        ("[serve]\nlisten = \"[::]:80\"", "11: serve is not supported yet"),
         ("[schedule]\nsync = \"17 */4 * * *\"", "11: schedule is not supported yet"),
     ] {
         assert_eq!(said_of(&format!("{text}\n{BRANCHES}")), expected, "{text}");
@@ -281,17 +282,16 @@ keyring = "alpine"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-[backups.disk]
 [schedule]
 [serve]
 [metrics]
 [notify]
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 5 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 4 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 5, "{error}");
+    assert_eq!(error.lines().count(), 4, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }

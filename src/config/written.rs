@@ -4,12 +4,17 @@
 //! Of keys that a later version will understand only name and line are kept, never the value: no secret that stands in one
 //! can reach a message or a dump from here.
 
+mod keys;
 mod reader;
 
 use std::path::Path;
 
 use super::Problems;
-use reader::{Keys, Reader, Section};
+use keys::{
+    AUTH, BACKUP, BACKUP_KEEP, FILE, Keys, POLICY, PUBLISH, RATE_WINDOW, REPOSITORY, RETAIN, RETAIN_GENERATIONS,
+    RETAIN_SNAPSHOTS, SIGNING, SOURCE,
+};
+use reader::{Reader, Section};
 
 /// A value, or a key, and the line it stands on, counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +37,7 @@ pub(super) struct Written {
     pub(super) linger: Option<At<String>>,
     pub(super) publish_to: Option<At<String>>,
     pub(super) retain: Retain,
+    pub(super) backups: Vec<Backup>,
     pub(super) policy_sha1: Option<At<String>>,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
     pub(super) later: Vec<At<String>>,
@@ -162,89 +168,18 @@ pub(super) struct Repository {
     pub(super) together: Option<At<Together>>,
 }
 
-const FILE: Keys = Keys {
-    now: &[
-        "store",
-        "public",
-        "rate_limit",
-        "signing",
-        "sources",
-        "repositories",
-        "aliases",
-        "publish",
-        "retain",
-        "policy",
-    ],
-    later: &["backups", "schedule", "serve", "metrics", "notify"],
-};
-const SIGNING: Keys = Keys {
-    now: &[
-        "key",
-        "digest",
-        "passphrase_file",
-        "exposed",
-        "max_key_age",
-        "command",
-        "command_timeout",
-        "pkcs11",
-        "pin_file",
-        "min_overlap",
-        "keyring_package",
-    ],
-    later: &[],
-};
-const SOURCE: Keys = Keys {
-    now: &[
-        "url",
-        "keyring",
-        "connections",
-        "timeout",
-        "seed",
-        "auth",
-        "proxy",
-        "ca",
-        "client_cert",
-        "client_key",
-        "rate_limit",
-        "directory",
-        "unsigned",
-        "bundles",
-        "origin",
-        "own",
-        "reserve",
-        "rebuilt",
-        "max_shrink",
-        "stale_after",
-        "frozen_after",
-    ],
-    later: &[],
-};
-const AUTH: Keys = Keys { now: &["basic_file", "header_file"], later: &[] };
-const RATE_WINDOW: Keys = Keys { now: &["limit", "from", "to"], later: &[] };
-const REPOSITORY: Keys = Keys {
-    now: &[
-        "name",
-        "from",
-        "for",
-        "arches",
-        "index",
-        "packages",
-        "dependencies",
-        "exclude",
-        "prefer",
-        "beside",
-        "keep_versions",
-        "incomplete",
-        "must_install",
-        "together",
-    ],
-    later: &[],
-};
-const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
-const POLICY: Keys = Keys { now: &["sha1"], later: &[] };
-const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune", "min_free"], later: &[] };
-const RETAIN_SNAPSHOTS: Keys = Keys { now: &["last", "daily", "monthly"], later: &[] };
-const RETAIN_GENERATIONS: Keys = Keys { now: &["last"], later: &[] };
+/// `[backups.NAME]`.
+#[derive(Debug)]
+pub(super) struct Backup {
+    pub(super) name: At<String>,
+    pub(super) target: Option<At<String>>,
+    pub(super) recipients: Option<At<Vec<At<String>>>>,
+    pub(super) passphrase_file: Option<At<String>>,
+    pub(super) deltas: Option<At<bool>>,
+    /// Counts by the rule's name: `last`, `daily`, `weekly`, `monthly`.
+    pub(super) keep: Option<At<Vec<(&'static str, At<i64>)>>>,
+    pub(super) tool: Option<At<bool>>,
+}
 
 impl Written {
     /// Reads the text of a configuration; `file` is what messages call it.
@@ -272,6 +207,10 @@ impl Written {
         }
         if let Some(section) = reader.table(&top, "retain") {
             written.retain = reader.retain(&section);
+        }
+        if let Some(backups) = reader.table(&top, "backups") {
+            written.backups =
+                reader.tables_of(&backups).into_iter().map(|(name, section)| reader.backup(name, &section)).collect();
         }
         if let Some(section) = reader.table(&top, "policy") {
             reader.check_keys(&section, &POLICY);
@@ -309,16 +248,34 @@ impl Reader<'_> {
             ..Retain::default()
         };
         if let Some(snapshots) = self.table(section, "snapshots") {
-            self.check_keys(&snapshots, &RETAIN_SNAPSHOTS);
-            for rule in RETAIN_SNAPSHOTS.now {
-                retain.snapshots.extend(self.count(&snapshots, rule).map(|count| (*rule, count)));
-            }
+            retain.snapshots = self.counts(&snapshots, &RETAIN_SNAPSHOTS);
         }
         if let Some(generations) = self.table(section, "generations") {
             self.check_keys(&generations, &RETAIN_GENERATIONS);
             retain.generations = self.count(&generations, "last");
         }
         retain
+    }
+
+    /// The counts of a table that holds nothing else, each with its key.
+    fn counts(&mut self, section: &Section<'_>, keys: &Keys) -> Vec<(&'static str, At<i64>)> {
+        self.check_keys(section, keys);
+        keys.now.iter().filter_map(|rule| self.count(section, rule).map(|count| (*rule, count))).collect()
+    }
+
+    fn backup(&mut self, name: At<String>, section: &Section<'_>) -> Backup {
+        self.check_keys(section, &BACKUP);
+        Backup {
+            name,
+            target: self.text(section, "target"),
+            recipients: self.texts(section, "recipients"),
+            passphrase_file: self.text(section, "passphrase_file"),
+            deltas: self.switch(section, "deltas"),
+            keep: self
+                .table(section, "keep")
+                .map(|keep| At { value: self.counts(&keep, &BACKUP_KEEP), line: keep.line }),
+            tool: self.switch(section, "tool"),
+        }
     }
 
     fn together(&mut self, section: &Section<'_>) -> Option<At<Together>> {

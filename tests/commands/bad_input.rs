@@ -692,7 +692,7 @@ fn configuration_that_is_not_there() {
 #[test]
 fn configuration_of_a_later_time() {
     let env = Env::new();
-    env.configure(&format!("{SOURCES}\n[backups.disk]\ntarget = \"/media/backup\"\n"));
+    env.configure(&format!("{SOURCES}\n[schedule]\nsync = \"17 */4 * * *\"\n"));
     env.bivouac(&["sync"]).exits_with(2).tells(&["bivouac.toml:17", "not supported yet"]);
 }
 

@@ -7,15 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::At;
+use super::keys::Keys;
 use crate::config::problem::{Problems, did_you_mean};
-
-/// The keys a table may have.
-pub(super) struct Keys {
-    /// Those that are understood.
-    pub(super) now: &'static [&'static str],
-    /// Those of the contract whose behaviour is not built yet.
-    pub(super) later: &'static [&'static str],
-}
 
 /// One table of the file.
 pub(super) struct Section<'t> {
