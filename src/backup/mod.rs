@@ -25,6 +25,7 @@
 //! finds a segment gone, and says so.
 
 pub mod catalog;
+pub mod restore;
 pub mod save;
 pub mod segment;
 pub mod target;
@@ -36,6 +37,7 @@ use crate::apk::names::KeyName;
 use crate::apk::{KeyId, ObjectId};
 use crate::error::{Class, Trouble};
 use crate::places::{self, archive};
+use crate::pool::RestoreError;
 use crate::sign;
 use crate::snapshot::backup::{BackupId, BadBackup, SegmentName, TargetId};
 
@@ -216,6 +218,9 @@ pub enum Error {
         /// Bytes free.
         free: u64,
     },
+    /// The pool of this host did not take it.
+    #[error(transparent)]
+    Pool(#[from] RestoreError),
     /// The place did not do it.
     #[error(transparent)]
     Place(#[from] places::Error),
@@ -247,6 +252,7 @@ impl Trouble for Error {
             Error::Manifest { cause: BadBackup::Newer(_), .. } => Class::Usage,
             Error::Manifest { .. } => Class::Damaged,
             Error::Changed { .. } | Error::TooLittleSpace { .. } => Class::Host,
+            Error::Pool(error) => error.class(),
             Error::Place(error) => error.class(),
             Error::Sign(error) => error.class(),
         }
@@ -270,6 +276,7 @@ impl Trouble for Error {
             Error::Read { .. } => "medium",
             Error::Changed { .. } => "changed-meanwhile",
             Error::TooLittleSpace { .. } => "disk-full",
+            Error::Pool(error) => error.code(),
             Error::Place(error) => error.code(),
             Error::Sign(error) => error.code(),
         }
@@ -300,6 +307,7 @@ impl Trouble for Error {
                 Some("do not trust it: find out who wrote to the disk".into())
             }
             Error::UnknownSigner { .. } | Error::Changed { .. } => None,
+            Error::Pool(error) => error.hint(),
             Error::Place(error) => error.hint(),
             Error::Sign(error) => error.hint(),
         }

@@ -67,12 +67,8 @@ fn init(global: &Global, chosen: &Chosen) -> Result<Outcome, Failure> {
 
 fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
-    let request = BackupRequest {
-        name,
-        program: super::program()?,
-        threads: super::threads(),
-        now: super::sync::timestamp()?,
-    };
+    let request =
+        BackupRequest { name, program: super::program()?, threads: super::threads(), now: super::sync::timestamp()? };
     let reporter = progress::reporter(global);
     let outcomes = super::block_on(global, async { Ok(job::backup(&config, &request, &*reporter)?) })?;
     drop(reporter);
@@ -131,7 +127,8 @@ fn told(report: &BackupReport) -> Vec<String> {
         ),
     ];
     if report.deltas > 0 {
-        lines.push(format!("  {} are stored as deltas: reading them needs bivouac, which lies in tool/", report.deltas));
+        lines
+            .push(format!("  {} are stored as deltas: reading them needs bivouac, which lies in tool/", report.deltas));
     }
     match (report.sealed.len(), report.left_out.len()) {
         (0, 0) => {}
@@ -139,10 +136,8 @@ fn told(report: &BackupReport) -> Vec<String> {
             "  NOT in it: {left_out} private {}, because neither `recipients` nor `passphrase_file` is set",
             if left_out == 1 { "file" } else { "files" }
         )),
-        (sealed, _) => lines.push(format!(
-            "  {sealed} private {} in it, encrypted",
-            if sealed == 1 { "file is" } else { "files are" }
-        )),
+        (sealed, _) => lines
+            .push(format!("  {sealed} private {} in it, encrypted", if sealed == 1 { "file is" } else { "files are" })),
     }
     let KeyId { name, .. } = &report.signers[0];
     lines.push(format!("  signed by {name}; for the disk's label: --key {}", report.signer));

@@ -168,6 +168,9 @@ pub(super) struct Repository {
     pub(super) together: Option<At<Together>>,
 }
 
+/// Counts by the rule's name: `last`, `daily`, …
+type Counts = Vec<(&'static str, At<i64>)>;
+
 /// `[backups.NAME]`.
 #[derive(Debug)]
 pub(super) struct Backup {
@@ -177,7 +180,7 @@ pub(super) struct Backup {
     pub(super) passphrase_file: Option<At<String>>,
     pub(super) deltas: Option<At<bool>>,
     /// Counts by the rule's name: `last`, `daily`, `weekly`, `monthly`.
-    pub(super) keep: Option<At<Vec<(&'static str, At<i64>)>>>,
+    pub(super) keep: Option<At<Counts>>,
     pub(super) tool: Option<At<bool>>,
 }
 

@@ -183,10 +183,7 @@ fn one(
     bytes_written += target::put_readme(&target)?;
 
     let (segments, objects) = known.place(&state.wanted);
-    let count = Count {
-        objects: objects.len() as u64,
-        bytes: objects.iter().map(|stored| stored.size).sum(),
-    };
+    let count = Count { objects: objects.len() as u64, bytes: objects.iter().map(|stored| stored.size).sum() };
     let deltas = objects.iter().filter(|stored| stored.form != StoredForm::Whole).count() as u64;
     let manifest = BackupManifest {
         backup: FORM,
@@ -258,10 +255,10 @@ fn backup_id(time: Timestamp, state: &State) -> BackupId {
 
 fn lost_finding(state: &State, lost: &Lost) -> Finding {
     let object = lost.wanted.object;
-    let what = state.packages.get(&object).map_or_else(
-        || format!("object {object}"),
-        |(name, arch, file)| format!("{name}/{arch}/{}", file.as_str()),
-    );
+    let what = state
+        .packages
+        .get(&object)
+        .map_or_else(|| format!("object {object}"), |(name, arch, file)| format!("{name}/{arch}/{}", file.as_str()));
     let (code, message) = match &lost.why {
         Why::Damaged => ("object-damaged", "its bytes are not what was stored here".to_owned()),
         Why::Gone => ("object-missing", "it is not in the pool".to_owned()),

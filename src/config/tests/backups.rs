@@ -9,9 +9,9 @@ use crate::config::{Backup, Deltas, Keep, Sealing, Tool};
 const ONE: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
 const OTHER: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
 
-/// The whole, right configuration with these lines at its end. They begin with line 16.
+/// The whole, right configuration with these lines at its end, the first of which is line 17.
 fn with(lines: &str) -> String {
-    format!("{RIGHT}{BRANCHES}[backups.disk]\n{lines}\n")
+    format!("{RIGHT}{BRANCHES}\n[backups.disk]\n{lines}\n")
 }
 
 fn backup(lines: &str) -> Backup {

@@ -99,9 +99,9 @@ impl Trouble for CannotBackup {
             CannotBackup::Unsigned => {
                 Some("`bivouac key new` makes one; name it under [signing] in bivouac.toml".into())
             }
-            CannotBackup::OtherOperator { .. } => {
-                Some("give each mirror a target of its own; if it was yours, name its key with `bivouac restore`".into())
-            }
+            CannotBackup::OtherOperator { .. } => Some(
+                "give each mirror a target of its own; if it was yours, name its key with `bivouac restore`".into(),
+            ),
             CannotBackup::Path { .. } => Some("give it a plain name".into()),
             CannotBackup::Tool { .. } | CannotBackup::Private { .. } => None,
             CannotBackup::Vault(error) => error.hint(),

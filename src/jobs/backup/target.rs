@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::state::State;
 use super::CannotBackup;
+use super::state::State;
 use crate::apk::{BackupName, KeyId, ObjectId};
 use crate::backup::catalog::{self, Backup, Unverified};
 use crate::backup::save::Wanted;
@@ -36,9 +36,8 @@ pub(in crate::jobs) fn chosen<'c>(
         return Ok(config.backups.values().collect());
     };
     let likeness = |one: &BackupName| strsim::jaro(one.as_str(), name.as_str());
-    let nearest = || {
-        config.backups.keys().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|one| likeness(one) > 0.7)
-    };
+    let nearest =
+        || config.backups.keys().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|one| likeness(one) > 0.7);
     match config.backups.get(name) {
         Some(backup) => Ok(vec![backup]),
         None => Err(CannotBackup::NoSuchBackup { name: name.clone(), nearest: nearest().cloned() }.into()),
@@ -176,13 +175,7 @@ impl Known {
     }
 
     /// Takes over what a run stored that was stopped before its backup was there. All of it is hashed: nobody signed it.
-    fn adopt(
-        &mut self,
-        target: &Target,
-        name: &SegmentName,
-        size: u64,
-        reporter: &dyn Reporter,
-    ) -> Result<(), Error> {
+    fn adopt(&mut self, target: &Target, name: &SegmentName, size: u64, reporter: &dyn Reporter) -> Result<(), Error> {
         reporter.warning(&format!("{name} is of a backup that was stopped; what it holds is hashed and used"));
         let reader = target.place().read(&segment::path(name), 0, size)?;
         let mut found: Vec<Scanned> = Vec::new();
