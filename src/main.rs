@@ -51,6 +51,8 @@ enum Command {
     Prune(cli::prune::Args),
     /// Back up to a disk that is put away: all of it, incrementally
     Backup(cli::backup::Args),
+    /// Bring all of a backup back, verified
+    Restore(cli::restore::Args),
     /// Write a signed export for a site without a network
     Bundle(cli::bundle::Args),
     /// Write down for the sender of bundles what is here
@@ -77,8 +79,6 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    #[cfg(debug_assertions)]
-    cli::rehearse_crashes();
     let Cli { global, command } = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -104,6 +104,7 @@ fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
         Command::Check(args) => cli::check::run(global, args),
         Command::Prune(args) => cli::prune::run(global, args),
         Command::Backup(args) => cli::backup::run(global, args),
+        Command::Restore(args) => cli::restore::run(global, args),
         Command::Bundle(args) => cli::bundle::run(global, args),
         Command::Receipt(args) => cli::receipt::run(global, args),
         Command::Source(args) => cli::source::run(global, args),

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
+use super::restore::Shelf;
+use super::vault::MAX_VAULT;
 use super::segment;
 use super::target::{BACKUPS, README, Target, read_all};
 use crate::apk::v2::signature::Algorithm;
@@ -105,6 +107,30 @@ impl Unverified {
     /// Who signed it: keys that it brings, whose signatures over it are good. Anybody can make such a key.
     pub fn signers(&self) -> &[KeyId] {
         &self.signers
+    }
+
+    /// The encrypted part, as far as the backup tells where it is: by it a reader may learn whom to trust. Nothing but its digest
+    /// says yet that it is the one that was stored.
+    pub fn sealed_part(&self, target: &Target) -> Result<Option<Vec<u8>>, Error> {
+        let Some(sealed) = &self.manifest.sealed else { return Ok(None) };
+        let (id, place) = (&self.manifest.id, &self.place);
+        let wrong = |cause| Error::Manifest { id: id.clone(), place: place.clone(), cause };
+        let lines = |cause| wrong(BadBackup::Lines { text: OBJECTS, cause });
+        let objects = parse_objects(&self.objects).map_err(lines)?;
+        self.manifest.check_objects(&objects).map_err(wrong)?;
+        let backup = Backup {
+            manifest: self.manifest.clone(),
+            signers: Vec::new(),
+            objects,
+            files: Vec::new(),
+        };
+        let shelf = Shelf::new(target, &backup);
+        let missing = || wrong(BadBackup::Contradiction("it lacks its encrypted part"));
+        let stored = shelf.find(&sealed.object).ok_or_else(missing)?;
+        if stored.size > MAX_VAULT {
+            return Err(wrong(BadBackup::Contradiction("its encrypted part is larger than any")));
+        }
+        shelf.load(stored).map(Some)
     }
 
     /// Believes it, if one of those who signed it is trusted.

@@ -30,6 +30,7 @@ pub(crate) mod source;
 pub(crate) mod prune;
 pub(crate) mod bundle;
 pub(crate) mod backup;
+pub(crate) mod restore;
 pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
@@ -109,7 +110,7 @@ pub(crate) fn environment(name: &str) -> Option<std::ffi::OsString> {
 /// Takes a crash test's wishes: BIVOUAC_STOP_AT_STEP=N kills the process before its N-th durable step, and
 /// BIVOUAC_COUNT_STEPS=FILE adds each step's number and name to FILE. Release builds read neither.
 #[cfg(debug_assertions)]
-pub(crate) fn rehearse_crashes() {
+fn rehearse_crashes() {
     let stop_at = environment("BIVOUAC_STOP_AT_STEP")
         .map(|step| step.to_str().and_then(|step| step.parse().ok()).expect("a crash test names a step by its number"));
     let count_in = environment("BIVOUAC_COUNT_STEPS").map(Into::into);

@@ -29,6 +29,8 @@ Exit codes:
 
 /// Reads the command line. The error is what to exit with: help was printed, or a failure was.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    #[cfg(debug_assertions)]
+    super::rehearse_crashes();
     let words: Vec<OsString> = std::env::args_os().collect();
     // A command line that does not parse has no flags yet; the caller who wrote --json still gets the one value.
     let output = if words.iter().any(|word| word == "--json") { Output::Json } else { Output::Text };

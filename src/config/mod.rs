@@ -14,6 +14,7 @@ mod carried;
 mod print;
 mod problem;
 mod redacted;
+mod relocate;
 mod repository;
 mod resolve;
 mod resolved;
@@ -32,6 +33,7 @@ pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
+pub use relocate::{CannotRelocate, homes, relocate};
 pub use repository::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository, Rules};
 use resolved::keyring_folder;
 pub use resolved::{

@@ -164,6 +164,15 @@ pub fn write_dated(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime) -
     staged.persist(path, mode)
 }
 
+/// As [`write_dated`], **not** flushed: for many files in a place that nobody looks at until one [`flush_file_system`] made all
+/// of them safe.
+pub fn write_dated_unflushed(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime) -> Result<()> {
+    let mut staged = Staged::beside(path)?;
+    staged.write(bytes)?;
+    staged.set_modified(modified)?;
+    staged.persist_unflushed(path, mode)
+}
+
 /// Adds `bytes` to the end of `path` and flushes it. The file is made, with `mode`, where there is none. After a crash any
 /// first part of `bytes` may be there: the reader must know a torn end.
 pub fn append(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {

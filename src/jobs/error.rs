@@ -7,6 +7,7 @@ use super::bundle::CannotBundle;
 use super::keyring;
 use super::keyring_package::NoPackage;
 use super::publish::CannotShow;
+use super::restore::CannotRestore;
 use super::rotate::CannotRotate;
 use super::states::NoState;
 use super::sync::Shortage;
@@ -170,6 +171,9 @@ pub enum Error {
     /// No backup was made.
     #[error(transparent)]
     CannotBackup(Box<CannotBackup>),
+    /// Nothing was restored, or not all.
+    #[error(transparent)]
+    CannotRestore(Box<CannotRestore>),
     /// A part of this program ended before its time. A bug.
     #[error("a part of the program ended unexpectedly")]
     Crashed(#[source] tokio::task::JoinError),
@@ -206,6 +210,7 @@ impl Trouble for Error {
             Error::KeysForgotten { .. } => Class::Damaged,
             Error::CannotBundle(error) => error.class(),
             Error::CannotBackup(error) => error.class(),
+            Error::CannotRestore(error) => error.class(),
             Error::TooLittleSpace(_) | Error::Crashed(_) => Class::Host,
         }
     }
@@ -239,6 +244,7 @@ impl Trouble for Error {
             Error::NothingHeld { .. } => "nothing-held",
             Error::CannotBundle(error) => error.code(),
             Error::CannotBackup(error) => error.code(),
+            Error::CannotRestore(error) => error.code(),
             Error::TooLittleSpace(_) => "too-little-space",
             Error::Crashed(_) => "bug",
         }
@@ -272,6 +278,7 @@ impl Trouble for Error {
             Error::NothingHeld { .. } => Some("`bivouac status` lists the signers that are held back".into()),
             Error::CannotBundle(error) => error.hint(),
             Error::CannotBackup(error) => error.hint(),
+            Error::CannotRestore(error) => error.hint(),
             Error::TooLittleSpace(shortage) => Some(shortage.hint()),
             Error::Keyring { cause, .. } => cause.hint(),
             Error::Access { cause, .. } => cause.hint(),
@@ -297,6 +304,12 @@ impl From<CannotBundle> for Error {
 impl From<CannotBackup> for Error {
     fn from(error: CannotBackup) -> Self {
         Error::CannotBackup(Box::new(error))
+    }
+}
+
+impl From<CannotRestore> for Error {
+    fn from(error: CannotRestore) -> Self {
+        Error::CannotRestore(Box::new(error))
     }
 }
 

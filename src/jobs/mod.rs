@@ -15,6 +15,7 @@
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
 //! - [`bundle`]: a signed export for a site without a network; what is in one.
 //! - [`backup`]: our own state on a disk that is put away; what is there, and is it whole?
+//! - [`restore`]: all of it from there.
 //! - [`receipt`]: what a site without a network holds.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
@@ -45,6 +46,7 @@ pub mod prune;
 pub mod publish;
 pub mod receipt;
 mod reserve;
+pub mod restore;
 pub mod rotate;
 mod seal;
 mod selection;

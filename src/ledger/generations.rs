@@ -95,7 +95,27 @@ pub(super) fn load_files<'p>(
     places: impl Iterator<Item = (&'p RepositoryName, &'p Arch)>,
 ) -> Result<Vec<Vec<Placed>>, Error> {
     let bytes = load(path)?;
-    let text = String::from_utf8_lossy(&bytes);
+    parse_files(path, &String::from_utf8_lossy(&bytes), places)
+}
+
+/// A generation's whole record from its two texts, which were read elsewhere than in a store.
+///
+/// # Errors
+/// Where the list of files is not this generation's.
+pub fn complete(mut generation: Generation, files: &str) -> Result<Generation, Error> {
+    let states = generation.repositories.iter().map(|state| (&state.name, &state.arch));
+    let files = parse_files(Path::new(&format!("{}.files", generation.number)), files, states)?;
+    for (state, files) in generation.repositories.iter_mut().zip(files) {
+        state.files = files;
+    }
+    Ok(generation)
+}
+
+fn parse_files<'p>(
+    path: &Path,
+    text: &str,
+    places: impl Iterator<Item = (&'p RepositoryName, &'p Arch)>,
+) -> Result<Vec<Vec<Placed>>, Error> {
     let damaged = |line: &str| Error::Unreadable {
         path: path.to_owned(),
         cause: format!("line {line:?} is no file of a repository").into(),

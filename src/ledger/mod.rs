@@ -51,6 +51,7 @@ pub use bundles::Imported;
 pub use epochs::Epoch;
 pub use error::Error;
 pub use evidence::EvidenceEnd;
+pub use generations::complete;
 pub use sites::SiteRecord;
 pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, State};
 pub use trust::Trust;

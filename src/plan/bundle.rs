@@ -17,6 +17,7 @@ use crate::plan::publish::Placed;
 use crate::snapshot::manifest::{Base, BundleId, Carried, Form, Packed, What};
 
 pub use bases::{Bases, Likeness, MOST_TRIED};
+pub(super) use since::end_of;
 pub use since::{NoBundle, meant};
 pub use tree::{TreeFile, tree};
 pub use volumes::{DoesNotFit, MOST_VOLUMES, Room, in_volumes, volume_name};

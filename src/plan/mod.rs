@@ -4,4 +4,5 @@
 pub mod bundle;
 pub mod prune;
 pub mod publish;
+pub mod restore;
 pub mod retain;

@@ -19,6 +19,11 @@ pub struct Ref {
 }
 
 impl Ref {
+    /// The object that it is of.
+    pub fn object(&self) -> ObjectId {
+        self.object
+    }
+
     pub(super) fn of(verified: &VerifiedPackage) -> Self {
         Ref {
             identity: verified.identity(),

@@ -73,7 +73,7 @@ pub fn meant<'i>(ids: &'i [BundleId], text: &str) -> Result<&'i BundleId, NoBund
 }
 
 /// The last moment that a date or time covers.
-fn end_of(text: &str) -> Option<Timestamp> {
+pub(in crate::plan) fn end_of(text: &str) -> Option<Timestamp> {
     let whole_day = || format!("{text}T23:59:59Z").parse().ok().filter(|_| text.len() == "2026-11-20".len());
     text.parse().ok().or_else(whole_day)
 }
