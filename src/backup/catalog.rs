@@ -6,9 +6,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::restore::Shelf;
-use super::vault::MAX_VAULT;
 use super::segment;
 use super::target::{BACKUPS, README, Target, read_all};
+use super::vault::MAX_VAULT;
 use crate::apk::v2::signature::Algorithm;
 use crate::apk::{KeyId, KeyName, ObjectId};
 use crate::places::archive::{END, Stopped, Walk, header, padding};
@@ -118,12 +118,7 @@ impl Unverified {
         let lines = |cause| wrong(BadBackup::Lines { text: OBJECTS, cause });
         let objects = parse_objects(&self.objects).map_err(lines)?;
         self.manifest.check_objects(&objects).map_err(wrong)?;
-        let backup = Backup {
-            manifest: self.manifest.clone(),
-            signers: Vec::new(),
-            objects,
-            files: Vec::new(),
-        };
+        let backup = Backup { manifest: self.manifest.clone(), signers: Vec::new(), objects, files: Vec::new() };
         let shelf = Shelf::new(target, &backup);
         let missing = || wrong(BadBackup::Contradiction("it lacks its encrypted part"));
         let stored = shelf.find(&sealed.object).ok_or_else(missing)?;

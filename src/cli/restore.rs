@@ -91,12 +91,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 }
 
 fn of(report: &RestoreReport) -> String {
-    format!(
-        "backup {} of {}, signed by {}",
-        report.id,
-        report.at.strftime("%Y-%m-%d %H:%M UTC"),
-        report.signer.name
-    )
+    format!("backup {} of {}, signed by {}", report.id, report.at.strftime("%Y-%m-%d %H:%M UTC"), report.signer.name)
 }
 
 fn would(report: &RestoreReport) -> Vec<String> {
@@ -142,12 +137,16 @@ fn told(report: &RestoreReport) -> Vec<String> {
     lines.push(format!("  configuration  {}", report.config.display()));
     lines.push(format!("  store          {}", report.store.display()));
     match report.generation {
-        Some(number) => lines.push(format!("  public tree    {}: generation {number} is live", report.public.display())),
+        Some(number) => {
+            lines.push(format!("  public tree    {}: generation {number} is live", report.public.display()))
+        }
         None => lines.push(format!("  public tree    {}: nothing is live", report.public.display())),
     }
     lines.extend(report.keys.iter().map(|key| format!("  private file   {}", key.display())));
     lines.extend(without(report));
-    lines.extend(report.differ.iter().map(|path| format!("  left as it is, though the backup has another: {}", path.display())));
+    lines.extend(
+        report.differ.iter().map(|path| format!("  left as it is, though the backup has another: {}", path.display())),
+    );
     lines.push(format!("next: bivouac --config {} status", report.config.display()));
     lines
 }

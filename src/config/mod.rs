@@ -11,6 +11,7 @@
 
 mod backups;
 mod carried;
+mod named;
 mod print;
 mod problem;
 mod redacted;
@@ -31,9 +32,10 @@ use crate::error::{Class, Trouble};
 
 pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
+pub use named::{FileKind, NamedFile, homes};
 pub use problem::{Problem, Problems};
 pub use redacted::SourceUrl;
-pub use relocate::{CannotRelocate, homes, relocate};
+pub use relocate::{CannotRelocate, relocate};
 pub use repository::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository, Rules};
 use resolved::keyring_folder;
 pub use resolved::{

@@ -31,7 +31,7 @@ use crate::apk::{Place, Sha1Policy};
 const DEFAULT_LINGER: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The variable that systemd's credentials are named by in the paths of secrets.
-const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS: &str = "$CREDENTIALS_DIRECTORY";
 
 /// Resolves what was written. `folder` (absolute) is what relative paths start from, `credentials` what
 /// `$CREDENTIALS_DIRECTORY` stands for.

@@ -179,6 +179,10 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
         Into::Existing => existing(destination, &backup)?,
     };
     let lock = Lock::take(&store, Purpose::Restore, request.now, request.patience)?;
+    // Another restore may have had the lock before: whose store is it now?
+    if request.into == Into::Empty {
+        Store::begin_restore(&destination.store, backup.id().as_str())?;
+    }
     require_space(&store, &plan)?;
     let differ = destination.write_files(&mut source)?;
 
@@ -186,7 +190,8 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
     reporter.work_begun(Work::Restore, plan.wanted.len() as u64, plan.bytes);
     let restoring = pool.restoring()?;
     let wanted = |object: &ObjectId| plan.wanted.contains(object);
-    let restored = source.shelf().restore(&wanted, &restoring, request.threads, &|bytes| reporter.object_done(bytes))?;
+    let restored =
+        source.shelf().restore(&wanted, &restoring, request.threads, &|bytes| reporter.object_done(bytes))?;
     let refs = source.text(records::REFS)?.unwrap_or_default();
     restoring.finish(&parse_refs(refs.as_bytes()))?;
     reporter.work_done(Work::Restore);
@@ -263,8 +268,7 @@ fn wanted(
     generations: &[Generation],
 ) -> Result<HashSet<ObjectId>, Error> {
     let states = generations.iter().flat_map(|generation| &generation.repositories);
-    let published: HashSet<ObjectId> =
-        states.flat_map(|state| &state.files).map(|placed| placed.object).collect();
+    let published: HashSet<ObjectId> = states.flat_map(|state| &state.files).map(|placed| placed.object).collect();
     if !request.only.is_empty() {
         return Ok(published);
     }

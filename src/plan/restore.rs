@@ -75,10 +75,11 @@ mod tests {
 
     #[test]
     fn a_time_means_the_newest_backup_by_then_and_a_date_its_whole_day() {
-        let ids: Vec<BackupId> = ["20261118T030000Z-00000001", "20261120T030000Z-00000002", "20261120T230000Z-00000003"]
-            .iter()
-            .map(|id| id.parse().unwrap())
-            .collect();
+        let ids: Vec<BackupId> =
+            ["20261118T030000Z-00000001", "20261120T030000Z-00000002", "20261120T230000Z-00000003"]
+                .iter()
+                .map(|id| id.parse().unwrap())
+                .collect();
         for (text, expected) in [
             (None, Some(2)),
             (Some("2026-11-20"), Some(2)),

@@ -11,7 +11,7 @@ use super::CannotBackup;
 use super::state::{State, kept};
 use super::target::Known;
 use crate::backup::vault::{Passphrase, PrivateFile, SealTo, Secret, Vault};
-use crate::config::{self, Config, KeyHolder, KeyringChoice, Sealing, SourceKind};
+use crate::config::{self, Config, FileKind, Sealing};
 use crate::disk::private_file::Exposed;
 use crate::jobs::{Error, Mirror};
 use crate::ledger::SealedVault;
@@ -43,11 +43,12 @@ impl Private {
         let file = std::path::absolute(&config.file)
             .map_err(|cause| CannotBackup::Private { path: config.file.clone(), cause })?;
         let mut found = Private { config: file, open: BTreeMap::new(), private: BTreeMap::new() };
-        for (path, kind) in named(config) {
-            let home = format!("keys/{}", path.file_name().unwrap_or_default().to_string_lossy());
-            match kind {
-                Kind::Open => found.add_open_file(&path, &home)?,
-                Kind::Private => found.add_private(&path, &home)?,
+        let homes = config::homes(config);
+        for named in config.named_files() {
+            let home = homes[&named.path].to_string_lossy().into_owned();
+            match named.kind {
+                FileKind::Keys | FileKind::Open => found.add_open_file(&named.path, &home)?,
+                FileKind::Private => found.add_private(&named.path, &home)?,
             }
         }
         let record = mirror.ledger.signing()?;
@@ -167,32 +168,4 @@ fn stamp(sealing: &Sealing) -> String {
     let Sealing::PassphraseFile(path) = sealing else { return String::new() };
     let found = path.metadata();
     found.map_or_else(|_| String::new(), |found| format!(" {} {} {}", found.ino(), found.ctime(), found.ctime_nsec()))
-}
-
-/// Who may read a file.
-#[derive(Clone, Copy)]
-enum Kind {
-    Open,
-    Private,
-}
-
-fn named(config: &Config) -> Vec<(PathBuf, Kind)> {
-    let mut named = Vec::new();
-    if let Some(signing) = &config.signing {
-        let kind = if let KeyHolder::File { .. } = signing.holder { Kind::Private } else { Kind::Open };
-        named.push((signing.key.clone(), kind));
-        named.extend(signing.passphrase_file().map(|path| (path.to_owned(), Kind::Private)));
-    }
-    for source in config.sources.values() {
-        let origin = if let SourceKind::Bundles { origin, .. } = &source.kind { origin.as_ref() } else { None };
-        for keyring in [Some(&source.keyring), origin].into_iter().flatten() {
-            let files: Vec<&PathBuf> = match keyring {
-                KeyringChoice::Official => Vec::new(),
-                KeyringChoice::Files(files) => files.iter().collect(),
-                KeyringChoice::ByArch(files) => files.values().flatten().collect(),
-            };
-            named.extend(files.into_iter().map(|path| (path.clone(), Kind::Open)));
-        }
-    }
-    named
 }

@@ -149,7 +149,6 @@ pub enum CannotRestore {
     Target(#[from] backup::Error),
 }
 
-
 /// What a person needs to compare with the label.
 fn found(manifest: &BackupManifest, signers: &[KeyId]) -> String {
     format!(
@@ -176,9 +175,9 @@ impl Trouble for CannotRestore {
             | CannotRestore::InTheWay { .. }
             | CannotRestore::Public { .. }
             | CannotRestore::NoRepository { .. } => Class::Usage,
-            CannotRestore::Untrusted { .. }
-            | CannotRestore::OtherKey { .. }
-            | CannotRestore::OtherSigner { .. } => Class::Refused,
+            CannotRestore::Untrusted { .. } | CannotRestore::OtherKey { .. } | CannotRestore::OtherSigner { .. } => {
+                Class::Refused
+            }
             CannotRestore::TooLittleSpace { .. } => Class::Host,
             CannotRestore::Newest { cause, .. } => cause.class(),
             CannotRestore::Lost { .. }

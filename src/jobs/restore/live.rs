@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::source::Source;
 use crate::apk::names::RepositoryName;
 use crate::apk::v2::signature::Algorithm;
+use crate::apk::{KeyId, LineId};
 use crate::backup::Backup;
 use crate::disk::durable;
 use crate::jobs::seal;
@@ -19,13 +20,16 @@ use crate::report::Reporter;
 use crate::sign::Seal;
 use crate::snapshot::backup::KeptPath;
 use crate::snapshot::evidence::{Decision, Payload, id_of, parse_line, print_line};
-use crate::apk::{KeyId, LineId};
 
 /// The word of the decision that stands in the evidence.
 const DECISION: &str = "restore";
 
 /// Every generation of the backup, as its records say, with the repositories of `only` (all, where none is named).
-pub(super) fn generations(source: &mut Source<'_>, backup: &Backup, only: &[RepositoryName]) -> Result<Vec<Generation>, Error> {
+pub(super) fn generations(
+    source: &mut Source<'_>,
+    backup: &Backup,
+    only: &[RepositoryName],
+) -> Result<Vec<Generation>, Error> {
     let mut generations = Vec::new();
     for number in &backup.manifest().trees {
         let record: Option<Generation> = source.record(&format!("store/generations/{number}.json"))?;
@@ -41,7 +45,11 @@ pub(super) fn generations(source: &mut Source<'_>, backup: &Backup, only: &[Repo
 }
 
 /// Makes the trees again that are not there. One of which something is lost is not made: no tree of ours lists what is not there.
-pub(super) fn make_trees(mirror: &Mirror<'_>, generations: &[Generation], source: &mut Source<'_>) -> Result<(), Error> {
+pub(super) fn make_trees(
+    mirror: &Mirror<'_>,
+    generations: &[Generation],
+    source: &mut Source<'_>,
+) -> Result<(), Error> {
     for generation in generations {
         let number = generation.number;
         let mut indexes = std::collections::BTreeMap::new();

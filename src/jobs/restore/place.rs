@@ -55,9 +55,7 @@ impl Destination {
         let config_file = to.as_ref().map_or_else(|| places.config.clone(), |to| to.join(CONFIG));
         let home = |kept: &KeptPath, from: &Path| match &to {
             Some(to) => to.join(kept.path()),
-            None if from.starts_with(CREDENTIALS) => {
-                folder.join("keys").join(from.file_name().unwrap_or_default())
-            }
+            None if from.starts_with(CREDENTIALS) => folder.join("keys").join(from.file_name().unwrap_or_default()),
             None => from.to_owned(),
         };
         let mut moved = BTreeMap::new();

@@ -82,7 +82,8 @@ fn older(target: &Target, ids: &[BackupId], id: &BackupId) -> Option<BackupId> {
 
 /// The digits of a fingerprint, as a person types them from a label: any case, with spaces or colons.
 fn digits(text: &str) -> Result<String, CannotRestore> {
-    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | ':' | '-')).collect::<String>().to_ascii_lowercase();
+    let digits: String =
+        text.chars().filter(|c| !matches!(c, ' ' | ':' | '-')).collect::<String>().to_ascii_lowercase();
     let good = (FEWEST_DIGITS..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     if good { Ok(digits) } else { Err(CannotRestore::ShortKey { given: text.to_owned() }) }
 }
