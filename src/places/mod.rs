@@ -31,6 +31,8 @@ pub trait Place: fmt::Debug + Send + Sync {
     fn read(&self, file: &str, from: u64, length: u64) -> Result<Box<dyn Read + Send>>;
     /// Begins a new file, with the folder that it lies in. Nobody sees it before [`Upload::put`]; dropped, it never was.
     fn begin(&self, file: &str) -> Result<Box<dyn Upload>>;
+    /// Has a file run as a program, where the place knows of such a thing.
+    fn let_run(&self, file: &str);
     /// Removes a file; one that is not there is fine.
     fn remove(&self, file: &str) -> Result<()>;
     /// Bytes that may still be written; none where nobody can say.

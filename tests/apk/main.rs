@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod disaster;
 mod folders;
 mod gap;
 mod history;

@@ -90,6 +90,12 @@ impl Private {
             }
             home = kept(&format!("{home}-{number}"))?;
         }
+        // The public half, which people hand to clients, lies beside the private one.
+        let beside = |path: &Path| PathBuf::from(format!("{}.pub", path.display()));
+        let public = beside(path);
+        if public.is_file() && !self.open.contains_key(&public) {
+            self.open.insert(public, kept(&format!("{home}.pub"))?);
+        }
         self.private.insert(path.to_owned(), home);
         Ok(())
     }

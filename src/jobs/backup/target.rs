@@ -270,7 +270,10 @@ pub(super) fn require_space(target: &Target, wanted: &[Wanted], state: &State, t
 
 /// Puts a program beside the segments, unless it is there; returns the bytes written.
 pub(super) fn put_tool(target: &Target, name: &str, bytes: &[u8]) -> Result<u64, Error> {
-    put(target, &format!("{TOOLS}/{name}"), bytes)
+    let file = format!("{TOOLS}/{name}");
+    let written = put(target, &file, bytes)?;
+    target.place().let_run(&file);
+    Ok(written)
 }
 
 /// Puts the page back that tells a person what lies here, where it is gone.
