@@ -54,6 +54,7 @@ pub struct Unverified {
     signers: Vec<KeyId>,
     objects: String,
     files: String,
+    sums: String,
 }
 
 /// A backup that a trusted key signed, and that makes sense. Only [`Unverified::verify`] makes one.
@@ -63,6 +64,7 @@ pub struct Backup {
     signers: Vec<KeyId>,
     objects: Vec<Stored>,
     files: Vec<KeptFile>,
+    sums: String,
 }
 
 impl Unverified {
@@ -96,7 +98,7 @@ impl Unverified {
         }
         // Text that is not UTF-8 is no line of ours either.
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap_or_else(|_| "?".into());
-        Ok(Unverified { place, manifest, signers, objects: text(objects), files: text(files) })
+        Ok(Unverified { place, manifest, signers, objects: text(objects), files: text(files), sums: text(sums) })
     }
 
     /// What it says of itself, true or not.
@@ -118,7 +120,13 @@ impl Unverified {
         let lines = |cause| wrong(BadBackup::Lines { text: OBJECTS, cause });
         let objects = parse_objects(&self.objects).map_err(lines)?;
         self.manifest.check_objects(&objects).map_err(wrong)?;
-        let backup = Backup { manifest: self.manifest.clone(), signers: Vec::new(), objects, files: Vec::new() };
+        let backup = Backup {
+            manifest: self.manifest.clone(),
+            signers: Vec::new(),
+            objects,
+            files: Vec::new(),
+            sums: String::new(),
+        };
         let shelf = Shelf::new(target, &backup);
         let missing = || wrong(BadBackup::Contradiction("it lacks its encrypted part"));
         let stored = shelf.find(&sealed.object).ok_or_else(missing)?;
@@ -130,7 +138,7 @@ impl Unverified {
 
     /// Believes it, if one of those who signed it is trusted.
     pub fn verify(self, is_trusted: impl Fn(&KeyId) -> bool) -> Result<Backup, Error> {
-        let Unverified { place, manifest, signers, objects, files } = self;
+        let Unverified { place, manifest, signers, objects, files, sums } = self;
         let id = manifest.id.clone();
         if !signers.iter().any(is_trusted) {
             return Err(Error::UnknownSigner { id, place, signers });
@@ -140,7 +148,7 @@ impl Unverified {
         let objects = parse_objects(&objects).map_err(lines(OBJECTS)).map_err(wrong)?;
         let files = parse_files(&files).map_err(lines(FILES)).map_err(wrong)?;
         manifest.check_objects(&objects).map_err(wrong)?;
-        Ok(Backup { manifest, signers, objects, files })
+        Ok(Backup { manifest, signers, objects, files, sums })
     }
 }
 
@@ -168,6 +176,11 @@ impl Backup {
     /// Every file that is no package.
     pub fn files(&self) -> &[KeptFile] {
         &self.files
+    }
+
+    /// For `sha256sum -c`.
+    pub fn sums(&self) -> &str {
+        &self.sums
     }
 
     /// The segment that an object is in.

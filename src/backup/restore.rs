@@ -85,6 +85,17 @@ impl<'b> Shelf<'b> {
         }
     }
 
+    /// The delta that an object is stored as.
+    ///
+    /// # Panics
+    /// Where it is stored whole.
+    pub fn load_delta(&self, stored: &Stored) -> Result<Vec<u8>, Error> {
+        match stored.form {
+            StoredForm::Delta { delta, .. } => self.bytes(stored, &delta),
+            StoredForm::Whole => unreachable!("the caller has looked"),
+        }
+    }
+
     /// What lies in the segment for an object: bytes of this digest.
     fn bytes(&self, stored: &Stored, digest: &ObjectId) -> Result<Vec<u8>, Error> {
         let name = &self.backup.segment(stored).name;

@@ -1,9 +1,16 @@
 //! `bivouac backup`: our own state on a disk that is put away.
 
+use std::path::PathBuf;
+
 use bivouac::apk::{BackupName, KeyId};
+use bivouac::config::Percent;
 use bivouac::error::{Class, Trouble as _};
 use bivouac::finding::Severity;
+use bivouac::jobs::backup::check::{BackupCheckReport, CheckRequest};
+use bivouac::jobs::backup::drill::{DrillReport, DrillRequest};
 use bivouac::jobs::backup::{self as job, BackupReport, BackupRequest};
+use bivouac::jobs::prune::Mode;
+use bivouac::jobs::restore::OpenWith;
 use serde::Serialize;
 
 use super::global::Output;
@@ -31,6 +38,50 @@ pub(crate) struct Args {
 enum Action {
     /// Make the configured folder or disk a target, once
     Init(Chosen),
+    /// List what lies in the targets, newest first
+    List(Chosen),
+    /// Look whether the targets are what we left there
+    Check(CheckArgs),
+    /// Drop backups by the rules of `keep`, and what only they needed
+    Prune(PruneArgs),
+}
+
+/// Arguments of `backup check`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+    Lists, signatures and sizes are looked at always. What --read-data reads again are the segments that were read longest ago, \
+    so that each run does its share. A drill restores to a scratch folder, checks every hash and signature, resolves an \
+    install, and prints the time that it took: what a disaster will cost. Exit code 5 with findings.")]
+struct CheckArgs {
+    /// Only this one of the configured backups
+    #[arg(value_name = "NAME")]
+    name: Option<BackupName>,
+    /// Read this share of the contents again, by rota: 5%, or 100%
+    #[arg(long, value_name = "SHARE", value_parser = bivouac::config::parse_percent)]
+    read_data: Option<Percent>,
+    /// Restore to a scratch folder, and check what came back
+    #[arg(long)]
+    drill: bool,
+    /// Restore below this folder [default: the system's temporary one]
+    #[arg(long, value_name = "DIR", requires = "drill")]
+    scratch: Option<PathBuf>,
+    /// Open the encrypted keys with this identity, too
+    #[arg(long, value_name = "FILE", requires = "drill")]
+    identity: Option<PathBuf>,
+}
+
+/// Arguments of `backup prune`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+    The newest backup always stays; without `keep` all do. Segments of which less than a third is needed are written anew. No \
+    other command removes anything from a target.")]
+struct PruneArgs {
+    /// Only this one of the configured backups
+    #[arg(value_name = "NAME")]
+    name: Option<BackupName>,
+    /// Tell what would go, and change nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which of the configured backups.
@@ -44,6 +95,9 @@ struct Chosen {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     match args.action {
         Some(Action::Init(chosen)) => init(global, &chosen),
+        Some(Action::List(chosen)) => list(global, &chosen),
+        Some(Action::Check(args)) => check(global, args),
+        Some(Action::Prune(args)) => prune(global, &args),
         None => backup(global, args.name),
     }
 }
@@ -111,6 +165,153 @@ fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure>
         }
     }
     Ok(Class::worst(classes).map_or(Outcome::Done, Outcome::Found))
+}
+
+fn list(global: &Global, chosen: &Chosen) -> Result<Outcome, Failure> {
+    let config = super::config::load(global)?;
+    let targets = job::list::list(&config, chosen.name.as_ref())?;
+    let away = targets.iter().any(|target| target.error.is_some());
+    let damaged = targets.iter().flat_map(|target| &target.backups).any(|backup| backup.error.is_some());
+    match global.output() {
+        Output::Json => out::json(&targets)?,
+        Output::Text => {
+            for target in &targets {
+                out::line(format_args!("{}: {}", target.name, target.place))?;
+                if let Some(error) = &target.error {
+                    out::line(format_args!("  {} ({})", error.message, error.code))?;
+                }
+                for one in &target.backups {
+                    let time = one.time.map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+                    let what = match &one.error {
+                        Some(error) => format!("{} ({})", error.message, error.code),
+                        None => format!(
+                            "{} objects, {}{}{}",
+                            one.objects,
+                            bytes(one.bytes),
+                            if one.deltas > 0 { format!(", {} as deltas", one.deltas) } else { String::new() },
+                            if one.sealed { "" } else { ", without private keys" }
+                        ),
+                    };
+                    out::line(format_args!("  {}  {time}  {what}", one.id))?;
+                }
+            }
+        }
+    }
+    let classes = [damaged.then_some(Class::Damaged), away.then_some(Class::Upstream)];
+    Ok(Outcome::of(classes.into_iter().flatten()))
+}
+
+fn check(global: &Global, args: CheckArgs) -> Result<Outcome, Failure> {
+    let config = super::config::load(global)?;
+    let now = super::sync::timestamp()?;
+    let request = CheckRequest { name: args.name.clone(), read_data: args.read_data, now };
+    let reading = progress::Reading::start(global);
+    let mut report = job::check::check(&config, &request, &|bytes| reading.read(bytes))?;
+    drop(reading);
+    let mut drills = Vec::new();
+    if args.drill {
+        let scratch = args.scratch.unwrap_or_else(std::env::temp_dir);
+        let request = DrillRequest {
+            name: args.name,
+            scratch: &scratch.join(format!("bivouac-drill-{}", std::process::id())),
+            open_with: args.identity.map(OpenWith::Identity),
+            threads: super::threads(),
+            now,
+        };
+        let reporter = progress::reporter(global);
+        drills = super::block_on(global, async { Ok(job::drill::drill(&config, &request, &reporter)?) })?;
+        report.findings.extend(drills.iter().flat_map(|drill| drill.findings.clone()));
+    }
+    match global.output() {
+        Output::Json => {
+            #[derive(Serialize)]
+            struct Checked<'r> {
+                #[serde(flatten)]
+                report: &'r BackupCheckReport,
+                drills: &'r [DrillReport],
+            }
+            out::json(&Checked { report: &report, drills: &drills })?;
+        }
+        Output::Text => {
+            out::findings(&report.findings)?;
+            if !global.quiet {
+                checked(&report, &drills).into_iter().try_for_each(out::line)?;
+            }
+        }
+    }
+    let worst = report.findings.iter().any(|finding| finding.severity == Severity::Error);
+    Ok(if worst { Outcome::Found(Class::Damaged) } else { Outcome::Done })
+}
+
+fn checked(report: &BackupCheckReport, drills: &[DrillReport]) -> Vec<String> {
+    let checked = &report.checked;
+    let mut lines = Vec::new();
+    for rota in &report.rota {
+        let all = match (rota.never, rota.oldest) {
+            (0, Some(oldest)) => format!("all were read since {}", oldest.strftime("%Y-%m-%d %H:%M UTC")),
+            (never, _) => format!("{never} never yet"),
+        };
+        lines.push(format!(
+            "{}: {} of {} segments read again; {all}; every one in {} {}",
+            rota.name,
+            rota.read,
+            rota.segments,
+            rota.runs,
+            if rota.runs == 1 { "run" } else { "runs" }
+        ));
+    }
+    for drill in drills {
+        lines.push(format!(
+            "{}: {} restored in {:.1} s: {} objects, {}; {} indexes with good signatures; {} of {} installs resolved; {} \
+             private files",
+            drill.name,
+            drill.id,
+            drill.rto_seconds,
+            drill.objects,
+            bytes(drill.bytes),
+            drill.indexes,
+            drill.installs,
+            drill.tried,
+            drill.keys
+        ));
+    }
+    let verdict = out::verdict(&report.findings, "all of it is what it was");
+    lines.push(format!(
+        "{} backups, {} objects read again ({}): {verdict}",
+        checked.backups,
+        checked.objects,
+        bytes(checked.bytes)
+    ));
+    lines
+}
+
+fn prune(global: &Global, args: &PruneArgs) -> Result<Outcome, Failure> {
+    let config = super::config::load(global)?;
+    let mode = if args.dry_run { Mode::Show } else { Mode::Perform };
+    let reports = job::prune::prune(&config, args.name.as_ref(), mode, super::sync::timestamp()?)?;
+    match global.output() {
+        Output::Json => out::json(&reports)?,
+        Output::Text => {
+            for report in &reports {
+                out::findings(&report.findings)?;
+                if global.quiet {
+                    continue;
+                }
+                report.dropped.iter().try_for_each(|id| out::line(format_args!("{}: backup {id}", report.name)))?;
+                let would = if args.dry_run { "would drop" } else { "dropped" };
+                out::line(format_args!(
+                    "{}: {would} {} backups and {} segments, {}; {} kept",
+                    report.name,
+                    report.dropped.len(),
+                    report.removed.len() + report.repacked.len(),
+                    bytes(report.freed),
+                    report.kept.len()
+                ))?;
+            }
+        }
+    }
+    let worst = reports.iter().any(|report| !report.findings.is_empty());
+    Ok(if worst { Outcome::Found(Class::Damaged) } else { Outcome::Done })
 }
 
 /// What an operator wants to read, and to write on the disk's label.

@@ -4,9 +4,13 @@
 //! them: with that file it is there. Nothing that lies in the target is written to. It runs beside anything: where a prune takes
 //! away what was just listed, it looks again.
 
+pub mod check;
 mod deltas;
+pub mod drill;
 mod error;
+pub mod list;
 mod private;
+pub mod prune;
 mod state;
 mod target;
 
@@ -145,8 +149,8 @@ fn one(
     let target = target::open(backup)?;
     let _held = target.lock()?;
     let mirror = Mirror::open(config)?;
-    let mut known = Known::load(&target, &target::our_keys(config, seal)?, reporter)?;
     let mut record = mirror.ledger.backup_record(target.id())?;
+    let mut known = Known::load(&target, &target::our_keys(config, seal)?, &record.damaged, reporter)?;
     let time = sending_time(request.now, known.newest.as_ref().and_then(BackupId::time));
     let private = Private::of(config, &mirror)?;
 

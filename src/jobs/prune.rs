@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::disk::lock::{Lock, Purpose};
 use crate::ledger;
 use crate::plan::prune::{self, Holdings, PrunePlan};
-use crate::plan::retain::{self, SnapshotRules};
+use crate::plan::retain::{self, Rules};
 use crate::pool::STALE_PART;
 use crate::publish::drop_trees;
 
@@ -121,7 +121,7 @@ fn records(mirror: &Mirror<'_>) -> Result<(PrunePlan, Holdings), Error> {
     }
     let config::RetainSnapshots { last, daily, monthly } = rules.snapshots;
     let times: Vec<Timestamp> = snapshots.iter().map(|snapshot| snapshot.time).collect();
-    let by_rule = retain::snapshots(&times, &SnapshotRules { last, daily, monthly });
+    let by_rule = retain::by_time(&times, &Rules { last, daily, weekly: 0, monthly });
     let pins = mirror.ledger.pins()?;
     // The one with the latest id is in force, whatever its time says.
     let in_force = snapshots.len().checked_sub(1);

@@ -1,6 +1,6 @@
 //! What is remembered of the targets of backups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -26,6 +26,9 @@ pub struct BackupRecord {
     /// When each segment was read again last.
     #[serde(default)]
     pub read: BTreeMap<SegmentName, Timestamp>,
+    /// Objects that were found damaged there, by the segment that they are in: the next backup stores them again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub damaged: BTreeMap<SegmentName, BTreeSet<ObjectId>>,
     /// The last restore that was tried.
     pub drill: Option<Drill>,
 }

@@ -1,4 +1,4 @@
-//! Which snapshots and generations stay. Time is told by what is kept, not by a clock: a host whose clock was set back or far
+//! Which snapshots, generations and backups stay. Time is told by what is kept, not by a clock: a host whose clock was set back or far
 //! ahead loses nothing by it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,25 +6,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// How many snapshots stay: the union of three rules.
+/// How many of what was made over time stay: the union of four rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SnapshotRules {
+pub struct Rules {
     /// The newest ones.
     pub last: u64,
     /// The newest of each of so many days (UTC) that have one.
     pub daily: u64,
+    /// The newest of each of so many weeks (UTC, from Monday on) that have one.
+    pub weekly: u64,
     /// The newest of each of so many months (UTC) that have one.
     pub monthly: u64,
 }
 
-/// Which of `snapshots` stay by `rules`: their places in the list. The newest always does.
-pub fn snapshots(snapshots: &[Timestamp], rules: &SnapshotRules) -> BTreeSet<usize> {
-    let mut newest_first: Vec<usize> = (0..snapshots.len()).collect();
+/// Which of those made at `times` stay by `rules`: their places in the list. The newest always does.
+pub fn by_time(times: &[Timestamp], rules: &Rules) -> BTreeSet<usize> {
+    let mut newest_first: Vec<usize> = (0..times.len()).collect();
     // Of two at the same instant the later in the list is the newer.
-    newest_first.sort_by_key(|at| std::cmp::Reverse((snapshots[*at], *at)));
-    let date = |at: &usize| TimeZone::UTC.to_datetime(snapshots[*at]).date();
+    newest_first.sort_by_key(|at| std::cmp::Reverse((times[*at], *at)));
+    let date = |at: &usize| TimeZone::UTC.to_datetime(times[*at]).date();
     let mut stay: BTreeSet<usize> = newest_first.iter().take(count(rules.last.max(1))).copied().collect();
     stay.extend(first_of_each(&newest_first, rules.daily, date));
+    // The ISO week's year goes with it: a year's last days may be of the next one's first week.
+    stay.extend(first_of_each(&newest_first, rules.weekly, |at| {
+        let week = date(at).iso_week_date();
+        (week.year(), week.week())
+    }));
     stay.extend(first_of_each(&newest_first, rules.monthly, |at| date(at).first_of_month()));
     stay
 }
@@ -64,7 +71,17 @@ mod tests {
     }
 
     fn kept(texts: &[&str], last: u64, daily: u64, monthly: u64) -> Vec<usize> {
-        snapshots(&times(texts), &SnapshotRules { last, daily, monthly }).into_iter().collect()
+        by_time(&times(texts), &Rules { last, daily, weekly: 0, monthly }).into_iter().collect()
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_may_lie_in_two_years() {
+        // Thursday, Friday; Sunday, Monday of the week after.
+        let texts = ["2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z", "2027-01-03T00:00:00Z", "2027-01-04T00:00:00Z"];
+        let weekly = |weekly| by_time(&times(&texts), &Rules { last: 0, daily: 0, weekly, monthly: 0 });
+        assert_eq!(weekly(1), [3].into());
+        assert_eq!(weekly(2), [2, 3].into());
+        assert_eq!(weekly(9), [2, 3].into());
     }
 
     const HISTORY: [&str; 7] = [

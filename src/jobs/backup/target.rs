@@ -79,14 +79,20 @@ pub(super) struct Known {
     pub(super) newest: Option<BackupId>,
     /// What is wrong there.
     pub(super) findings: Vec<Finding>,
+    damaged: BTreeMap<SegmentName, BTreeSet<ObjectId>>,
     sizes: BTreeMap<SegmentName, u64>,
     last: Option<Backup>,
 }
 
 impl Known {
     /// Reads the lists of all backups, and hashes segments that none of them names.
-    pub(super) fn load(target: &Target, ours: &[KeyId], reporter: &dyn Reporter) -> Result<Self, Error> {
-        let mut known = Known::default();
+    pub(super) fn load(
+        target: &Target,
+        ours: &[KeyId],
+        damaged: &BTreeMap<SegmentName, BTreeSet<ObjectId>>,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, Error> {
+        let mut known = Known { damaged: damaged.clone(), ..Known::default() };
         let mut there = BTreeMap::new();
         for name in target.place().list(SEGMENTS)? {
             let Ok(name) = name.parse::<SegmentName>() else { continue };
@@ -158,7 +164,8 @@ impl Known {
         }
         for stored in backup.objects() {
             let segment = backup.segment(stored);
-            if self.sizes.contains_key(&segment.name) {
+            let is_damaged = self.damaged.get(&segment.name).is_some_and(|damaged| damaged.contains(&stored.sha256));
+            if self.sizes.contains_key(&segment.name) && !is_damaged {
                 self.note(segment.name.clone(), stored);
             }
         }
