@@ -161,8 +161,9 @@ fn one(
         Ok((state, named, vault))
     })?;
     let id = backup_id(time, &state);
-    let wanted: Vec<Wanted> =
+    let mut wanted: Vec<Wanted> =
         state.wanted.iter().filter(|wanted| !known.objects.contains_key(&wanted.object)).copied().collect();
+    wanted.sort_by_cached_key(state.by_worth());
     let tool = match backup.tool {
         config::Tool::Carry => Some(Program::load(&request.program)?),
         config::Tool::Leave => None,

@@ -118,6 +118,19 @@ impl State {
         text + &self.live_sums
     }
 
+    /// In which order objects are stored: what nothing comes back without goes first, packages last. Of a segment that is cut
+    /// short the beginning is there.
+    pub(super) fn by_worth(&self) -> impl Fn(&Wanted) -> u8 + use<> {
+        let is_first = |file: &&KeptFile| !file.path.as_str().contains('/');
+        let first: HashSet<ObjectId> = self.files.iter().filter(is_first).map(|file| file.sha256).collect();
+        let files: HashSet<ObjectId> = self.files.iter().map(|file| file.sha256).collect();
+        move |wanted| match () {
+            () if first.contains(&wanted.object) => 0,
+            () if files.contains(&wanted.object) => 1,
+            () => 2,
+        }
+    }
+
     fn want(&mut self, object: ObjectId, size: u64) -> bool {
         let new = self.seen.insert(object);
         if new {

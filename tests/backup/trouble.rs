@@ -1,0 +1,308 @@
+//! A disk in trouble: each is found and named, and what can be restored still is.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use super::env::{Env, Ran};
+use super::fixture::{OURS, STRANGER};
+use super::world::{World, our_key, tree};
+
+/// A world with a backup, and the one package's bytes.
+fn backed_up() -> World {
+    let world = World::new("");
+    world.package("two", 1, 2_000);
+    world.sync();
+    world.backup();
+    world
+}
+
+fn code(ran: &Ran) -> String {
+    ran.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Restores what can be, and what is lost.
+fn lost(world: &World) -> Vec<String> {
+    let refused = world.restore("refused", &[]);
+    refused.exits_with(5);
+    assert_eq!(code(&refused), "backup-incomplete", "{refused}");
+    assert!(!world.env.path("refused/public").exists(), "nothing of it is shown");
+    let ran = world.restore("back", &["--keep-going"]);
+    ran.exits_with(5);
+    let lost =
+        ran.json()["lost"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap().to_owned()).collect();
+    lost
+}
+
+fn flip(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Where in a segment the package `name` begins.
+fn offset_of(world: &World, name: &str) -> usize {
+    let package = std::fs::read(world.env.public().join(format!("v3.23/site/x86_64/{name}-1-r1.apk"))).unwrap();
+    let segment = std::fs::read(&world.segments()[0]).unwrap();
+    segment.windows(package.len()).position(|window| window == package).unwrap()
+}
+
+#[test]
+fn a_segment_cut_short() {
+    let world = backed_up();
+    let segment = &world.segments()[0];
+    let bytes = std::fs::read(segment).unwrap();
+    let end = offset_of(&world, "two").max(offset_of(&world, "one")) + 100;
+    std::fs::write(segment, &bytes[..end]).unwrap();
+    let found = world.found();
+    assert!(found.contains(&"segment-cut".to_owned()) && found.contains(&"object-damaged".to_owned()), "{found:?}");
+    let lost = lost(&world);
+    assert!(lost.iter().any(|what| what.ends_with(".apk")), "{lost:?}");
+    // What the host still has is stored again.
+    world.env.bivouac(&["backup"]).exits_with(5);
+    world.restore("again", &[]).exits_with(0);
+    assert!(tree(&world.env.path("again/public")) == tree(&world.env.public()));
+}
+
+#[test]
+fn a_flipped_bit_in_a_package() {
+    let world = backed_up();
+    flip(&world.segments()[0], offset_of(&world, "two") + 50);
+    assert_eq!(world.found(), ["object-damaged"]);
+    let lost = lost(&world);
+    assert_eq!(lost[0], "v3.23/site/x86_64/two-1-r1.apk", "{lost:?}");
+    // The records are back, and the other package; the repository that lists the lost one is not shown.
+    assert!(world.env.path("back/store/format").is_file());
+    assert_eq!(world.env.files_below("back/store/pool/objects").len(), 1);
+    assert!(!world.env.path("back/public").exists());
+    // It was found damaged: the next backup stores it again.
+    assert_eq!(world.backup()["objects_written"], 1);
+    world.restore("healed", &[]).exits_with(0);
+    assert!(tree(&world.env.path("healed/public")) == tree(&world.env.public()));
+}
+
+#[test]
+fn a_missing_segment() {
+    let world = backed_up();
+    std::fs::remove_file(&world.segments()[0]).unwrap();
+    assert_eq!(world.found(), ["segment-missing"]);
+    let ran = world.restore("back", &["--keep-going"]);
+    ran.exits_with(5);
+    let again = world.env.bivouac(&["--json", "backup"]);
+    again.exits_with(5);
+    assert!(again.json()["objects_written"].as_u64().unwrap() > 5, "all is stored again: {again}");
+    world.restore("again", &[]).exits_with(0);
+}
+
+#[test]
+fn a_backup_of_another_operators() {
+    let world = backed_up();
+    // The same mirror, signed by somebody who took the disk and made a key of the same name.
+    let thief = World::new("");
+    thief.env.write(&format!("keys/{}", OURS.name), STRANGER.public_pem().as_bytes());
+    let private = our_key(&thief.env);
+    std::fs::write(&private, STRANGER.private_pem()).unwrap();
+    std::fs::remove_dir_all(thief.env.path("store")).unwrap();
+    std::fs::remove_dir_all(thief.env.path("site")).unwrap();
+    thief.sync();
+    std::fs::copy(world.env.path("disk/bivouac-backup"), thief.env.path("disk/bivouac-backup")).unwrap();
+    thief.backup();
+    // Of two in one second the later one is named a second later.
+    thief.backup();
+    let theirs = thief.backups().pop().unwrap();
+    let name = theirs.file_name().unwrap();
+    std::fs::copy(&theirs, world.env.path("disk/backups").join(name)).unwrap();
+    std::fs::copy(&thief.segments()[0], world.env.path("disk/segments").join(thief.segments()[0].file_name().unwrap()))
+        .unwrap();
+    assert!(world.found().contains(&"unknown-signer".to_owned()));
+    let backup = world.env.bivouac(&["--json", "backup"]);
+    backup.exits_with(3);
+    assert_eq!(code(&backup), "target-foreign");
+    // Its encrypted part is for another recipient; by the label it is not ours.
+    let label = world.env.bivouac(&["--json", "key", "list"]).exits_with(0).json().to_string();
+    let begin = label.find("\"fingerprint\":\"").unwrap() + 15;
+    let words = ["--json", "restore", "--from", "disk", "--to", "back", "--key", &label[begin..begin + 64]];
+    let ran = world.env.bivouac(&words);
+    ran.exits_with(3);
+    assert_eq!(code(&ran), "unknown-signer");
+    assert!(!world.env.path("back").exists());
+    let nobody = world.env.bivouac(&["--json", "restore", "--from", "disk", "--to", "back"]);
+    nobody.exits_with(3);
+    assert_eq!(code(&nobody), "untrusted");
+}
+
+#[test]
+fn an_older_backup_under_a_newer_name() {
+    let world = backed_up();
+    let older = &world.backups()[0];
+    std::fs::copy(older, world.env.path("disk/backups/20991231T000000Z-00000000.tar")).unwrap();
+    assert_eq!(world.found(), ["backup-misplaced"]);
+    let ran = world.restore("back", &[]);
+    ran.exits_with(3);
+    assert_eq!(code(&ran), "backup-misplaced");
+    assert!(ran.json()["error"]["hint"].as_str().unwrap().contains("--at"), "{ran}");
+    let id = older.file_stem().unwrap().to_str().unwrap().to_owned();
+    world.restore("back", &["--at", &id]).exits_with(0);
+}
+
+#[test]
+fn before_the_first_backup_and_with_a_wrong_passphrase() {
+    let world = backed_up();
+    let early = world.restore("back", &["--at", "2020-01-01"]);
+    early.exits_with(2);
+    assert!(early.json()["error"]["message"].as_str().unwrap().contains("the earliest is"), "{early}");
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    let line = config.lines().find(|line| line.starts_with("recipients")).unwrap();
+    let config = config.replace(line, "passphrase_file = \"safe/passphrase\"").replace("\"disk\"", "\"other\"");
+    world.env.write("bivouac.toml", config.as_bytes());
+    for (name, words) in [("passphrase", "four words of mine"), ("wrong", "four words of yours")] {
+        let file = world.env.write(&format!("safe/{name}"), words.as_bytes());
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    std::fs::create_dir(world.env.path("other")).unwrap();
+    world.env.bivouac(&["backup", "init"]).exits_with(0);
+    world.backup();
+    let restore = |file: &str| {
+        let words = ["--json", "restore", "--from", "other", "--to", "back", "--passphrase-file", file];
+        world.env.bivouac(&words)
+    };
+    let wrong = restore("safe/wrong");
+    wrong.exits_with(2);
+    assert_eq!(code(&wrong), "passphrase-wrong");
+    assert!(!world.env.path("back").exists());
+    let keys = restore("safe/passphrase").exits_with(0).json()["keys"].clone();
+    assert_eq!(keys.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_disk_that_is_not_mounted_or_read_only_or_pulled_out() {
+    let world = backed_up();
+    let disk = world.env.path("disk");
+    // Not mounted: the mount point is there, and empty.
+    std::fs::rename(&disk, world.env.path("elsewhere")).unwrap();
+    std::fs::create_dir(&disk).unwrap();
+    let ran = world.env.bivouac(&["--json", "backup"]);
+    ran.exits_with(4);
+    assert_eq!(code(&ran), "no-target");
+    assert_eq!(std::fs::read_dir(&disk).unwrap().count(), 0, "nothing is put there");
+    std::fs::remove_dir(&disk).unwrap();
+    std::fs::rename(world.env.path("elsewhere"), &disk).unwrap();
+    // Pulled out: a folder that is there when the list is read, and is not when it is written to.
+    std::fs::rename(disk.join("segments"), disk.join("kept-segments")).unwrap();
+    std::fs::write(disk.join("segments"), "").unwrap();
+    let ran = world.env.bivouac(&["--json", "backup"]);
+    assert!(matches!(ran.code, Some(1 | 4)), "{ran}");
+    std::fs::remove_file(disk.join("segments")).unwrap();
+    std::fs::rename(disk.join("kept-segments"), disk.join("segments")).unwrap();
+    assert_eq!(world.found(), [""; 0]);
+    world.restore("back", &[]).exits_with(0);
+}
+
+/// A file system of its own at `disk`, of so many bytes and with these options, in a name space of its own.
+fn mounted(env: &Env, options: &str, script: &str) -> Option<(i32, String)> {
+    let disk = env.path("disk");
+    let mounted = format!("mount -t tmpfs -o {options} none {}", disk.display());
+    let unshare = Command::new("unshare")
+        .args(["-rm", "sh", "-euc", &format!("{mounted}\n{script}")])
+        .current_dir(env.path("."))
+        .env("BIVOUAC", env!("CARGO_BIN_EXE_bivouac"))
+        .output()
+        .ok()?;
+    let printed = String::from_utf8_lossy(&unshare.stdout) + String::from_utf8_lossy(&unshare.stderr);
+    if printed.contains("unshare:") || printed.contains("mount:") {
+        println!("skipped: no file system of one's own here: {printed}");
+        return None;
+    }
+    Some((unshare.status.code().unwrap(), printed.into_owned()))
+}
+
+#[test]
+fn a_full_disk_is_told_before_anything_is_written() {
+    let world = World::new("");
+    world.package("large", 1, 3_000_000);
+    world.sync();
+    let script = "$BIVOUAC backup init >/dev/null\nset +e\n$BIVOUAC --json backup\necho exit $?\nls disk/segments 2>/dev/null | wc -l";
+    let Some((_, printed)) = mounted(&world.env, "size=2m", script) else { return };
+    assert!(printed.contains("\"code\":\"disk-full\"") && printed.contains("exit 1\n0\n"), "{printed}");
+    assert!(printed.contains("bytes free"), "{printed}");
+}
+
+#[test]
+fn a_disk_that_fills_up_or_turns_read_only_in_the_middle_keeps_what_is_there() {
+    let world = World::new("");
+    world.package("large", 1, 900_000);
+    world.sync();
+    // Somebody else fills the disk behind our back: the room that was promised is gone.
+    let script = "$BIVOUAC backup init >/dev/null\n$BIVOUAC -q backup\n\
+                  mount -o remount,ro disk\nset +e\n$BIVOUAC --json backup\necho exit $?\n\
+                  mount -o remount,rw,size=1200k disk\n$BIVOUAC -q backup check --read-data 100%\necho check $?\n\
+                  $BIVOUAC restore -q --from disk --to back --identity safe/identity.txt\necho restore $?";
+    let Some((_, printed)) = mounted(&world.env, "size=8m", script) else { return };
+    assert!(printed.contains("\"code\":\"read-only\"") && printed.contains("exit 1\n"), "{printed}");
+    assert!(printed.contains("check 0\n") && printed.contains("restore 0\n"), "{printed}");
+}
+
+#[test]
+fn two_backups_at_once_and_private_keys_that_nobody_may_read() {
+    let world = backed_up();
+    let lock = std::fs::File::open(world.env.path("disk/lock")).unwrap();
+    lock.lock().unwrap();
+    let ran = world.env.bivouac(&["--json", "backup"]);
+    ran.exits_with(6);
+    assert_eq!(code(&ran), "locked");
+    drop(lock);
+    // Without recipients the key is left out, each time that is said, and it is nowhere in the clear.
+    let key = std::fs::read_to_string(our_key(&world.env)).unwrap();
+    let body = key.lines().nth(3).unwrap().to_owned();
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    let line = config.lines().find(|line| line.starts_with("recipients")).unwrap().to_owned();
+    world.env.write("bivouac.toml", config.replace(&line, "").as_bytes());
+    for _ in 0..2 {
+        let told = world.env.bivouac(&["backup"]).exits_with(0).to_string();
+        assert!(told.contains("NOT in it: 1 private file"), "{told}");
+    }
+    for file in world.env.files_below("disk") {
+        let bytes = std::fs::read(&file).unwrap();
+        assert!(!bytes.windows(body.len()).any(|window| window == body.as_bytes()), "{}", file.display());
+    }
+}
+
+#[test]
+fn into_a_store_that_is_there_nothing_is_removed() {
+    let world = backed_up();
+    let before = tree(&world.env.public());
+    // A store that has gone on, lost a package, and has one that is damaged.
+    world.package("three", 1, 1_000);
+    world.sync();
+    let objects = world.env.files_below("store/pool/objects");
+    let newest = tree(&world.env.public());
+    let two = &before[Path::new("v3.23/site/x86_64/two-1-r1.apk")];
+    let damaged = objects.iter().find(|path| std::fs::read(path).unwrap() == *two).unwrap();
+    std::fs::remove_file(damaged).unwrap();
+    std::fs::write(damaged, "damaged").unwrap();
+    let refused = world.env.bivouac(&["--json", "restore", "--from", "disk", "--identity", "safe/identity.txt"]);
+    refused.exits_with(2);
+    assert_eq!(code(&refused), "store-exists");
+    let words = ["--json", "restore", "--from", "disk", "--identity", "safe/identity.txt", "--into-existing"];
+    let report = world.env.bivouac(&words).exits_with(0).json();
+    assert_eq!(report["healed"], 1, "{report}");
+    assert!(tree(&world.env.public()) == newest, "what is live stays live");
+    assert!(std::fs::read(damaged).unwrap() == *two);
+    world.env.bivouac(&["check"]).exits_with(0);
+}
+
+#[test]
+fn a_dry_run_and_a_part() {
+    let world = backed_up();
+    let identity = world.identity.to_str().unwrap();
+    let words = ["restore", "--from", "disk", "--to", "back", "--identity", identity, "--dry-run"];
+    let told = world.env.bivouac(&words).exits_with(0).to_string();
+    assert!(told.contains("would bring back 2 packages") && told.contains("nothing was changed"), "{told}");
+    assert!(!world.env.path("back").exists());
+    let none = world.restore("back", &["--only", "v3.23/other"]);
+    none.exits_with(2);
+    assert_eq!(code(&none), "no-such-repository");
+    let part = world.restore("back", &["--only", "v3.23/site"]).exits_with(0).json();
+    assert_eq!(part["objects"], 2);
+    assert!(tree(&world.env.path("back/public")) == tree(&world.env.public()));
+}
