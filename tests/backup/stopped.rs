@@ -77,7 +77,7 @@ fn a_prune() {
         let found = world.found();
         assert!(found.iter().all(|code| code == "segment-unnamed"), "step {step}: {found:?}");
         world.env.bivouac(&["backup", "prune"]).exits_with(0);
-        assert_eq!(world.backups(), [newest.clone()], "step {step}");
+        assert_eq!(world.backups(), std::slice::from_ref(&newest), "step {step}");
         let found = world.found();
         assert!(found.iter().all(|code| code == "segment-unnamed"), "step {step}: {found:?}");
         world.restore(&format!("at-{step}"), &[]).exits_with(0);

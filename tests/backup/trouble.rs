@@ -29,9 +29,8 @@ fn lost(world: &World) -> Vec<String> {
     assert!(!world.env.path("refused/public").exists(), "nothing of it is shown");
     let ran = world.restore("back", &["--keep-going"]);
     ran.exits_with(5);
-    let lost =
-        ran.json()["lost"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap().to_owned()).collect();
-    lost
+    let report = ran.json();
+    report["lost"].as_array().unwrap().iter().map(|one| one["what"].as_str().unwrap().to_owned()).collect()
 }
 
 fn flip(path: &Path, at: usize) {

@@ -93,13 +93,8 @@ impl World {
     /// Reads all of the disk again; the codes of what is found.
     pub(crate) fn found(&self) -> Vec<String> {
         let ran = self.env.bivouac(&["--json", "backup", "check", "--read-data", "100%"]);
-        let codes = ran.json()["findings"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| one["code"].as_str().unwrap().to_owned())
-            .collect();
-        codes
+        let report = ran.json();
+        report["findings"].as_array().unwrap().iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The one segment of which there is only one.
