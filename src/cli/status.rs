@@ -5,7 +5,7 @@ mod bundles;
 use bivouac::error::Class;
 use bivouac::jobs::prune::{self, DiskReport};
 use bivouac::jobs::rotate::SigningStatus;
-use bivouac::jobs::status::{self as job, IndexStatus, RepositoryStatus};
+use bivouac::jobs::status::{self as job, BackupStatus, IndexStatus, RepositoryStatus};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, sync};
@@ -63,6 +63,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             }
             report.bundles.iter().flat_map(bundles::source).try_for_each(out::line)?;
             report.sites.iter().flat_map(bundles::site).try_for_each(out::line)?;
+            report.backups.iter().map(backup).try_for_each(out::line)?;
             if let Some(disk) = &report.disk {
                 tell_disk(disk)?;
             }
@@ -75,6 +76,21 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         }
     }
     Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
+}
+
+/// What is to be said of a configured backup.
+fn backup(backup: &BackupStatus) -> String {
+    let mut line = match (&backup.last, backup.age_seconds) {
+        (Some(last), Some(age)) => format!("backup \"{}\": {last}, {} ago", backup.name, span(age)),
+        _ => format!("backup \"{}\": none was made yet", backup.name),
+    };
+    if backup.damaged > 0 {
+        line.push_str(&format!("; {} objects of its target are DAMAGED", backup.damaged));
+    }
+    if let (Some(seconds), Some(age)) = (backup.drill_seconds, backup.drill_age_seconds) {
+        line.push_str(&format!("; a restore took {seconds:.1} s, {} ago", span(age)));
+    }
+    line
 }
 
 /// What is to be said of an index that a repository takes from, if there is anything.

@@ -1,5 +1,6 @@
 //! What is in force: per repository and arch its snapshot, age, packages and last error.
 
+mod backups;
 mod bundles;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::plan::publish::{Cause, Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
 
+pub use backups::BackupStatus;
 pub use bundles::{BundlesStatus, InForceBundle, PendingBundle, SiteStatus};
 
 /// What is in force.
@@ -44,6 +46,8 @@ pub struct StatusReport {
     pub bundles: Vec<BundlesStatus>,
     /// What sites have of the bundles that were made here, by name.
     pub sites: Vec<SiteStatus>,
+    /// The configured backups, by name.
+    pub backups: Vec<BackupStatus>,
     /// Where the bytes are, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
@@ -143,6 +147,7 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         repositories,
         bundles,
         sites,
+        backups: backups::of(&mirror, now)?,
         disk: None,
         links,
     })

@@ -64,3 +64,18 @@ fn ten_lines_bring_everything_back() {
     assert!(tree(&env.public()) == before);
     assert_eq!(std::fs::read_to_string(env.path("bivouac.toml")).unwrap(), ours);
 }
+
+#[test]
+fn status_tells_of_backups_without_the_disk() {
+    let world = World::new("");
+    let told = world.env.bivouac(&["status"]).exits_with(0).to_string();
+    assert!(told.contains("backup \"disk\": none was made yet"), "{told}");
+    let id = world.backup()["id"].as_str().unwrap().to_owned();
+    std::fs::rename(world.env.path("disk"), world.env.path("put away")).unwrap();
+    let status = world.env.bivouac(&["--json", "status"]).exits_with(0).json();
+    assert_eq!(status["backups"][0]["last"], id);
+    assert!(status["backups"][0]["age_seconds"].is_u64(), "{status}");
+    let list = world.env.bivouac(&["--json", "backup", "list"]);
+    list.exits_with(4);
+    assert_eq!(list.json()[0]["error"]["code"], "no-target");
+}
