@@ -14,19 +14,19 @@ use super::{Failure, Global, Outcome, out, progress};
 pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "SHARE")]
     read_data: Option<String>,
-    #[arg(long, hide = true)]
+    /// Look at all kept generations' trees, too, and verify every index's signatures again
+    #[arg(long)]
     deep: bool,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    for (asked, flag) in [(args.read_data.is_some(), "`check --read-data`"), (args.deep, "`check --deep`")] {
-        if asked {
-            return Err(Failure::not_supported_yet(flag));
-        }
+    if args.read_data.is_some() {
+        return Err(Failure::not_supported_yet("`check --read-data`"));
     }
+    let depth = if args.deep { job::Depth::Deep } else { job::Depth::Shown };
     let config = super::config::load(global)?;
     let reading = progress::Reading::start(global);
-    let report = job::check(&config, &|bytes| reading.read(bytes))?;
+    let report = job::check(&config, depth, &|bytes| reading.read(bytes))?;
     drop(reading);
     match global.output() {
         Output::Json => out::json(&report)?,

@@ -10,13 +10,16 @@ use std::path::Path;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, Mirror, evidence};
+use super::{Error, Mirror, evidence, keyring};
 use crate::apk::ObjectId;
-use crate::config::Config;
+use crate::apk::v2::sections::Limits;
+use crate::config::{Config, SourceKind};
 use crate::error::{Class, Trouble};
 use crate::finding::{Finding, Severity};
 use crate::ledger;
-use crate::plan::publish::RepositoryState;
+use crate::plan::publish::{Mode, RepositoryState};
+use crate::publish::Publishable;
+use crate::verify::{self, Keyring, PublicKey, VerifiedIndex};
 
 /// What a check saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,8 +41,18 @@ pub struct Checked {
     pub files: u64,
 }
 
-/// Looks at everything. Takes no lock. `progress` is told bytes as they are read.
-pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckReport, Error> {
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// The pool, the records in force, and the trees that clients see.
+    #[default]
+    Shown,
+    /// The trees of all generations that are kept, too, and the signatures of all indexes in them.
+    Deep,
+}
+
+/// Looks at everything that `depth` says. Takes no lock. `progress` is told bytes as they are read.
+pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckReport, Error> {
     let mirror = Mirror::open(config)?;
     let mut findings = Vec::new();
     let mut required: BTreeSet<ObjectId> = BTreeSet::new();
@@ -57,17 +70,24 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
         evidence::check(&mirror, signing, &mut findings)?;
     }
     let mut checked = Checked::default();
-    for number in shown(&mirror)? {
+    let keyrings = match depth {
+        Depth::Shown => None,
+        Depth::Deep => Some(Keyrings::of(&mirror)?),
+    };
+    for number in looked_at(&mirror, depth)? {
         let (mut found, mut seen, mut objects) = (Vec::new(), Checked::default(), BTreeSet::new());
         if let Some(generation) = tolerate(mirror.ledger.generation(number), &mut found)? {
             let tree = mirror.tree.generation(number);
             for state in &generation.repositories {
                 objects.extend(state.files.iter().map(|placed| placed.object));
                 compare(&mirror, &tree, state, &mut found, &mut seen)?;
+                if let Some(Err(finding)) = keyrings.as_ref().map(|keyrings| keyrings.verify(&mirror, number, state)) {
+                    found.extend(finding);
+                }
             }
         }
         // What another run switched away from meanwhile, and dropped, nobody sees any more.
-        if found.is_empty() || shown(&mirror)?.contains(&number) {
+        if found.is_empty() || looked_at(&mirror, depth)?.contains(&number) {
             findings.extend(found);
             required.extend(objects);
             checked.files += seen.files;
@@ -81,11 +101,67 @@ pub fn check(config: &Config, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckRe
     Ok(CheckReport { findings, checked })
 }
 
-/// The generations that clients see: live, and every tree beside it; several may show one.
-fn shown(mirror: &Mirror<'_>) -> Result<BTreeSet<u64>, Error> {
-    let mut shown: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
-    shown.extend(mirror.tree.live()?);
-    Ok(shown)
+/// The generations that clients see: live, and every tree beside it; several may show one. Looked at deeply, also those that an
+/// operator can go back to.
+fn looked_at(mirror: &Mirror<'_>, depth: Depth) -> Result<BTreeSet<u64>, Error> {
+    let mut numbers: BTreeSet<u64> = mirror.tree.named()?.into_values().collect();
+    numbers.extend(mirror.tree.live()?);
+    if depth == Depth::Deep {
+        let trees = mirror.tree.trees()?;
+        numbers.extend(mirror.ledger.generation_numbers()?.into_iter().filter(|number| trees.contains(number)));
+    }
+    Ok(numbers)
+}
+
+/// By whose keys published indexes are checked.
+pub(super) struct Keyrings {
+    ours: Keyring,
+    theirs: Keyring,
+}
+
+impl Keyrings {
+    /// Every key that ever signed for us, and everybody whom some source trusts: which index is whose was decided when it was
+    /// accepted.
+    pub(super) fn of(mirror: &Mirror<'_>) -> Result<Self, Error> {
+        let (mut ours, mut theirs) = (Keyring::new(), Keyring::new());
+        for used in mirror.ledger.signing()?.used {
+            // Two of one name cannot be: a key is refused that would be the second.
+            if let Ok(key) = PublicKey::parse(used.key.name, used.pem.as_bytes()) {
+                let _ = ours.add(key);
+            }
+        }
+        for source in mirror.config.sources.values() {
+            let origin = if let SourceKind::Bundles { origin, .. } = &source.kind { origin.as_ref() } else { None };
+            for choice in [Some(&source.keyring), origin].into_iter().flatten() {
+                if let Some(joined) = keyring::load(choice).ok().and_then(|keyring| theirs.and(&keyring).ok()) {
+                    theirs = joined;
+                }
+            }
+        }
+        Ok(Keyrings { ours, theirs })
+    }
+
+    /// A published index, its signature found good; else what is wrong with it. `None` for one that is not there or has other
+    /// bytes, which the comparison has told.
+    pub(super) fn verify(
+        &self,
+        mirror: &Mirror<'_>,
+        number: u64,
+        state: &RepositoryState,
+    ) -> Result<VerifiedIndex, Option<Finding>> {
+        let index = Publishable::again(&mirror.tree, number, state).map_err(|_| None)?;
+        let keyring = if state.mode == Mode::Upstream { &self.theirs } else { &self.ours };
+        let verified = verify::index::verify(index.bytes().to_vec(), keyring, &state.arch, &Limits::of_our_own());
+        verified.map_err(|error| {
+            Some(Finding {
+                code: error.code(),
+                severity: Severity::Error,
+                subject: format!("generation {number}: {}/{}", state.name, state.arch),
+                message: super::error::in_one_line(&error),
+                hint: error.hint(),
+            })
+        })
+    }
 }
 
 /// Damage of a record is a finding; trouble of this host's ends the check.

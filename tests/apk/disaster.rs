@@ -126,7 +126,7 @@ fn each_of_three_points_comes_back_after_all_is_gone() {
         assert_eq!(report["lost"], serde_json::json!([]));
         assert!(tree(&env.path(&format!("{to}/public"))) == *lost, "point {number}");
         let config = format!("{to}/bivouac.toml");
-        let checked = env.bivouac(&["--config", &config, "--json", "check"]).exits_with(0).json();
+        let checked = env.bivouac(&["--config", &config, "--json", "check", "--deep"]).exits_with(0).json();
         assert_eq!(checked["findings"], serde_json::json!([]));
         let repository = env.path(&format!("{to}/public/v3.23/site")).display().to_string();
         for client in &CLIENTS {

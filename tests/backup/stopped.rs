@@ -118,7 +118,8 @@ fn a_restore() {
             again.exits_with(0);
         }
         assert!(tree(&back.join("public")) == tree(&world.env.public()), "step {step}");
-        let checked = world.env.bivouac(&["--config", "back/bivouac.toml", "--json", "check"]).exits_with(0).json();
+        let checked =
+            world.env.bivouac(&["--config", "back/bivouac.toml", "--json", "check", "--deep"]).exits_with(0).json();
         assert_eq!(checked["findings"], serde_json::json!([]), "step {step}");
         let epochs = std::fs::read_to_string(back.join("store/epochs.json")).unwrap();
         assert_eq!(epochs.matches("\"backup\"").count(), 1, "step {step}: one restore is one epoch");

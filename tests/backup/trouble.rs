@@ -305,3 +305,36 @@ fn a_dry_run_and_a_part() {
     assert_eq!(part["objects"], 2);
     assert!(tree(&world.env.path("back/public")) == tree(&world.env.public()));
 }
+
+#[test]
+fn a_deep_check_looks_at_what_an_operator_can_go_back_to() {
+    let world = World::new("");
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    world
+        .env
+        .write("bivouac.toml", config.replace("generations = { last = 1 }", "generations = { last = 3 }").as_bytes());
+    world.package("two", 1, 2_000);
+    world.sync();
+    world.env.bivouac(&["check", "--deep"]).exits_with(0);
+    let former = world.env.path("site/.generations/1/v3.23/site/x86_64/APKINDEX.tar.gz");
+    flip(&former, 600);
+    world.env.bivouac(&["check"]).exits_with(0);
+    let report = world.env.bivouac(&["--json", "check", "--deep"]);
+    report.exits_with(5);
+    assert_eq!(report.json()["findings"][0]["code"], "index-damaged");
+    // A record that was changed with the index does not help: nobody signed it.
+    let index = world.env.public().join("v3.23/site/x86_64/APKINDEX.tar.gz");
+    let before = std::fs::read(&index).unwrap();
+    flip(&index, before.len() - 40);
+    use sha2::Digest as _;
+    let hex = |bytes: &[u8]| super::fixture::hex(&sha2::Sha256::digest(bytes));
+    let record = world.env.path("store/generations/2.json");
+    let text = std::fs::read_to_string(&record).unwrap().replace(&hex(&before), &hex(&std::fs::read(&index).unwrap()));
+    std::fs::write(&record, text).unwrap();
+    world.env.bivouac(&["check"]).exits_with(0);
+    let report = world.env.bivouac(&["--json", "check", "--deep"]);
+    report.exits_with(5);
+    let codes: Vec<String> =
+        report.json()["findings"].as_array().unwrap().iter().map(|one| one["code"].to_string()).collect();
+    assert!(codes.len() >= 2, "{codes:?}");
+}

@@ -12,24 +12,22 @@ use serde::Serialize;
 
 use super::target;
 use crate::apk::dependency::{Dependency, parse_world};
-use crate::apk::v2::sections::Limits;
 use crate::apk::{BackupName, Entry};
 use crate::backup::catalog::{Unverified, ids};
-use crate::config::{self, Config, Sealing, SourceKind};
+use crate::config::{self, Config, Sealing};
 use crate::disk::durable;
 use crate::disk::lock::Patience;
 use crate::error::Class;
 use crate::finding::{Finding, Severity};
+use crate::jobs::check::{self, Depth, Keyrings};
 use crate::jobs::error::in_one_line;
 use crate::jobs::restore::{Into, Loss, OpenWith, RestoreReport, RestoreRequest, Trust, restore};
-use crate::jobs::{Error, Mirror, check, keyring, seal, selection};
+use crate::jobs::{Error, Mirror, seal, selection};
 use crate::ledger;
-use crate::plan::publish::{Mode, RepositoryState};
-use crate::publish::Publishable;
+use crate::plan::publish::RepositoryState;
 use crate::report::Reporter;
 use crate::snapshot::backup::BackupId;
 use crate::solve::Catalogue;
-use crate::verify::{self, Keyring, PublicKey};
 
 /// Where a repository asks for no world, so many of its packages are tried.
 const TRIED: usize = 100;
@@ -171,50 +169,18 @@ fn report(backup: &config::Backup, restored: &RestoreReport) -> DrillReport {
 
 /// What came back, as we and as clients see it.
 fn look(back: &Config, report: &mut DrillReport) -> Result<(), Error> {
-    report.findings.extend(check::check(back, &|_| {})?.findings);
+    report.findings.extend(check::check(back, Depth::Deep, &|_| {})?.findings);
     let mirror = Mirror::open(back)?;
     let Some(live) = mirror.tree.live()? else { return Ok(()) };
-    let generation = mirror.ledger.generation(live)?;
-    let ours = our_keyring(&mirror)?;
-    let theirs = their_keyring(back);
-    for state in &generation.repositories {
-        let place = format!("{}/{}", state.name, state.arch);
-        let index = Publishable::again(&mirror.tree, live, state)?;
-        let keyring = if state.mode == Mode::Upstream { &theirs } else { &ours };
-        match verify::index::verify(index.bytes().to_vec(), keyring, &state.arch, &Limits::of_our_own()) {
-            Ok(index) => {
-                report.indexes += 1;
-                install(back, state, index.entries(), report)?;
-            }
-            Err(error) => report.findings.push(finding(&error, place)),
+    let keyrings = Keyrings::of(&mirror)?;
+    for state in &mirror.ledger.generation(live)?.repositories {
+        // What is wrong with one was found above.
+        if let Ok(index) = keyrings.verify(&mirror, live, state) {
+            report.indexes += 1;
+            install(back, state, index.entries(), report)?;
         }
     }
     Ok(())
-}
-
-fn our_keyring(mirror: &Mirror<'_>) -> Result<Keyring, Error> {
-    let mut keyring = Keyring::new();
-    for used in mirror.ledger.signing()?.used {
-        // Two of one name followed each other: the first that is known will do for what it signed.
-        if let Ok(key) = PublicKey::parse(used.key.name, used.pem.as_bytes()) {
-            let _ = keyring.add(key);
-        }
-    }
-    Ok(keyring)
-}
-
-/// Everybody whom some source trusts: which index is whose was decided when it was accepted.
-fn their_keyring(config: &Config) -> Keyring {
-    let mut all = Keyring::new();
-    for source in config.sources.values() {
-        let origin = if let SourceKind::Bundles { origin, .. } = &source.kind { origin.as_ref() } else { None };
-        for choice in [Some(&source.keyring), origin].into_iter().flatten() {
-            if let Some(joined) = keyring::load(choice).ok().and_then(|keyring| all.and(&keyring).ok()) {
-                all = joined;
-            }
-        }
-    }
-    all
 }
 
 /// Whether what the repository is there for can be installed from it.
