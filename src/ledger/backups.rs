@@ -88,7 +88,12 @@ impl Ledger {
     }
 
     /// Remembers it. The caller holds the target's lock, or is the only one to check it.
+    ///
+    /// Where there is no store it is not remembered: a folder with a record alone would be nobody's store.
     pub fn save_backup_record(&self, target: &TargetId, record: &BackupRecord) -> Result<(), Error> {
+        if !self.store.format_file().is_file() {
+            return Ok(());
+        }
         durable::create_folder(&self.store.backups_folder(), FOLDER_MODE)?;
         save_json(&self.backup_file(target), record)
     }

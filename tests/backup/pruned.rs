@@ -7,6 +7,7 @@ use bivouac::backup::{Target, Unverified};
 use bivouac::places::Folder;
 use bivouac::snapshot::backup::StoredForm;
 
+use super::fixture::{NEXT, OURS};
 use super::world::{World, tree};
 
 #[test]
@@ -112,4 +113,29 @@ fn the_rota_reads_all_in_a_known_time_and_a_drill_tells_how_long_a_disaster_take
     bytes.iter_mut().for_each(|byte| *byte ^= 1);
     std::fs::write(segment, bytes).unwrap();
     world.env.bivouac(&words).exits_with(5);
+}
+
+#[test]
+fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
+    let world = World::new("keep = { last = 2 }");
+    world.package("small", 1, 500);
+    for revision in 1..3 {
+        world.package("large", revision, 300_000);
+        world.sync();
+        world.backup();
+    }
+    // The next one is by another key, and the kept one before it needs little of the first segment.
+    let next = world.env.private_key(&NEXT);
+    world.env.bivouac(&["key", "rotate", "--key", &next]).exits_with(0);
+    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    world.package("large", 3, 300_000);
+    world.sync();
+    let label = world.backup()["signer"].as_str().unwrap().to_owned();
+    let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
+    assert!(!report[0]["repacked"].as_array().unwrap().is_empty(), "{report}");
+    assert_eq!(world.found(), [""; 0]);
+    let older = world.backups()[0].file_stem().unwrap().to_str().unwrap().to_owned();
+    world.restore("by-identity", &["--at", &older]).exits_with(3);
+    world.restore("by-label", &["--at", &older, "--key", &label]).exits_with(0);
+    world.restore("newest", &[]).exits_with(0);
 }

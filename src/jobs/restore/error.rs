@@ -225,9 +225,11 @@ impl Trouble for CannotRestore {
             CannotRestore::OtherKey { .. } => {
                 Some("read the label again; if it is right, somebody else wrote this backup: do not use it".into())
             }
-            CannotRestore::OtherSigner { .. } => {
-                Some("somebody put another signature on it: do not use it".into())
-            }
+            CannotRestore::OtherSigner { .. } => Some(
+                "a prune after a rotation of keys signs anew: if the label has this fingerprint, give it as --key; else \
+                 somebody put another signature on it: do not use it"
+                    .into(),
+            ),
             CannotRestore::ShortKey { .. } => Some("type it as the label has it".into()),
             CannotRestore::NothingSealed { .. } => Some("leave --identity and --passphrase-file out".into()),
             CannotRestore::InTheWay { .. } => {
