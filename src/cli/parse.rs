@@ -16,6 +16,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Mirror", &["sync", "status", "why", "source", "check", "prune"]),
     ("Publish and go back", &["publish", "promote", "rollback", "withdraw", "snapshots", "history", "diff"]),
     ("Sites without a network", &["bundle", "import", "receipt"]),
+    ("Backups", &["backup", "restore"]),
     ("Clients", &["client", "serve"]),
     ("Keys and configuration", &["key", "config"]),
     ("Loose files, no configuration needed", &["index", "sign", "verify"]),
