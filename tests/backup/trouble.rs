@@ -227,11 +227,24 @@ fn a_full_disk_is_told_before_anything_is_written() {
 }
 
 #[test]
-fn a_disk_that_fills_up_or_turns_read_only_in_the_middle_keeps_what_is_there() {
+fn a_full_disk_in_the_middle_keeps_what_was_stored() {
+    let world = World::new("");
+    // No more files have room after the segment: the list that would make it a backup has none.
+    let script = "$BIVOUAC backup init >/dev/null\nset +e\n$BIVOUAC --json backup\necho exit $?\nls disk/segments | wc -l\n\
+                  mount -o remount,nr_inodes=100 disk\n$BIVOUAC --json backup\necho again $?\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?";
+    let Some((_, printed)) = mounted(&world.env, "size=8m,nr_inodes=7", script) else { return };
+    assert!(printed.contains("\"code\":\"disk-full\"") && printed.contains("exit 1\n1\n"), "{printed}");
+    // Only the encrypted part is made anew: of one without a backup nothing is remembered.
+    assert!(printed.contains("\"objects_written\":1,") && printed.contains("again 0\n"), "{printed}");
+    assert!(printed.contains("check 0\n"), "{printed}");
+}
+
+#[test]
+fn a_disk_that_turns_read_only_keeps_what_is_there() {
     let world = World::new("");
     world.package("large", 1, 900_000);
     world.sync();
-    // Somebody else fills the disk behind our back: the room that was promised is gone.
     let script = "$BIVOUAC backup init >/dev/null\n$BIVOUAC -q backup\n\
                   mount -o remount,ro disk\nset +e\n$BIVOUAC --json backup\necho exit $?\n\
                   mount -o remount,rw,size=1200k disk\n$BIVOUAC -q backup check --read-data 100%\necho check $?\n\
