@@ -10,6 +10,7 @@ pub mod snapshot;
 pub mod merge;
 pub mod plan;
 pub mod delta;
+pub mod calendar;
 pub mod finding;
 
 // hands: files, sockets, keys

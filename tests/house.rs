@@ -22,12 +22,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("apk", &[]),
     ("delta", &[]),
     ("audit", &[]),
+    ("calendar", &[]),
     ("finding", &[]),
     ("error", &[]),
     ("verify", &["apk", "finding"]),
     ("select", &["apk", "finding"]),
     ("solve", &["apk", "finding"]),
-    ("config", &["apk", "finding"]),
+    ("config", &["apk", "calendar", "finding"]),
     ("disk", &["apk", "finding"]),
     ("report", &["apk", "finding"]),
     // `finding`: a scan of a folder says what it saw and did not take.
@@ -62,7 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Rooms that decide: no file, socket, clock, environment or thread of execution of their own. They hear of nothing and
 /// tell nothing, so `report` is closed to them.
 const PURE: &[&str] =
-    &["apk", "delta", "audit", "verify", "select", "solve", "snapshot", "merge", "plan", "finding", "error"];
+    &["apk", "delta", "audit", "calendar", "verify", "select", "solve", "snapshot", "merge", "plan", "finding", "error"];
 
 /// What a pure room may not name: a path that begins so.
 const IMPURE: &[&str] = &[

@@ -12,6 +12,7 @@
 mod backups;
 mod carried;
 mod named;
+mod operations;
 mod print;
 mod problem;
 mod redacted;
@@ -33,8 +34,9 @@ use crate::error::{Class, Trouble};
 pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
 pub use named::{FileKind, NamedFile, homes};
+pub use operations::{Metrics, Notify, Schedule, Serve};
 pub use problem::{Problem, Problems};
-pub use redacted::SourceUrl;
+pub use redacted::{SourceUrl, WebhookUrl};
 pub use relocate::{CannotRelocate, relocate};
 pub use repository::{Dependencies, FromPath, Incomplete, IndexMode, Packages, Prefer, Repository, Rules};
 use resolved::keyring_folder;

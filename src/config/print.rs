@@ -66,7 +66,45 @@ impl Config {
         for backup in self.backups.values() {
             print_backup(out, backup)?;
         }
+        self.print_operations(out)?;
         writeln!(out, "\n[policy]\nsha1 = {}", quoted(self.policy.sha1.word()))
+    }
+}
+
+impl Config {
+    /// The tables that say when what runs and who is told.
+    fn print_operations(&self, out: &mut String) -> fmt::Result {
+        if let Some(schedule) = &self.schedule {
+            let jitter = schedule.jitter.as_secs();
+            writeln!(out, "\n[schedule]\ntimezone = {}\njitter = \"{jitter}s\"", quoted(schedule.zone_name()))?;
+            for (key, line) in [("sync", &schedule.sync), ("check", &schedule.check)] {
+                if let Some(line) = line {
+                    writeln!(out, "{key} = {}", quoted(&line.to_string()))?;
+                }
+            }
+            if !schedule.backup.is_empty() {
+                let lines = schedule.backup.iter().map(|(name, line)| {
+                    format!("{} = {}", quoted(name.as_str()), quoted(&line.to_string()))
+                });
+                writeln!(out, "backup = {{ {} }}", lines.collect::<Vec<_>>().join(", "))?;
+            }
+        }
+        if let Some(address) = self.serve.listen {
+            writeln!(out, "\n[serve]\nlisten = {}", quoted(&address.to_string()))?;
+        }
+        if let Some(textfile) = &self.metrics.textfile {
+            writeln!(out, "\n[metrics]\ntextfile = {}", path(textfile))?;
+        }
+        if let Some(notify) = &self.notify {
+            writeln!(out, "\n[notify]\ntimeout = \"{}s\"", notify.timeout.as_secs())?;
+            if let Some(url) = &notify.webhook {
+                writeln!(out, "webhook = {}", quoted(&url.to_string()))?;
+            }
+            if let Some(command) = &notify.command {
+                writeln!(out, "command = {}", list(command.iter().cloned()))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -67,6 +67,47 @@ impl serde::Serialize for SourceUrl {
     }
 }
 
+/// A webhook's URL. Such URLs carry their secret anywhere (path, query, password), so only scheme, host and port are ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookUrl(Url);
+
+impl WebhookUrl {
+    /// Checks a URL as its user wrote it. The reason for a refusal never quotes the text.
+    pub(super) fn parse(text: &str) -> Result<WebhookUrl, String> {
+        let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("has the scheme {:?}; only http and https are posted to", url.scheme()));
+        }
+        Ok(WebhookUrl(url))
+    }
+
+    /// The whole URL, with its secret.
+    pub fn reveal(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bare = self.0.path() == "/" && self.0.query().is_none() && self.0.fragment().is_none();
+        let rest = if bare { "" } else { HIDDEN };
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        write!(f, "{}://{}{port}/{rest}", self.0.scheme(), self.0.host_str().unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for WebhookUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+impl serde::Serialize for WebhookUrl {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ fn names(key: &[&str]) -> Names {
         ["sources", _, "keyring" | "origin", ..] => Names::Moving,
         ["sources", _, "ca" | "client_cert" | "client_key"] => Names::Moving,
         ["sources", _, "auth", "basic_file" | "header_file"] => Names::Moving,
-        ["sources", _, "directory" | "bundles" | "seed"] => Names::Staying,
+        ["sources", _, "directory" | "bundles" | "seed"] | ["metrics", "textfile"] => Names::Staying,
         ["backups", _, "target" | "passphrase_file"] => Names::Staying,
         ["repositories", "packages" | "exclude" | "must_install", ..] => Names::World,
         _ => Names::Nothing,
@@ -219,7 +219,7 @@ target = "../backup"
                 let words: Vec<&str> = key.iter().map(String::as_str).collect();
                 let is_path = text.starts_with(['/', '.', '$']) || text.starts_with("keys/");
                 // A program, and what stands for a repository.
-                let other = matches!(words[..], ["signing", "command"] | ["repositories", ..] | ["aliases", ..]);
+                let other = matches!(words[..], ["signing" | "notify", "command"] | ["repositories", ..] | ["aliases", ..]);
                 if is_path && !other && names(&words) == Names::Nothing {
                     unknown.push(format!("{}: {text}", key.join(".")));
                 }

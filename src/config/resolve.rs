@@ -8,6 +8,7 @@ mod from;
 mod keyring_package;
 pub(super) mod layout;
 mod matrix;
+mod operations;
 mod repositories;
 mod selection;
 mod signing;
@@ -22,7 +23,7 @@ use repositories::Published;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, parse_duration, parse_percent,
+    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, Serve, parse_duration, parse_percent,
     parse_size,
 };
 use crate::apk::{Place, Sha1Policy};
@@ -73,6 +74,10 @@ pub(super) fn resolve(
     };
     let retain = resolver.retain(&written.retain);
     let backups = resolver.backups(&written.backups, &store_path, &public_path);
+    let schedule = written.schedule.as_ref().and_then(|schedule| resolver.schedule(schedule, &backups));
+    let serve = Serve { listen: written.serve_listen.as_ref().and_then(|text| resolver.listen(text)) };
+    let metrics = Metrics { textfile: written.metrics_textfile.as_ref().and_then(|text| resolver.textfile(text)) };
+    let notify = written.notify.as_ref().and_then(|notify| resolver.notify(notify));
     let policy = Policy { sha1: written.policy_sha1.as_ref().map(|text| resolver.sha1(text)).unwrap_or_default() };
     let config = Config {
         file: file.to_owned(),
@@ -87,7 +92,11 @@ pub(super) fn resolve(
         publish: Publish { linger, to },
         retain,
         backups,
+        schedule,
+        serve,
         policy,
+        metrics,
+        notify,
     };
     resolver.problems.or(config)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::{Backup, Percent, Repository, Signing, SourceUrl, Starred};
+use super::{Backup, Metrics, Notify, Percent, Repository, Schedule, Serve, Signing, SourceUrl, Starred};
 use crate::apk::{Arch, BackupName, Place, RepositoryName, Sha1Policy, SourceName};
 
 /// A configuration that can be worked with. Every path in it is absolute, except [`Config::file`].
@@ -39,6 +39,16 @@ pub struct Config {
     /// Where backups go, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub backups: BTreeMap<BackupName, Backup>,
+    /// When the daemon runs what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// How the public tree is served.
+    pub serve: Serve,
+    /// Where metrics are written.
+    pub metrics: Metrics,
+    /// Who is told when a run fails, and when one does no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
     /// How far others' signatures are trusted.
     pub policy: Policy,
 }

@@ -1,5 +1,6 @@
 mod backups;
 mod bundles;
+mod operations;
 mod repositories;
 mod signing;
 mod sources;
@@ -264,8 +265,8 @@ fn mistakes_at_the_top() {
 #[test]
 fn keys_of_later_versions_are_refused_by_name() {
     for (text, expected) in [
-        ("[serve]\nlisten = \"[::]:80\"", "11: serve is not supported yet"),
-        ("[schedule]\nsync = \"17 */4 * * *\"", "11: schedule is not supported yet"),
+        ("[serve]\ntls = {}", "12: serve.tls is not supported yet"),
+        ("[serve]\nbasic_file = \"f\"", "12: serve.basic_file is not supported yet"),
     ] {
         assert_eq!(said_of(&format!("{text}\n{BRANCHES}")), expected, "{text}");
     }
@@ -282,16 +283,16 @@ keyring = "alpine"
 [[repositories]]
 from = ["a:x"]
 arches = ["x86_64"]
-[schedule]
 [serve]
-[metrics]
-[notify]
+tls = { cert = "s3cret", key = "k" }
+client_ca = "ca"
+basic_file = "f"
 "#;
     let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 4 mistakes");
+    assert_eq!(error.to_string(), "bivouac.toml has 3 mistakes");
     let error = listed(&error);
     assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 4, "{error}");
+    assert_eq!(error.lines().count(), 3, "{error}");
     for line in error.lines() {
         assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
     }

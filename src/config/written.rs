@@ -11,8 +11,8 @@ use std::path::Path;
 
 use super::Problems;
 use keys::{
-    AUTH, BACKUP, BACKUP_KEEP, FILE, Keys, POLICY, PUBLISH, RATE_WINDOW, REPOSITORY, RETAIN, RETAIN_GENERATIONS,
-    RETAIN_SNAPSHOTS, SIGNING, SOURCE,
+    AUTH, BACKUP, BACKUP_KEEP, FILE, Keys, METRICS, NOTIFY, POLICY, PUBLISH, RATE_WINDOW, REPOSITORY, RETAIN,
+    RETAIN_GENERATIONS, RETAIN_SNAPSHOTS, SCHEDULE, SERVE, SIGNING, SOURCE,
 };
 use reader::{Reader, Section};
 
@@ -38,9 +38,32 @@ pub(super) struct Written {
     pub(super) publish_to: Option<At<String>>,
     pub(super) retain: Retain,
     pub(super) backups: Vec<Backup>,
+    pub(super) schedule: Option<Schedule>,
+    pub(super) serve_listen: Option<At<String>>,
     pub(super) policy_sha1: Option<At<String>>,
+    pub(super) metrics_textfile: Option<At<String>>,
+    pub(super) notify: Option<Notify>,
     /// Keys of the contract whose behaviour is not built yet, with their full names.
     pub(super) later: Vec<At<String>>,
+}
+
+/// `[schedule]`.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    pub(super) timezone: Option<At<String>>,
+    pub(super) jitter: Option<At<String>>,
+    pub(super) sync: Option<At<String>>,
+    pub(super) check: Option<At<String>>,
+    /// By the backup's name.
+    pub(super) backup: Vec<(At<String>, At<String>)>,
+}
+
+/// `[notify]`.
+#[derive(Debug)]
+pub(super) struct Notify {
+    pub(super) webhook: Option<At<String>>,
+    pub(super) command: Option<At<Vec<At<String>>>>,
+    pub(super) timeout: Option<At<String>>,
 }
 
 /// `[retain]`.
@@ -215,6 +238,16 @@ impl Written {
             written.backups =
                 reader.tables_of(&backups).into_iter().map(|(name, section)| reader.backup(name, &section)).collect();
         }
+        written.schedule = reader.table(&top, "schedule").map(|section| reader.schedule(&section));
+        if let Some(section) = reader.table(&top, "serve") {
+            reader.check_keys(&section, &SERVE);
+            written.serve_listen = reader.text(&section, "listen");
+        }
+        if let Some(section) = reader.table(&top, "metrics") {
+            reader.check_keys(&section, &METRICS);
+            written.metrics_textfile = reader.text(&section, "textfile");
+        }
+        written.notify = reader.table(&top, "notify").map(|section| reader.notify(&section));
         if let Some(section) = reader.table(&top, "policy") {
             reader.check_keys(&section, &POLICY);
             written.policy_sha1 = reader.text(&section, "sha1");
@@ -240,6 +273,26 @@ impl Reader<'_> {
             pin_file: self.text(section, "pin_file"),
             min_overlap: self.text(section, "min_overlap"),
             keyring_package: self.text(section, "keyring_package"),
+        }
+    }
+
+    fn schedule(&mut self, section: &Section<'_>) -> Schedule {
+        self.check_keys(section, &SCHEDULE);
+        Schedule {
+            timezone: self.text(section, "timezone"),
+            jitter: self.text(section, "jitter"),
+            sync: self.text(section, "sync"),
+            check: self.text(section, "check"),
+            backup: self.table(section, "backup").map(|lines| self.texts_of(&lines)).unwrap_or_default(),
+        }
+    }
+
+    fn notify(&mut self, section: &Section<'_>) -> Notify {
+        self.check_keys(section, &NOTIFY);
+        Notify {
+            webhook: self.text(section, "webhook"),
+            command: self.texts(section, "command"),
+            timeout: self.text(section, "timeout"),
         }
     }
 

@@ -13,6 +13,7 @@
 //! ├── signing.json                  which of our keys sign, do so no more, or ever did
 //! ├── epochs.json                   which backups were restored here
 //! ├── backups/                      what is remembered of targets of backups; see ledger
+//! ├── runs/                         how the last runs of each task ended; see ledger
 //! ├── bundles/                      what was sent to and came from other sites; see ledger
 //! ├── keyring/                      the package that brings our public keys to clients, where it is asked for
 //! ├── pool/                         packages by content; see pool
@@ -420,6 +421,11 @@ impl Store {
     /// `backups/`: what is remembered of targets of backups.
     pub fn backups_folder(&self) -> PathBuf {
         self.root.join("backups")
+    }
+
+    /// `runs/`: how the last runs of each task ended.
+    pub fn runs_folder(&self) -> PathBuf {
+        self.root.join("runs")
     }
 
     /// `pool/`; the pool knows what is in it.

@@ -16,7 +16,7 @@ use super::{Error, Mirror};
 use crate::apk::ContentId;
 use crate::apk::names::{Arch, RepositoryName, TreeName};
 use crate::config::{Config, KEYRING_SOURCE, Repository};
-use crate::ledger::{Lagging, LastError, Links, State, Trust};
+use crate::ledger::{Lagging, LastError, Links, SeenUrl, State, Trust};
 use crate::plan::publish::{Cause, Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
@@ -105,6 +105,11 @@ pub struct IndexStatus {
     pub frozen: bool,
     /// New signers of it that are held back.
     pub held_signers: Vec<Held>,
+    /// What each configured URL that was asked had last, as URLs may be shown.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub urls: BTreeMap<String, SeenUrl>,
+    /// How long after its last confirmation it counts as stale, seconds.
+    pub stale_after_seconds: u64,
 }
 
 impl StatusReport {
@@ -210,6 +215,8 @@ impl Known<'_> {
             lagging: state.and_then(|state| state.lagging.clone()),
             frozen: changed.is_some_and(|changed| is_frozen(source, changed, self.now)),
             held_signers: held.cloned().collect(),
+            urls: state.map(|state| state.urls.clone()).unwrap_or_default(),
+            stale_after_seconds: source.stale_after().as_secs(),
         })
     }
 }

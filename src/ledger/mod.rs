@@ -23,13 +23,15 @@
 //!   imported.json                   which bundles were complete here, and when
 //!   indexes/<64 hex>                index files that these manifests name
 //! backups/<target>.json           what is remembered of a target of backups
+//! runs/<task>.json                how the last runs of a task ended, and who was told
+//! runs/read-up-to                 after which object `check --read-data` goes on
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
 //!
 //! Accepted indexes, snapshots and generations are written once, under a name that says their content or number, and never change. An accepted
 //! index is a folder made beside and renamed, so it is whole or absent. A snapshot counts from the moment its file is there;
 //! of several the one with the latest id is in force. Only the holder of the store's lock writes here,
-//! but for `bundles/sent`, `bundles/sites` and `backups`: a bundle or backup is made beside anything.
+//! but for `bundles/sent`, `bundles/sites`, `backups` and `runs`: a bundle, backup or check is made beside anything.
 
 mod backups;
 mod bundles;
@@ -38,6 +40,7 @@ mod error;
 mod evidence;
 mod generations;
 mod pins;
+mod runs;
 mod sent;
 mod signing;
 mod sites;
@@ -52,8 +55,9 @@ pub use epochs::Epoch;
 pub use error::Error;
 pub use evidence::EvidenceEnd;
 pub use generations::complete;
+pub use runs::{NoTask, RepositoryRun, Run, Task, TaskRecord, Told, Totals};
 pub use sites::SiteRecord;
-pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, State};
+pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, SeenUrl, State, UrlHad};
 pub use trust::Trust;
 pub use withdrawn::Withdrawn;
 

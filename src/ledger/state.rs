@@ -77,6 +77,32 @@ pub struct IndexState {
     /// That no URL had the index in force at the last attempt, but one that was accepted before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lagging: Option<Lagging>,
+    /// What each URL that was asked had last, as URLs may be shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub urls: BTreeMap<String, SeenUrl>,
+}
+
+/// What one URL had of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenUrl {
+    /// When it was asked.
+    pub time: Timestamp,
+    /// What it had.
+    pub had: UrlHad,
+}
+
+/// What one URL had of an index, seen from what was in force then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UrlHad {
+    /// The same, or what took its place.
+    Current,
+    /// What was in force before.
+    Lagging,
+    /// What was refused or held back.
+    Refused,
+    /// Nothing: it did not answer, or not with an index.
+    Away,
 }
 
 /// An upstream that lags behind the index in force.
@@ -151,6 +177,7 @@ impl State {
                 changed: None,
                 last_error: None,
                 lagging: None,
+                urls: BTreeMap::new(),
             });
             self.indexes.len() - 1
         });

@@ -20,9 +20,13 @@ pub(super) const FILE: Keys = Keys {
         "publish",
         "retain",
         "backups",
+        "schedule",
+        "serve",
         "policy",
+        "metrics",
+        "notify",
     ],
-    later: &["schedule", "serve", "metrics", "notify"],
+    later: &[],
 };
 pub(super) const SIGNING: Keys = Keys {
     now: &[
@@ -88,6 +92,10 @@ pub(super) const REPOSITORY: Keys = Keys {
     later: &[],
 };
 pub(super) const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
+pub(super) const SCHEDULE: Keys = Keys { now: &["timezone", "jitter", "sync", "check", "backup"], later: &[] };
+pub(super) const SERVE: Keys = Keys { now: &["listen"], later: &["tls", "client_ca", "basic_file"] };
+pub(super) const METRICS: Keys = Keys { now: &["textfile"], later: &[] };
+pub(super) const NOTIFY: Keys = Keys { now: &["webhook", "command", "timeout"], later: &[] };
 pub(super) const POLICY: Keys = Keys { now: &["sha1"], later: &[] };
 pub(super) const RETAIN: Keys = Keys { now: &["snapshots", "generations", "prune", "min_free"], later: &[] };
 pub(super) const RETAIN_SNAPSHOTS: Keys = Keys { now: &["last", "daily", "monthly"], later: &[] };

@@ -10,6 +10,7 @@ use super::judge::{self, Behind, GoingBack, Judgement, Lag, Standing};
 use super::{Error, Setback};
 use crate::apk::ObjectId;
 use crate::apk::v2::sections::Limits;
+use crate::ledger::UrlHad;
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 use crate::sources;
@@ -38,12 +39,14 @@ pub(super) struct Heard {
     pub(super) answer: Answer,
     /// New signers of what was not taken for their sake.
     pub(super) held: Vec<Signer>,
+    /// What each URL had that was asked, as it may be shown.
+    pub(super) urls: Vec<(String, UrlHad)>,
 }
 
 impl Heard {
     /// An answer; nobody's signature is held back.
     pub(super) fn of(answer: Answer) -> Self {
-        Heard { answer, held: Vec::new() }
+        Heard { answer, held: Vec::new(), urls: Vec::new() }
     }
 }
 
@@ -65,6 +68,7 @@ struct PassedOver {
     /// What was refused or held, the first first.
     setbacks: Vec<Setback>,
     held: Vec<Signer>,
+    urls: Vec<(String, UrlHad)>,
     lag: Option<Lag>,
     /// The newest that is behind, where the operator lets the index go back.
     back: Option<Fetched>,
@@ -83,7 +87,7 @@ pub(super) async fn fetch(upstream: &Upstream, question: &Question<'_>, reporter
         Err(Trouble::Away(setback)) => passed.answer(Some(setback)),
         Err(Trouble::Host(error)) => Answer::Host(error),
     };
-    Heard { answer, held: passed.held }
+    Heard { answer, held: passed.held, urls: passed.urls }
 }
 
 /// Why no URL is asked any more.
@@ -104,8 +108,18 @@ async fn ask(
     let key = standing.key;
     while first_url < upstream.http.url_count() {
         let request = IndexRequest { path: &key.path, arch: &key.arch, known, first_url };
-        let (url, bytes, validators) = match upstream.http.index(&request, &**reporter).await {
-            Ok(IndexReply::Unchanged { .. }) => return Ok(Some(Answer::Unchanged { url: None, validators: None })),
+        let shown = |url| upstream.http.shown_url(url).unwrap_or_default();
+        let reply = upstream.http.index(&request, &**reporter).await;
+        let answered = match &reply {
+            Ok(IndexReply::Unchanged { url } | IndexReply::Fetched { url, .. }) => *url,
+            Err(_) => upstream.http.url_count(),
+        };
+        passed.urls.extend((first_url..answered).map(|url| (shown(url), UrlHad::Away)));
+        let (url, bytes, validators) = match reply {
+            Ok(IndexReply::Unchanged { url }) => {
+                passed.urls.push((shown(url), UrlHad::Current));
+                return Ok(Some(Answer::Unchanged { url: None, validators: None }));
+            }
             Ok(IndexReply::Fetched { url, bytes, validators }) => (url, bytes, validators),
             Err(error @ (sources::Error::Sink { .. } | sources::Error::Client(_))) => {
                 return Err(Trouble::Host(error.into()));
@@ -115,15 +129,17 @@ async fn ask(
             }
         };
         first_url = url + 1;
-        let name = upstream.http.shown_url(url).unwrap_or_default();
+        let name = shown(url);
         let digest = ObjectId::new(Sha256::digest(&bytes).into());
         if have == Some(digest) {
             // The same bytes under other validators: a server that was moved, or that gives none.
+            passed.urls.push((name.clone(), UrlHad::Current));
             return Ok(Some(Answer::Unchanged { url: Some(name), validators: Some(validators) }));
         }
         let index = match verify::index::verify(bytes, standing.keyring, &key.arch, &Limits::default()) {
             Ok(index) => index,
             Err(error) => {
+                passed.urls.push((name.clone(), UrlHad::Refused));
                 passed.setbacks.push(refusal(key, &name, &error));
                 continue;
             }
@@ -139,17 +155,27 @@ async fn ask(
             signers,
         };
         match judge::judge(standing, &name, &index).map_err(Trouble::Host)? {
-            Judgement::Good(signers) => return Ok(Some(Answer::New(fetched(index, Step::Forward, signers)))),
+            Judgement::Good(signers) => {
+                passed.urls.push((name.clone(), UrlHad::Current));
+                return Ok(Some(Answer::New(fetched(index, Step::Forward, signers))));
+            }
             Judgement::Behind(behind, signers) => {
                 if standing.going_back == GoingBack::Accepted {
                     passed.go_back(fetched(index, Step::Back, signers));
                 }
                 match behind {
-                    Behind::Lag(lag) => passed.lag = passed.lag.take().or(Some(lag)),
-                    Behind::Older(setback) | Behind::Elsewhere(setback) => passed.setbacks.push(setback),
+                    Behind::Lag(lag) => {
+                        passed.urls.push((name.clone(), UrlHad::Lagging));
+                        passed.lag = passed.lag.take().or(Some(lag));
+                    }
+                    Behind::Older(setback) | Behind::Elsewhere(setback) => {
+                        passed.urls.push((name.clone(), UrlHad::Refused));
+                        passed.setbacks.push(setback);
+                    }
                 }
             }
             Judgement::Held(setback) => {
+                passed.urls.push((name.clone(), UrlHad::Refused));
                 passed.held.extend_from_slice(index.signers());
                 passed.setbacks.push(setback);
             }

@@ -11,7 +11,7 @@ use super::judge::Lag;
 use super::{Error, Mirror, Setback, vouch};
 use crate::config::{Source, SourceKind};
 use crate::error::Class;
-use crate::ledger::Lagging;
+use crate::ledger::{Lagging, SeenUrl};
 use crate::report::Reporter;
 use crate::snapshot::IndexKey;
 use crate::sources::http::Validators;
@@ -30,6 +30,8 @@ pub(super) fn hear(
     let key = asked.indexes[at].key.clone();
     let source = &mirror.config.sources[&key.source];
     let held = hold(mirror, asked, &key, &heard, now);
+    let urls = heard.urls.iter().map(|(url, had)| (url.clone(), SeenUrl { time: now, had: *had }));
+    asked.state.entry(&key).urls.extend(urls);
     match heard.answer {
         Answer::Unchanged { url, validators } => {
             confirm(asked, at, url.zip(validators), now);

@@ -160,7 +160,7 @@ fn one(
         }
         Judgement::Behind(Behind::Lag(lag), _) => Heard::of(Answer::Lagging(lag)),
         Judgement::Behind(Behind::Older(setback) | Behind::Elsewhere(setback), _) => Heard::of(Answer::Failed(setback)),
-        Judgement::Held(setback) => Heard { answer: Answer::Failed(setback), held: index.signers().to_vec() },
+        Judgement::Held(setback) => Heard { answer: Answer::Failed(setback), held: index.signers().to_vec(), urls: Vec::new() },
     })
 }
 
@@ -206,7 +206,7 @@ fn proofs(
             }
             Judgement::Held(setback) => {
                 let held = index.signers().to_vec();
-                return Ok(Err(Heard { answer: Answer::Failed(setback), held }));
+                return Ok(Err(Heard { answer: Answer::Failed(setback), held, urls: Vec::new() }));
             }
         };
         let description = index.description().map(str::to_owned);

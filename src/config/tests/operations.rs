@@ -1,0 +1,67 @@
+//! `[schedule]`, `[serve]`, `[metrics]` and `[notify]`.
+
+use super::*;
+
+fn problems_of(tables: &str) -> Vec<String> {
+    let text = format!("{RIGHT}{BRANCHES}\n[backups.disk]\ntarget = \"/media/disk\"\n{tables}");
+    match Config::parse(&text, Path::new("b.toml"), Path::new("/site"), None) {
+        Err(Error::Refused(problems)) => problems.iter().map(|problem| problem.text.clone()).collect(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => Vec::new(),
+    }
+}
+
+#[test]
+fn a_wrong_cron_line_is_told_with_its_position() {
+    for (line, problem) in [
+        ("17 24 * * *", "schedule.sync is no crontab line: hour: 0 to 23, not \"24\" (at column 4 of \"17 24 * * *\")"),
+        ("hourly", "schedule.sync is no crontab line: a line has five fields"),
+    ] {
+        let found = problems_of(&format!("[schedule]\nsync = \"{line}\"\n"));
+        assert!(found.len() == 1 && found[0].starts_with(problem), "{found:?}");
+    }
+}
+
+#[test]
+fn a_time_zone_that_does_not_exist_is_refused() {
+    for zone in ["Europe/Berln", "CEST-ish", "", "../../etc/passwd", "Etc/Unknown "] {
+        let found = problems_of(&format!("[schedule]\ntimezone = \"{zone}\"\nsync = \"0 * * * *\"\n"));
+        assert_eq!(found, [format!("schedule.timezone is {zone:?}: there is no such time zone")]);
+    }
+    for zone in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
+        let found = problems_of(&format!("[schedule]\ntimezone = \"{zone}\"\nsync = \"0 * * * *\"\n"));
+        assert!(found.is_empty(), "{zone}: {found:?}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let found = problems_of(
+        "[schedule]\njitter = \"soon\"\ncheck = \"x\"\nbackup = { disc = \"0 0 * * *\" }\n[serve]\nlisten = \"8080\"\n\
+         [metrics]\ntextfile = \"bivouac.txt\"\n[notify]\nwebhook = \"ftp://h/s3cret\"\ncommand = []\ntimeout = \"0s\"\n",
+    );
+    let starts = [
+        "schedule.jitter is \"soon\"",
+        "schedule.check is no crontab line",
+        "schedule.backup names \"disc\", but there is no [backups.disc]",
+        "serve.listen is \"8080\"",
+        "metrics.textfile is \"bivouac.txt\"; its name has to end in .prom",
+        "notify.webhook has the scheme \"ftp\"",
+        "notify.command names no program",
+        "notify.timeout is 0s",
+    ];
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+    for (problem, start) in found.iter().zip(starts) {
+        assert!(problem.starts_with(start), "{problem}");
+        assert!(!problem.contains("s3cret"), "{problem}");
+    }
+}
+
+#[test]
+fn a_webhook_is_shown_without_its_secret() {
+    let text = format!("{RIGHT}{BRANCHES}\n[notify]\nwebhook = \"https://u:p@hooks.example.org:8443/T0/s3cret?k=s3cret\"\n");
+    let config = Config::parse(&text, Path::new("b.toml"), Path::new("/site"), None).unwrap();
+    let shown = format!("{}{}{config:?}", config.to_toml(), serde_json::to_string(&config).unwrap());
+    assert!(!shown.contains("s3cret") && !shown.contains("u:p"), "{shown}");
+    assert!(shown.contains("https://hooks.example.org:8443/****"), "{shown}");
+}
