@@ -28,5 +28,6 @@ pub mod serve;
 
 // joints
 pub mod jobs;
+pub mod ops;
 pub mod report;
 pub mod error;

@@ -17,65 +17,87 @@ struct Cli {
     command: Command,
 }
 
-#[derive(clap::Subcommand)]
-enum Command {
+/// Each row is a command, its line in the help, and its file below `cli/`.
+macro_rules! commands {
+    ($(#[doc = $about:literal] $name:ident => $file:ident,)+) => {
+        #[derive(clap::Subcommand)]
+        enum Command {
+            $(#[doc = $about] $name(cli::$file::Args),)+
+            /// What the contract names but a later release brings, and what nobody knows.
+            #[command(external_subcommand)]
+            Other(Vec<OsString>),
+        }
+
+        fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
+            match command {
+                $(Command::$name(args) => cli::$file::run(global, args),)+
+                Command::Other(words) => Err(cli::later::refuse(&words)),
+            }
+        }
+    };
+}
+
+commands! {
     /// Write a commented bivouac.toml and a signing key
-    Init(cli::init::Args),
+    Init => init,
     /// See the whole job done on a small upstream made here
-    Demo(cli::demo::Args),
+    Demo => demo,
     /// Fetch, verify, merge, sign and publish
-    Sync(cli::sync::Args),
+    Sync => sync,
     /// Read bundles at a site without a network
-    Import(cli::import::Args),
+    Import => import,
     /// Publish a snapshot, live or beside the live tree
-    Publish(cli::publish::Args),
+    Publish => publish,
     /// Make a tree published beside live, in one switch
-    Promote(cli::promote::Args),
+    Promote => promote,
     /// Show an earlier generation's indexes again, and hold
-    Rollback(cli::rollback::Args),
+    Rollback => rollback,
     /// Take a package out of our indexes
-    Withdraw(cli::withdraw::Args),
+    Withdraw => withdraw,
     /// Per repository and arch: age, packages, bytes, last error
-    Status(cli::status::Args),
+    Status => status,
     /// List the published generations, newest first
-    History(cli::history::Args),
+    History => history,
     /// List what was accepted when; pin and unpin
-    Snapshots(cli::snapshots::Args),
+    Snapshots => snapshots,
     /// What changed between two snapshots or generations
-    Diff(cli::diff::Args),
+    Diff => diff,
     /// The chain by which a package is mirrored, or why it is not
-    Why(cli::why::Args),
+    Why => why,
     /// Compare pool and public tree with what was accepted
-    Check(cli::check::Args),
+    Check => check,
     /// Drop what no snapshot, generation or linger reaches
-    Prune(cli::prune::Args),
+    Prune => prune,
     /// Back up to a disk that is put away: all of it, incrementally
-    Backup(cli::backup::Args),
+    Backup => backup,
     /// Bring all of a backup back, verified
-    Restore(cli::restore::Args),
+    Restore => restore,
     /// Write a signed export for a site without a network
-    Bundle(cli::bundle::Args),
+    Bundle => bundle,
     /// Write down for the sender of bundles what is here
-    Receipt(cli::receipt::Args),
+    Receipt => receipt,
     /// Compare a source's URLs: who is away, behind, incomplete
-    Source(cli::source::Args),
+    Source => source,
     /// Print what a client needs: repositories, key, checks
-    Client(cli::client::Args),
+    Client => client,
     /// Serve the public tree over HTTP
-    Serve(cli::serve::Args),
+    Serve => serve,
+    /// Run the configured schedule, and serve
+    Daemon => daemon,
     /// Make, list, rotate and export signing keys
-    Key(cli::key::Args),
+    Key => key,
     /// Check the configuration, or show it as understood
-    Config(cli::config::Args),
+    Config => config,
+    /// Print completions for a shell
+    Completions => completions,
+    /// Print the manual pages
+    Man => man,
     /// Write an index of a folder of packages
-    Index(cli::index::Args),
+    Index => index,
     /// Sign an index or a package with our key
-    Sign(cli::sign::Args),
+    Sign => sign,
     /// Verify packages and indexes against a folder of keys
-    Verify(cli::verify::Args),
-    /// What the contract names but a later release brings, and what nobody knows.
-    #[command(external_subcommand)]
-    Other(Vec<OsString>),
+    Verify => verify,
 }
 
 fn main() -> ExitCode {
@@ -84,37 +106,4 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     cli::finish(&global, run(&global, command))
-}
-
-fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
-    match command {
-        Command::Init(args) => cli::init::run(global, args),
-        Command::Demo(args) => cli::demo::run(global, args),
-        Command::Sync(args) => cli::sync::run(global, args),
-        Command::Import(args) => cli::import::run(global, args),
-        Command::Publish(args) => cli::publish::run(global, args),
-        Command::Promote(args) => cli::promote::run(global, args),
-        Command::Rollback(args) => cli::rollback::run(global, args),
-        Command::Withdraw(args) => cli::withdraw::run(global, args),
-        Command::Status(args) => cli::status::run(global, args),
-        Command::History(args) => cli::history::run(global, args),
-        Command::Snapshots(args) => cli::snapshots::run(global, args),
-        Command::Diff(args) => cli::diff::run(global, args),
-        Command::Why(args) => cli::why::run(global, args),
-        Command::Check(args) => cli::check::run(global, args),
-        Command::Prune(args) => cli::prune::run(global, args),
-        Command::Backup(args) => cli::backup::run(global, args),
-        Command::Restore(args) => cli::restore::run(global, args),
-        Command::Bundle(args) => cli::bundle::run(global, args),
-        Command::Receipt(args) => cli::receipt::run(global, args),
-        Command::Source(args) => cli::source::run(global, args),
-        Command::Client(args) => cli::client::run(global, args),
-        Command::Serve(args) => cli::serve::run(global, args),
-        Command::Key(args) => cli::key::run(global, args),
-        Command::Config(args) => cli::config::run(global, args),
-        Command::Index(args) => cli::index::run(global, args),
-        Command::Sign(args) => cli::sign::run(global, args),
-        Command::Verify(args) => cli::verify::run(global, args),
-        Command::Other(words) => Err(cli::later::refuse(&words)),
-    }
 }

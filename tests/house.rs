@@ -55,7 +55,8 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("site", &["jobs", "serve"]),
-    ("ops", &["jobs", "config", "serve", "site"]),
+    // `disk`: the metrics' file is written as all of ours are. `calendar`: what the schedule means.
+    ("ops", &["apk", "calendar", "jobs", "config", "disk", "serve", "site"]),
     // src/main.rs and src/cli: the binary. Its arguments become `apk`'s checked names at the door.
     ("cli", &["apk", "jobs", "ops", "config", "finding"]),
 ];

@@ -9,12 +9,9 @@ use super::Failure;
 /// Every command that the contract names and this release does not have, with what it will do.
 pub(crate) const LATER: &[(&str, &str)] = &[
     ("repair", "Refetch damaged objects by their digest"),
-    ("daemon", "Run the configured schedule"),
     ("doctor", "Find the usual faults and say what to do"),
     ("web-config", "Print a ready server block for the public tree"),
     ("audit", "Explain access logs: who fetched what, and why 404"),
-    ("completions", "Print completions for a shell"),
-    ("man", "Print the manual page"),
 ];
 
 /// Refuses a command that is not here: by name when the contract knows it, else with the nearest name that works.

@@ -11,6 +11,7 @@ pub(crate) mod progress;
 pub(crate) mod parse;
 pub(crate) mod later;
 pub(crate) mod stop;
+mod after;
 
 pub(crate) mod init;
 pub(crate) mod demo;
@@ -34,10 +35,13 @@ pub(crate) mod restore;
 pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
+pub(crate) mod daemon;
 pub(crate) mod key;
 mod key_package;
 mod key_rotate;
 pub(crate) mod config;
+pub(crate) mod completions;
+pub(crate) mod man;
 pub(crate) mod index;
 pub(crate) mod sign;
 pub(crate) mod verify;
@@ -98,6 +102,10 @@ pub(crate) fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, 
 /// The time of day. The library takes it as an argument.
 #[expect(clippy::disallowed_methods, reason = "the one place where the program reads the clock")]
 pub(crate) fn now() -> std::time::SystemTime {
+    #[cfg(debug_assertions)]
+    if let Some(time) = rehearsed_time() {
+        return time;
+    }
     std::time::SystemTime::now()
 }
 
@@ -115,6 +123,15 @@ fn rehearse_crashes() {
         .map(|step| step.to_str().and_then(|step| step.parse().ok()).expect("a crash test names a step by its number"));
     let count_in = environment("BIVOUAC_COUNT_STEPS").map(Into::into);
     bivouac::jobs::Rehearsal { stop_at, count_in }.begin();
+}
+
+/// The time in the file that BIVOUAC_CLOCK names, for tests that would wait for hours. Release builds do not read it.
+#[cfg(debug_assertions)]
+fn rehearsed_time() -> Option<std::time::SystemTime> {
+    let file = environment("BIVOUAC_CLOCK")?;
+    let text = std::fs::read_to_string(file).expect("a test that sets the clock has written the time");
+    let time: jiff::Timestamp = text.trim().parse().expect("a test writes the time as RFC 3339 has it");
+    Some(time.into())
 }
 
 /// The program that is running, to be put beside what it makes.

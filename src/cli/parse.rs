@@ -18,6 +18,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Sites without a network", &["bundle", "import", "receipt"]),
     ("Backups", &["backup", "restore"]),
     ("Clients", &["client", "serve"]),
+    ("On a server", &["daemon", "completions", "man"]),
     ("Keys and configuration", &["key", "config"]),
     ("Loose files, no configuration needed", &["index", "sign", "verify"]),
 ];
@@ -51,7 +52,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
 }
 
 /// The command table with help as a person reads it: commands in groups, a line each.
-fn table() -> clap::Command {
+pub(super) fn table() -> clap::Command {
     let command = Cli::command();
     let mut help = String::from("{about}\n\n{usage-heading} {usage}\n");
     for (heading, names) in GROUPS {

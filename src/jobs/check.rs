@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, Mirror, evidence, keyring};
 use crate::apk::ObjectId;
 use crate::apk::v2::sections::Limits;
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, Percent, SourceKind};
 use crate::error::{Class, Trouble};
 use crate::finding::{Finding, Severity};
 use crate::ledger;
@@ -39,6 +39,9 @@ pub struct Checked {
     pub bytes: u64,
     /// Files of the trees that clients see, compared.
     pub files: u64,
+    /// In how many runs every object is read, where a share was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs: Option<u64>,
 }
 
 /// How much is looked at.
@@ -47,11 +50,14 @@ pub enum Depth {
     /// The pool, the records in force, and the trees that clients see.
     #[default]
     Shown,
+    /// The same, but of the pool's bytes this share alone, where the last such check left off.
+    Share(Percent),
     /// The trees of all generations that are kept, too, and the signatures of all indexes in them.
     Deep,
 }
 
-/// Looks at everything that `depth` says. Takes no lock. `progress` is told bytes as they are read.
+/// Looks at everything that `depth` says. Takes no lock; where a share is read, what comes next
+/// is remembered. `progress` is told bytes as they are read.
 pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> Result<CheckReport, Error> {
     let mirror = Mirror::open(config)?;
     let mut findings = Vec::new();
@@ -70,8 +76,13 @@ pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> 
         evidence::check(&mirror, signing, &mut findings)?;
     }
     let mut checked = Checked::default();
+    let rota = match depth {
+        Depth::Share(share) => mirror.pool.rota(mirror.ledger.read_up_to()?.as_ref(), share.of(100))?,
+        Depth::Shown | Depth::Deep => Vec::new(),
+    };
+    let only = matches!(depth, Depth::Share(_)).then(|| rota.iter().copied().collect::<BTreeSet<_>>());
     let keyrings = match depth {
-        Depth::Shown => None,
+        Depth::Shown | Depth::Share(_) => None,
         Depth::Deep => Some(Keyrings::of(&mirror)?),
     };
     for number in looked_at(&mirror, depth)? {
@@ -80,7 +91,7 @@ pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> 
             let tree = mirror.tree.generation(number);
             for state in &generation.repositories {
                 objects.extend(state.files.iter().map(|placed| placed.object));
-                compare(&mirror, &tree, state, &mut found, &mut seen)?;
+                compare(&mirror, &tree, state, only.as_ref(), &mut found, &mut seen)?;
                 if let Some(Err(finding)) = keyrings.as_ref().map(|keyrings| keyrings.verify(&mirror, number, state)) {
                     found.extend(finding);
                 }
@@ -94,10 +105,16 @@ pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> 
         }
     }
     let threads = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
-    let audit = mirror.pool.audit(&required, threads, progress)?;
+    let audit = mirror.pool.audit(&required, only.as_ref(), threads, progress)?;
     findings.extend(audit.findings);
     checked.objects = audit.objects;
     checked.bytes = audit.bytes;
+    if let Depth::Share(share) = depth {
+        checked.runs = Some(100_u64.div_ceil(share.of(100).max(1)));
+        if let Some(last) = rota.last() {
+            mirror.ledger.save_read_up_to(last)?;
+        }
+    }
     Ok(CheckReport { findings, checked })
 }
 
@@ -183,11 +200,12 @@ fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) ->
 }
 
 /// Compares one repository's folder of the live tree with its record. A file that is the pool's own (a hard link) is hashed
-/// there, not twice.
+/// there, not twice. Where only some objects' bytes are read, a copy of another one is compared by its size.
 fn compare(
     mirror: &Mirror<'_>,
     tree: &Path,
     state: &RepositoryState,
+    only: Option<&BTreeSet<ObjectId>>,
     findings: &mut Vec<Finding>,
     checked: &mut Checked,
 ) -> Result<(), Error> {
@@ -225,6 +243,8 @@ fn compare(
         match (here, there) {
             (Err(cause), _) => finding("file-missing", &path, cause.to_string(), NEXT_TREE),
             (Ok(here), Ok(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => {}
+            (Ok(here), Ok(there))
+                if here.len() == there.len() && only.is_some_and(|only| !only.contains(&placed.object)) => {}
             (Ok(_), _) => match hash(&path) {
                 Ok(digest) if digest == placed.object => {}
                 Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into(), NEXT_TREE),

@@ -17,6 +17,7 @@
 //! - [`backup`]: our own state on a disk that is put away; what is there, and is it whole?
 //! - [`restore`]: all of it from there.
 //! - [`receipt`]: what a site without a network holds.
+//! - [`runs`]: how runs ended, and who is to be told.
 //! - [`serve`]: the public tree over HTTP.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
@@ -48,6 +49,7 @@ pub mod receipt;
 mod reserve;
 pub mod restore;
 pub mod rotate;
+pub mod runs;
 mod seal;
 mod selection;
 pub mod serve;
@@ -65,6 +67,7 @@ pub mod why;
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.
 #[cfg(debug_assertions)]
 pub use crate::disk::durable::Rehearsal;
+pub use crate::ledger::{RepositoryRun, Run, Task, UrlHad};
 pub use crate::sources::http::ProxyVariables;
 pub use call::Call;
 pub use error::Error;

@@ -2,6 +2,7 @@
 
 mod backups;
 mod bundles;
+mod tasks;
 
 use std::collections::BTreeMap;
 
@@ -12,16 +13,18 @@ use super::prune::DiskReport;
 use super::rotate::{self, SigningStatus};
 use super::sync::hear::is_frozen;
 use super::sync::layers_of;
-use super::{Error, Mirror};
+use super::{Error, Mirror, key_age};
 use crate::apk::ContentId;
-use crate::apk::names::{Arch, RepositoryName, TreeName};
+use crate::apk::names::{Arch, KeyName, RepositoryName, TreeName};
 use crate::config::{Config, KEYRING_SOURCE, Repository};
+use crate::disk::durable;
 use crate::ledger::{Lagging, LastError, Links, SeenUrl, State, Trust};
 use crate::plan::publish::{Cause, Generation, RepositoryState};
 use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
 
 pub use backups::BackupStatus;
+pub use tasks::TaskStatus;
 pub use bundles::{BundlesStatus, InForceBundle, PendingBundle, SiteStatus};
 
 /// What is in force.
@@ -48,12 +51,38 @@ pub struct StatusReport {
     pub sites: Vec<SiteStatus>,
     /// The configured backups, by name.
     pub backups: Vec<BackupStatus>,
+    /// How the last run of each task ended.
+    pub tasks: Vec<TaskStatus>,
+    /// When the keys that sign were made, the newest first, where that is known.
+    pub keys_made: Vec<KeyMade>,
+    /// The store's file system.
+    pub space: Space,
     /// Where the bytes are, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
     /// How the packages of the live tree came into it, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub links: Option<Links>,
+}
+
+/// When a key of ours was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyMade {
+    /// The public half's file name.
+    pub key: KeyName,
+    /// When.
+    pub made: Timestamp,
+    /// From which age on it should be rotated, seconds; none: never.
+    pub max_age_seconds: Option<u64>,
+}
+
+/// A file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Space {
+    /// Bytes that may still be written to it.
+    pub free_bytes: u64,
+    /// All its bytes, used or not.
+    pub total_bytes: u64,
 }
 
 /// One repository and arch.
@@ -139,7 +168,12 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
     let sites = bundles::sites(&mirror, live.as_ref(), now)?;
     let signing =
         rotate::status(config, &mirror.ledger.signing()?, live.as_ref().map(|live| live.repositories.as_slice()));
+    let root = mirror.store.existing_root();
+    let space = Space { free_bytes: durable::free_bytes(root)?, total_bytes: durable::total_bytes(root)? };
     Ok(StatusReport {
+        keys_made: keys_made(config, &signing, now),
+        space,
+        tasks: tasks::of(&mirror, now)?,
         signing,
         held: live.as_ref().is_some_and(Generation::is_hold),
         restored_from: live.as_ref().and_then(|live| match live.cause {
@@ -156,6 +190,19 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
         disk: None,
         links,
     })
+}
+
+fn keys_made(config: &Config, signing: &SigningStatus, now: Timestamp) -> Vec<KeyMade> {
+    let Some(configured) = &config.signing else { return Vec::new() };
+    let max_age_seconds = configured.max_key_age.map(|age| age.as_secs());
+    let made = |name: &KeyName| {
+        let is_named = configured.key.file_name().is_some_and(|file| {
+            file.to_str().is_some_and(|file| file == name.as_str() || format!("{file}.pub") == name.as_str())
+        });
+        let made = if is_named { key_age::made(name, &configured.key, now) } else { key_age::made_by_name(name, now) };
+        made.map(|made| KeyMade { key: name.clone(), made, max_age_seconds })
+    };
+    signing.keys.iter().filter_map(|key| made(&key.name)).collect()
 }
 
 /// What is known of all indexes.

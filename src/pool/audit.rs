@@ -31,15 +31,26 @@ pub struct AuditReport {
 }
 
 impl Pool {
-    /// Hashes every object again, on `threads` threads with one buffer each, and looks whether all `required` are there.
-    /// `progress` is told the bytes as they are read. Beside anything else: objects that are added or removed meanwhile are
-    /// no findings.
+    /// The objects that come next by rota: after `last`, in the order of their ids, from the first one on again behind the last
+    /// one, `percent` of all (rounded up). By SHA-256, so new ones fall in anywhere.
+    pub fn rota(&self, last: Option<&ObjectId>, percent: u64) -> Result<Vec<ObjectId>, Error> {
+        let (objects, _) = self.listed()?;
+        let count = (objects.len() as u64 * percent.min(100)).div_ceil(100);
+        let behind = objects.iter().filter(|object| last.is_none_or(|last| *object > last));
+        let before = objects.iter().filter(|object| last.is_some_and(|last| *object <= last));
+        Ok(behind.chain(before).take(usize::try_from(count).unwrap_or(usize::MAX)).copied().collect())
+    }
+
+    /// Hashes every object again, or of them only those in `only`, on `threads` threads with one buffer each, and looks whether
+    /// all `required` are there. `progress` is told the bytes as they are read. Beside anything else: objects that are added or
+    /// removed meanwhile are no findings.
     ///
     /// Findings: `object-missing`, `object-damaged` (other bytes than its name says), `object-unreadable` (the disk gives an
     /// error), `object-mode` (not 0444), `pool-foreign-file`, `pool-refs-damaged`.
     pub fn audit(
         &self,
         required: &BTreeSet<ObjectId>,
+        only: Option<&BTreeSet<ObjectId>>,
         threads: NonZeroUsize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<AuditReport, Error> {
@@ -64,7 +75,8 @@ impl Pool {
             });
         }
 
-        let objects: Vec<ObjectId> = objects.into_iter().collect();
+        let objects: Vec<ObjectId> =
+            objects.into_iter().filter(|object| only.is_none_or(|only| only.contains(object))).collect();
         let next = AtomicUsize::new(0);
         let report = Mutex::new(AuditReport { findings, ..AuditReport::default() });
         thread::scope(|scope| {

@@ -27,6 +27,8 @@ pub struct BundlesStatus {
     pub age_seconds: Option<u64>,
     /// Whether that is longer ago than the source's `stale_after`, or nothing came.
     pub stale: bool,
+    /// That span, seconds.
+    pub stale_after_seconds: u64,
     /// Bundles of which something is missing, the earliest first.
     pub pending: Vec<PendingBundle>,
 }
@@ -120,6 +122,7 @@ fn source_status(
         folder,
         age_seconds: age,
         stale: age.is_none_or(|age| age > stale_after.as_secs()),
+        stale_after_seconds: stale_after.as_secs(),
         pending: pending.iter().map(|manifest| pending_status(mirror, source, manifest)).collect::<Result<_, _>>()?,
         in_force: in_force.map(|manifest| InForceBundle {
             expired: manifest.expires < now,

@@ -43,7 +43,7 @@ fn parts(pool: &Pool) -> usize {
 
 fn audit(pool: &Pool, required: &[ObjectId]) -> Vec<(&'static str, String)> {
     let required: BTreeSet<_> = required.iter().copied().collect();
-    let report = pool.audit(&required, NonZeroUsize::new(3).unwrap(), &|_| {}).unwrap();
+    let report = pool.audit(&required, None, NonZeroUsize::new(3).unwrap(), &|_| {}).unwrap();
     let name = |subject: &str| Path::new(subject).file_name().unwrap().to_str().unwrap().to_owned();
     report.findings.iter().map(|finding| (finding.code, name(&finding.subject))).collect()
 }

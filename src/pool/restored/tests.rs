@@ -26,7 +26,7 @@ fn line(number: u8, bytes: &[u8]) -> String {
 }
 
 fn codes(pool: &Pool) -> Vec<&'static str> {
-    let report = pool.audit(&Default::default(), NonZeroUsize::MIN, &|_| {}).unwrap();
+    let report = pool.audit(&Default::default(), None, NonZeroUsize::MIN, &|_| {}).unwrap();
     report.findings.iter().map(|finding| finding.code).collect()
 }
 

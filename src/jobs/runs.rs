@@ -1,0 +1,194 @@
+//! How a run ended, remembered; and whether somebody is to be told.
+//!
+//! A trouble is told when it comes, when it becomes another one, and once a day while it lasts; and that it is over. It counts as
+//! told when the telling went well: what nobody heard is told by the next run.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{Error, Mirror};
+use crate::config::Config;
+use crate::ledger::{RepositoryRun, Run, Task, TaskRecord, Told};
+
+/// After so long a trouble that lasts is told again.
+const AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// What ran.
+    pub task: Task,
+    /// The run.
+    pub run: Run,
+    /// What went wrong, the worst first; empty where nothing did.
+    pub troubles: Vec<TroubleSeen>,
+    /// Packages that were refused or did not come.
+    pub refused_packages: u64,
+    /// What a sync left of each repository that it was about.
+    pub repositories: Vec<RepositoryRun>,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TroubleSeen {
+    /// Stable word.
+    pub code: String,
+    /// One line.
+    pub message: String,
+}
+
+/// What there is to tell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct News {
+    /// What happened.
+    pub event: Event,
+    /// What ran.
+    pub task: Task,
+    /// When the run began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub seconds: f64,
+    /// What it exited with.
+    pub exit: u8,
+    /// What came of it, in one line.
+    pub summary: String,
+    /// When the first run with this trouble began.
+    pub since: Timestamp,
+    /// What went wrong, the worst first.
+    pub troubles: Vec<TroubleSeen>,
+    /// The configuration.
+    pub config: std::path::PathBuf,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    /// A run failed, and it is the first, or failed otherwise than before, or has for a day.
+    Failure,
+    /// A run is without trouble again.
+    Recovery,
+}
+
+/// Remembers a run, and says what there is to tell. That it cannot be remembered, with a disk that is full or a store that is
+/// not ours, is no reason to say nothing; where there is no store yet nothing is.
+pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error>) {
+    let known = Mirror::look(config).and_then(|mirror| {
+        let record = mirror.ledger.task_record(&ended.task)?;
+        Ok((mirror, record))
+    });
+    let (mirror, mut record) = match known {
+        Ok(known) => known,
+        Err(error) => return (news(&TaskRecord::default(), ended, config), Err(error)),
+    };
+    let news = news(&record, ended, config);
+    record.add(ended.run.clone(), ended.refused_packages);
+    for repository in &ended.repositories {
+        record.repositories.retain(|known| (&known.name, &known.arch) != (&repository.name, &repository.arch));
+        record.repositories.push(repository.clone());
+    }
+    (news, mirror.ledger.save_task_record(&ended.task, &record).map_err(Error::from))
+}
+
+/// Remembers that it was told.
+pub fn told(config: &Config, news: &News, now: Timestamp) -> Result<(), Error> {
+    let mirror = Mirror::look(config)?;
+    let mut record = mirror.ledger.task_record(&news.task)?;
+    record.told = match news.event {
+        Event::Failure => Some(Told { codes: codes(&news.troubles), since: news.since, last: now }),
+        Event::Recovery => None,
+    };
+    Ok(mirror.ledger.save_task_record(&news.task, &record)?)
+}
+
+/// When each task began last, by what is remembered.
+pub fn last_started(config: &Config) -> Result<Vec<(Task, Timestamp)>, Error> {
+    let records = Mirror::look(config)?.ledger.task_records()?;
+    Ok(records.into_iter().filter_map(|(task, record)| Some((task, record.runs.last()?.started))).collect())
+}
+
+fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {
+    let Run { started, seconds, exit, ref summary, .. } = ended.run;
+    let told = record.told.as_ref();
+    let event = match (exit, told) {
+        (0, None) => return None,
+        (0, Some(_)) => Event::Recovery,
+        (_, Some(told)) => {
+            let is_known = told.codes == codes(&ended.troubles);
+            // On a clock that was set back nothing is old.
+            if is_known && started.duration_since(told.last) < AGAIN {
+                return None;
+            }
+            Event::Failure
+        }
+        (_, None) => Event::Failure,
+    };
+    Some(News {
+        event,
+        task: ended.task.clone(),
+        started,
+        seconds,
+        exit,
+        summary: summary.clone(),
+        since: told.map_or(started, |told| told.since),
+        troubles: ended.troubles.clone(),
+        config: config.file.clone(),
+    })
+}
+
+fn codes(troubles: &[TroubleSeen]) -> Vec<String> {
+    let mut codes: Vec<String> = troubles.iter().map(|trouble| trouble.code.clone()).collect();
+    codes.sort();
+    codes.dedup();
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(minute: i64, codes: &[&str]) -> Ended {
+        let trouble = |code: &&str| TroubleSeen { code: (*code).to_owned(), message: "m".to_owned() };
+        Ended {
+            task: Task::Sync,
+            run: Run {
+                started: Timestamp::from_second(minute * 60).unwrap(),
+                seconds: 1.0,
+                exit: if codes.is_empty() { 0 } else { 4 },
+                summary: "s".to_owned(),
+                fetched_packages: 0,
+                fetched_bytes: 0,
+            },
+            troubles: codes.iter().map(trouble).collect(),
+            refused_packages: 0,
+            repositories: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_trouble_is_told_when_it_comes_changes_lasts_a_day_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "store = \"store\"\npublic = \"public/alpine\"\n";
+        let config = Config::parse(text, std::path::Path::new("b.toml"), folder.path(), None).unwrap();
+        crate::disk::layout::Store::open_or_create(&config.store).unwrap();
+        let mut run = |minute, codes: &[&str], hears: bool| {
+            let (news, remembered) = record(&config, &ended(minute, codes));
+            remembered.unwrap();
+            let news = news?;
+            if hears {
+                told(&config, &news, news.started).unwrap();
+            }
+            Some((news.event, news.since.as_second() / 60))
+        };
+        assert_eq!(run(0, &[], true), None);
+        assert_eq!(run(10, &["away"], false), Some((Event::Failure, 10)), "nobody heard");
+        assert_eq!(run(20, &["away"], true), Some((Event::Failure, 20)));
+        assert_eq!(run(30, &["away", "away"], true), None, "known");
+        assert_eq!(run(40, &["away", "refused"], true), Some((Event::Failure, 20)), "another one");
+        assert_eq!(run(50, &["refused", "away"], true), None);
+        assert_eq!(run(40 + 24 * 60, &["refused", "away"], true), Some((Event::Failure, 20)), "for a day");
+        assert_eq!(run(5000, &[], false), Some((Event::Recovery, 20)), "nobody heard");
+        assert_eq!(run(5010, &[], true), Some((Event::Recovery, 20)));
+        assert_eq!(run(5020, &[], true), None);
+    }
+}
