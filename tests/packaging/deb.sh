@@ -44,7 +44,8 @@ for unit in systemd/*.service systemd/*.socket systemd/*.timer systemd/*.path; d
 done
 for file in usr/lib/systemd/system-preset/70-bivouac.preset usr/lib/{sysusers,tmpfiles}.d/bivouac.conf \
     usr/share/man/man1/bivouac.1.gz usr/share/man/man1/bivouac-{sync,check,backup,serve,daemon}.1.gz \
-    usr/share/bash-completion/completions/bivouac usr/share/zsh/vendor-completions/_bivouac usr/share/fish/vendor_completions.d/bivouac.fish \
+    usr/share/bash-completion/completions/bivouac usr/share/zsh/vendor-completions/_bivouac \
+    usr/share/fish/vendor_completions.d/bivouac.fish \
     usr/share/doc/bivouac/{copyright,LICENSE-APACHE,LICENSE-MIT}; do
     has "$file" installed
     [ -s "$root/$file" ] || fail "/$file is empty"
