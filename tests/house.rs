@@ -63,8 +63,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// Rooms that decide: no file, socket, clock, environment or thread of execution of their own. They hear of nothing and
 /// tell nothing, so `report` is closed to them.
-const PURE: &[&str] =
-    &["apk", "delta", "audit", "calendar", "verify", "select", "solve", "snapshot", "merge", "plan", "finding", "error"];
+const PURE: &[&str] = &[
+    "apk", "delta", "audit", "calendar", "verify", "select", "solve", "snapshot", "merge", "plan", "finding", "error",
+];
 
 /// What a pure room may not name: a path that begins so.
 const IMPURE: &[&str] = &[

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 
 use bivouac::apk::{BackupName, KeyId};
-use bivouac::config::Percent;
+use bivouac::config::{Config, Percent};
 use bivouac::error::{Class, Trouble as _};
-use bivouac::finding::Severity;
+use bivouac::finding::{Finding, Severity};
+use bivouac::jobs::Task;
 use bivouac::jobs::backup::check::{BackupCheckReport, CheckRequest};
 use bivouac::jobs::backup::drill::{DrillReport, DrillRequest};
 use bivouac::jobs::backup::{self as job, BackupReport, BackupRequest};
 use bivouac::jobs::prune::Mode;
 use bivouac::jobs::restore::OpenWith;
+use bivouac::jobs::runs::TroubleSeen;
 use serde::Serialize;
 
+use super::after::{Account, Begun};
 use super::global::Output;
 use super::progress::bytes;
 use super::{Failure, Global, Outcome, out, progress};
@@ -124,25 +127,43 @@ fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure>
     let request =
         BackupRequest { name, program: super::program()?, threads: super::threads(), now: super::sync::timestamp()? };
     let reporter = progress::reporter(global);
-    let outcomes = super::block_on(global, async { Ok(job::backup(&config, &request, &*reporter)?) })?;
+    let begun = Begun::now()?;
+    let done = super::block_on(global, async { Ok(job::backup(&config, &request, &*reporter)?) });
     drop(reporter);
+    let outcomes = match done {
+        Ok(outcomes) => outcomes,
+        Err(failure) => {
+            for name in named(&config, request.name.as_ref()) {
+                begun.end(global, &config, &Task::Backup(name.clone()), Err(&failure));
+            }
+            return Err(failure);
+        }
+    };
     let mut classes = Vec::new();
     let mut reports = Vec::new();
     let mut only = outcomes.len() == 1;
-    for (_, outcome) in outcomes {
+    for (name, outcome) in outcomes {
+        let task = Task::Backup(name);
         match outcome {
             Ok(report) => {
-                if report.findings.iter().any(|finding| finding.severity == Severity::Error) {
+                let (outcome, account) = account(told(&report).join(" ").replace("  ", ""), &report.findings);
+                begun.end(global, &config, &task, Ok((outcome, account)));
+                if outcome != Outcome::Done {
                     classes.push(Class::Damaged);
                 }
                 reports.push(report);
             }
-            // The only one that was asked for: its trouble is the command's.
-            Err(error) if only => return Err(error.into()),
             Err(error) => {
+                let class = error.class();
+                let failure = Failure::from(error);
+                begun.end(global, &config, &task, Err(&failure));
+                // The only one that was asked for: its trouble is the command's.
+                if only {
+                    return Err(failure);
+                }
                 only = false;
-                classes.push(error.class());
-                Failure::from(error).print(Output::Text);
+                classes.push(class);
+                failure.print(Output::Text);
             }
         }
     }
@@ -165,6 +186,25 @@ fn backup(global: &Global, name: Option<BackupName>) -> Result<Outcome, Failure>
         }
     }
     Ok(Class::worst(classes).map_or(Outcome::Done, Outcome::Found))
+}
+
+/// The configured backups that a command is about.
+fn named<'c>(config: &'c Config, name: Option<&'c BackupName>) -> Vec<&'c BackupName> {
+    name.map_or_else(|| config.backups.keys().collect(), |name| vec![name])
+}
+
+/// How a run with these findings ended, and what is remembered of it.
+pub(super) fn account(summary: String, findings: &[Finding]) -> (Outcome, Account) {
+    let mut troubles: Vec<TroubleSeen> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.severity == Severity::Error) {
+        // Of many alike, one says what it is.
+        if !troubles.iter().any(|seen| seen.code == finding.code) {
+            let message = format!("{}: {}", finding.subject, finding.message);
+            troubles.push(TroubleSeen { code: finding.code.to_owned(), message });
+        }
+    }
+    let outcome = if troubles.is_empty() { Outcome::Done } else { Outcome::Found(Class::Damaged) };
+    (outcome, Account { troubles, ..Account::of(summary) })
 }
 
 fn list(global: &Global, chosen: &Chosen) -> Result<Outcome, Failure> {
@@ -205,23 +245,20 @@ fn check(global: &Global, args: CheckArgs) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let now = super::sync::timestamp()?;
     let request = CheckRequest { name: args.name.clone(), read_data: args.read_data, now };
-    let reading = progress::Reading::start(global);
-    let mut report = job::check::check(&config, &request, &|bytes| reading.read(bytes))?;
-    drop(reading);
-    let mut drills = Vec::new();
-    if args.drill {
-        let scratch = args.scratch.unwrap_or_else(std::env::temp_dir);
-        let request = DrillRequest {
-            name: args.name,
-            scratch: &scratch.join(format!("bivouac-drill-{}", std::process::id())),
-            open_with: args.identity.map(OpenWith::Identity),
-            threads: super::threads(),
-            now,
-        };
-        let reporter = progress::reporter(global);
-        drills = super::block_on(global, async { Ok(job::drill::drill(&config, &request, &reporter)?) })?;
-        report.findings.extend(drills.iter().flat_map(|drill| drill.findings.clone()));
+    let begun = Begun::now()?;
+    let tasks: Vec<Task> = named(&config, args.name.as_ref()).into_iter().cloned().map(Task::BackupCheck).collect();
+    let checked = look(global, &config, request, args);
+    match &checked {
+        Ok((report, drills)) => {
+            let lines = checked_lines(report, drills);
+            let (outcome, account) = account(lines.last().cloned().unwrap_or_default(), &report.findings);
+            for task in &tasks {
+                begun.end(global, &config, task, Ok((outcome, account.clone())));
+            }
+        }
+        Err(failure) => tasks.iter().for_each(|task| begun.end(global, &config, task, Err(failure))),
     }
+    let (report, drills) = checked?;
     match global.output() {
         Output::Json => {
             #[derive(Serialize)]
@@ -235,7 +272,7 @@ fn check(global: &Global, args: CheckArgs) -> Result<Outcome, Failure> {
         Output::Text => {
             out::findings(&report.findings)?;
             if !global.quiet {
-                checked(&report, &drills).into_iter().try_for_each(out::line)?;
+                checked_lines(&report, &drills).into_iter().try_for_each(out::line)?;
             }
         }
     }
@@ -243,7 +280,35 @@ fn check(global: &Global, args: CheckArgs) -> Result<Outcome, Failure> {
     Ok(if worst { Outcome::Found(Class::Damaged) } else { Outcome::Done })
 }
 
-fn checked(report: &BackupCheckReport, drills: &[DrillReport]) -> Vec<String> {
+/// The check, and the drill where one is asked for.
+fn look(
+    global: &Global,
+    config: &Config,
+    request: CheckRequest,
+    args: CheckArgs,
+) -> Result<(BackupCheckReport, Vec<DrillReport>), Failure> {
+    let now = request.now;
+    let reading = progress::Reading::start(global);
+    let mut report = job::check::check(config, &request, &|bytes| reading.read(bytes))?;
+    drop(reading);
+    let mut drills = Vec::new();
+    if args.drill {
+        let scratch = args.scratch.unwrap_or_else(std::env::temp_dir);
+        let request = DrillRequest {
+            name: args.name,
+            scratch: &scratch.join(format!("bivouac-drill-{}", std::process::id())),
+            open_with: args.identity.map(OpenWith::Identity),
+            threads: super::threads(),
+            now,
+        };
+        let reporter = progress::reporter(global);
+        drills = super::block_on(global, async { Ok(job::drill::drill(config, &request, &reporter)?) })?;
+        report.findings.extend(drills.iter().flat_map(|drill| drill.findings.clone()));
+    }
+    Ok((report, drills))
+}
+
+fn checked_lines(report: &BackupCheckReport, drills: &[DrillReport]) -> Vec<String> {
     let checked = &report.checked;
     let mut lines = Vec::new();
     for rota in &report.rota {

@@ -1,48 +1,71 @@
 //! `bivouac check`: is everything what we left there?
 
+use bivouac::config::Percent;
 use bivouac::error::Class;
-use bivouac::jobs::check as job;
+use bivouac::jobs::Task;
+use bivouac::jobs::check::{self as job, CheckReport};
 
+use super::after::Begun;
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `check`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    Hashes every object of the pool again and compares records and the trees that clients see with it. All findings are told at once; \
-    exit code 5 when there are any. Runs beside anything.")]
+    Hashes every object of the pool again and compares records and the trees that clients see with it. With --read-data each \
+    run goes on where the last one ended: 5% reads all of it in twenty. All findings are told at once; exit code 5 when there \
+    are any. Runs beside anything.")]
 pub(crate) struct Args {
-    #[arg(long, hide = true, value_name = "SHARE")]
-    read_data: Option<String>,
+    /// Read this share of the pool again, by rota: 5%, or 100%
+    #[arg(long, value_name = "SHARE", value_parser = bivouac::config::parse_percent, conflicts_with = "deep")]
+    read_data: Option<Percent>,
     /// Look at all kept generations' trees, too, and verify every index's signatures again
     #[arg(long)]
     deep: bool,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    if args.read_data.is_some() {
-        return Err(Failure::not_supported_yet("`check --read-data`"));
-    }
-    let depth = if args.deep { job::Depth::Deep } else { job::Depth::Shown };
+    let depth = match (args.read_data, args.deep) {
+        (Some(share), _) => job::Depth::Share(share),
+        (None, true) => job::Depth::Deep,
+        (None, false) => job::Depth::Shown,
+    };
     let config = super::config::load(global)?;
+    let begun = Begun::now()?;
     let reading = progress::Reading::start(global);
-    let report = job::check(&config, depth, &|bytes| reading.read(bytes))?;
+    let checked = job::check(&config, depth, &|bytes| reading.read(bytes)).map_err(Failure::from);
     drop(reading);
+    match &checked {
+        Ok(report) => {
+            let ended = super::backup::account(summary(report), &report.findings);
+            begun.end(global, &config, &Task::Check, Ok(ended));
+        }
+        Err(failure) => begun.end(global, &config, &Task::Check, Err(failure)),
+    }
+    let report = checked?;
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
             out::findings(&report.findings)?;
             if !global.quiet {
-                let checked = &report.checked;
-                let verdict = out::verdict(&report.findings, "all of it is what it was");
-                out::line(format_args!(
-                    "{} objects ({}) and {} files that clients see: {verdict}",
-                    checked.objects,
-                    progress::bytes(checked.bytes),
-                    checked.files
-                ))?;
+                out::line(summary(&report))?;
             }
         }
     }
     Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Found(Class::Damaged) })
+}
+
+fn summary(report: &CheckReport) -> String {
+    let checked = &report.checked;
+    let verdict = out::verdict(&report.findings, "all of it is what it was");
+    let rota = match checked.runs {
+        Some(runs @ 2..) => format!(", every object read in {runs} runs"),
+        Some(_) | None => String::new(),
+    };
+    format!(
+        "{} objects ({}) and {} files that clients see{rota}: {verdict}",
+        checked.objects,
+        progress::bytes(checked.bytes),
+        checked.files
+    )
 }

@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bivouac::jobs::demo::{self as job, Demo};
 use bivouac::jobs::serve::{self, Server};
+use bivouac::ops::pages::{Current, OpsPages};
 use serde::Serialize;
 
 use super::global::Output;
@@ -70,7 +72,9 @@ async fn listen(
         None if is_taken(usual).await => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         None => usual,
     };
-    serve::listen(&demo.config, address, super::now, log).await
+    let clock = || sync::timestamp().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let pages = OpsPages::new(Current::new(demo.config.clone()), clock);
+    serve::listen(&demo.config, serve::At::Address(address), super::now, log, Arc::new(pages)).await
 }
 
 async fn is_taken(address: SocketAddr) -> bool {

@@ -140,6 +140,14 @@ impl Failure {
         self
     }
 
+    /// Whose trouble it is, its stable word and its first line; nothing where somebody stopped us.
+    pub(crate) fn as_trouble(&self) -> Option<(Class, &'static str, &str)> {
+        match &*self.0 {
+            Inner::Told(told) => Some((told.class, told.code, &told.message)),
+            Inner::Stopped(_) | Inner::ReaderGone => None,
+        }
+    }
+
     /// What the process exits with.
     pub(crate) fn exit_code(&self) -> u8 {
         match &*self.0 {

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use bivouac::config::Config;
+use bivouac::jobs::Task;
 use bivouac::jobs::import::{BundleReport, Outcome as Became};
 use bivouac::jobs::sync::{self as job, AcceptOlder, Broken, Publishing, SyncReport, SyncRequest};
 use serde::Serialize;
 
+use super::after::Begun;
 use super::global::Output;
-use super::sync::{complain, patience, timestamp};
+use super::sync::{complain, ended, patience, timestamp};
 use super::{Failure, Global, Outcome, out, progress};
 
 /// Arguments of `import`.
@@ -52,8 +54,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         proxies: super::config::proxies(),
     };
     let reporter = progress::reporter(global);
-    let report = super::block_on(global, async { Ok(job::import(&config, args.paths, &request, reporter).await?) })?;
-    tell(global, &report)
+    let begun = Begun::now()?;
+    let done = super::block_on(global, async { Ok(job::import(&config, args.paths, &request, reporter).await?) });
+    ended(global, &config, &begun, &Task::Import, done, tell)
 }
 
 fn refuse_without_sources(config: &Config) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! `bivouac man`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap_mangen::Man;
 
@@ -18,42 +18,15 @@ pub(crate) struct Args {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let table = parse::table();
     let Some(folder) = args.to else {
-        out::text(page(Man::new(table)))?;
+        let mut text = Vec::new();
+        Man::new(table).render(&mut text).expect("memory takes all that is written to it");
+        out::text(String::from_utf8_lossy(&text))?;
         return Ok(Outcome::Done);
     };
-    std::fs::metadata(&folder)
-        .map_err(|error| Failure::host(format_args!("{} cannot be written to", folder.display()), &error))?;
-    let mut pages = vec![("bivouac.1".to_owned(), page(Man::new(table.clone())))];
-    pages.extend(of_commands(&table, "bivouac"));
-    for (name, text) in &pages {
-        bivouac::jobs::write_page(&folder.join(name), text)?;
-    }
+    clap_mangen::generate_to(table, &folder)
+        .map_err(|error| Failure::host(format_args!("the pages were not written to {}", folder.display()), &error))?;
     if !global.quiet {
-        progress::note(format_args!("{} pages in {}", pages.len(), shown(&folder)));
+        progress::note(format_args!("the pages are in {}", folder.display()));
     }
     Ok(Outcome::Done)
-}
-
-fn shown(folder: &Path) -> impl std::fmt::Display + '_ {
-    folder.display()
-}
-
-/// A page for each command, and for each of its own.
-fn of_commands(table: &clap::Command, above: &str) -> Vec<(String, String)> {
-    let mut pages = Vec::new();
-    for command in table.get_subcommands().filter(|command| !command.is_hide_set()) {
-        let name = format!("{above}-{}", command.get_name());
-        pages.extend(of_commands(command, &name));
-        // The page's own name is one word, the command it tells of is not.
-        let spaced = name.replacen('-', " ", name.matches('-').count());
-        let shown = command.clone().name(name.clone()).bin_name(spaced);
-        pages.push((format!("{name}.1"), page(Man::new(shown))));
-    }
-    pages
-}
-
-fn page(man: Man) -> String {
-    let mut text = Vec::new();
-    man.render(&mut text).expect("memory takes all that is written to it");
-    String::from_utf8_lossy(&text).into_owned()
 }

@@ -87,16 +87,28 @@ pub(crate) fn finish(global: &Global, result: Result<Outcome, Failure>) -> ExitC
 /// Runs `work` to its end. SIGINT and SIGTERM end the process wherever it stands: every write of ours is one that may be cut
 /// at any step.
 pub(crate) fn block_on<T>(global: &Global, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::host("cannot start the worker threads", &source))?;
+    let runtime = runtime()?;
     // On a worker of its own: `work` may block its thread, waiting for a lock or the disk.
     runtime.spawn(stop::end_when_asked(global.output()));
     let result = runtime.block_on(work);
     // Whatever still runs was left behind by a failure.
     runtime.shutdown_background();
     result
+}
+
+/// The same for work that hears signals itself.
+pub(crate) fn block_on_unwatched<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    result
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::host("cannot start the worker threads", &source))
 }
 
 /// The time of day. The library takes it as an argument.
@@ -131,7 +143,7 @@ fn rehearsed_time() -> Option<std::time::SystemTime> {
     let file = environment("BIVOUAC_CLOCK")?;
     let text = std::fs::read_to_string(file).expect("a test that sets the clock has written the time");
     let time: jiff::Timestamp = text.trim().parse().expect("a test writes the time as RFC 3339 has it");
-    Some(time.into())
+    Some(std::time::SystemTime::try_from(time).expect("a test stays within all time"))
 }
 
 /// The program that is running, to be put beside what it makes.

@@ -1,28 +1,81 @@
-//! Listens to jobs for a person: bars on a terminal, plain lines in a pipe or a journal, JSON lines with `--log json`. All of
-//! it goes to standard error; that it cannot be written there stops nothing.
+//! Listens to jobs for a person: bars on a terminal, lines with fields in systemd's journal, plain lines in a pipe, JSON lines
+//! with `--log json`. But for the journal all of it goes to standard error; that it cannot be written stops nothing.
 
 mod bars;
-mod journal;
+mod events;
 mod lines;
+mod service;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bivouac::apk::{Arch, SourceName};
+use bivouac::ops::journal::{self, Journal, Priority};
 use bivouac::report::{Reporter, Silent, Work};
+use serde_json::Value;
 
-use super::Global;
 use super::global::LogForm;
+use super::{Global, environment};
+use events::{Events, JsonLines, Sink as _, Told};
 
 /// The listener that this run's flags and its standard error ask for.
 pub(crate) fn reporter(global: &Global) -> Arc<dyn Reporter> {
     let detail = if global.verbose { Detail::EveryPackage } else { Detail::Progress };
+    let reporter: Arc<dyn Reporter> = match (global.log, systemd_journal()) {
+        (Some(LogForm::Json), _) => Arc::new(Events(JsonLines)),
+        (None, _) if global.quiet => Arc::new(Silent),
+        (None, Some(journal)) => Arc::new(Events(journal)),
+        (None, None) if io::stderr().is_terminal() => Arc::new(bars::Bars::new(detail)),
+        (None, None) => Arc::new(lines::Lines::new(detail)),
+    };
+    match environment("NOTIFY_SOCKET") {
+        Some(_) => Arc::new(service::Service::before(reporter)),
+        None => reporter,
+    }
+}
+
+/// The journal, where our standard error is connected to it (systemd.exec(5), `$JOURNAL_STREAM`: device and inode).
+fn systemd_journal() -> Option<Journal> {
+    let stream = environment("JOURNAL_STREAM")?;
+    let (device, inode) = stream.to_str()?.split_once(':')?;
+    let stderr = std::fs::metadata("/proc/self/fd/2").ok()?;
+    if device.parse() != Ok(stderr.dev()) || inode.parse() != Ok(stderr.ino()) {
+        return None;
+    }
+    #[cfg(debug_assertions)]
+    let path = environment("BIVOUAC_JOURNAL").map_or_else(|| PathBuf::from(journal::SOCKET), PathBuf::from);
+    #[cfg(not(debug_assertions))]
+    let path = PathBuf::from(journal::SOCKET);
+    Journal::connect(&path).ok()
+}
+
+/// Something that the daemon did.
+pub(crate) fn event(global: &Global, event: &str, exit: u8, text: &str) {
+    let priority = if exit == 0 { Priority::Info } else { Priority::Error };
+    let fields = serde_json::Map::from_iter([("message".to_owned(), Value::from(text))]);
+    let told = Told { event: event.to_owned(), priority, message: text.to_owned(), fields };
+    match (global.log, systemd_journal()) {
+        (Some(LogForm::Json), _) => JsonLines.take(told),
+        (None, Some(journal)) => journal.take(told),
+        (None, None) if global.quiet && exit == 0 => {}
+        (None, None) => line(text),
+    }
+}
+
+/// The last line of a run, for those who read lines: its task, how it ended, and what came of it.
+pub(crate) fn run_done(global: &Global, exit: u8, summary: &str, fields: serde_json::Map<String, Value>) {
+    let priority = if exit == 0 { Priority::Notice } else { Priority::Error };
+    let told = Told { event: "run_done".to_owned(), priority, message: summary.to_owned(), fields };
     match global.log {
-        Some(LogForm::Json) => Arc::new(journal::Journal::new()),
-        None if global.quiet => Arc::new(Silent),
-        None if io::stderr().is_terminal() => Arc::new(bars::Bars::new(detail)),
-        None => Arc::new(lines::Lines::new(detail)),
+        Some(LogForm::Json) => JsonLines.take(told),
+        None => {
+            if let Some(journal) = systemd_journal() {
+                journal.take(told);
+            }
+        }
     }
 }
 
@@ -38,7 +91,7 @@ enum Detail {
 /// A warning outside any job.
 pub(crate) fn warn(global: &Global, message: impl Display) {
     match global.log {
-        Some(LogForm::Json) => journal::Journal::new().warning(&message.to_string()),
+        Some(LogForm::Json) => Events(JsonLines).warning(&message.to_string()),
         None if global.quiet => {}
         None => line(format_args!("warning: {message}")),
     }

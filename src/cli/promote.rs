@@ -19,5 +19,6 @@ pub(crate) struct Args {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let report = job::promote(&config, &args.name, call(global)?, &listener(global))?;
+    super::after::measure(global, &config);
     tell(global, &report)
 }

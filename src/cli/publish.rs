@@ -23,5 +23,6 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let place = args.beside.unwrap_or_default();
     let report = job::publish(&config, args.snapshot.as_deref(), &place, call(global)?, &listener(global))?;
+    super::after::measure(global, &config);
     tell(global, &report)
 }

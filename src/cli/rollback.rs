@@ -19,6 +19,7 @@ pub(crate) struct Args {
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let report = job::rollback(&config, args.generation, call(global)?, &listener(global))?;
+    super::after::measure(global, &config);
     tell(global, &report)
 }
 

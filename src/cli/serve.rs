@@ -3,22 +3,30 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use bivouac::jobs::serve::{self as job, Access, AccessLog, Unlogged};
+use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Server, Unlogged};
+use bivouac::ops::pages::{Current, OpsPages};
+use bivouac::ops::service::{self, Word};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::global::Output;
-use super::{Failure, Global, Outcome, out, progress};
+use super::{Failure, Global, Outcome, out, progress, sync};
+
+/// Where it listens when nobody says where.
+const USUAL: &str = "127.0.0.1:8080";
 
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. The access log goes to standard \
-    output in the combined format.")]
+    Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. A socket that systemd hands over is \
+    taken first. Beside the tree there are /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
+    combined format.")]
 pub(crate) struct Args {
-    /// Where to listen; port 0 takes any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// Where to listen; port 0 takes any that is free [else: [serve] listen, or 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Serialize)]
@@ -27,21 +35,39 @@ struct Listening {
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
+    // Before there is another thread.
+    let socket = service::listener();
     let config = super::config::load(global)?;
-    let log = access_log(global);
+    let usual = || USUAL.parse().expect("it is an address");
+    let at = match (args.listen, socket) {
+        (Some(address), _) => At::Address(address),
+        (None, Some(socket)) => At::Socket(socket),
+        (None, None) => At::Address(config.serve.listen.unwrap_or_else(usual)),
+    };
+    let config = Current::new(config);
     super::block_on(global, async {
-        let server = job::listen(&config, args.listen, super::now, log).await?;
-        match global.output() {
-            // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
-            Output::Json => out::json(&Listening { listening: server.address() })?,
-            Output::Text if global.quiet => {}
-            Output::Text => {
-                progress::note(format_args!("serving {} on http://{}/", config.public.display(), server.address()))
-            }
-        }
+        let server = listen(global, &config, at).await?;
+        service::tell(&[Word::Ready]);
         let never: Infallible = server.run().await;
         match never {}
     })
+}
+
+/// A server that listens, and says so.
+pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
+    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
+    let pages = Arc::new(OpsPages::new(config.clone(), clock));
+    let server = job::listen(&config.get(), at, super::now, access_log(global), pages).await?;
+    match global.output() {
+        // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
+        Output::Json => out::json(&Listening { listening: server.address() })?,
+        Output::Text if global.quiet => {}
+        Output::Text => {
+            let public = config.get().public.clone();
+            progress::note(format_args!("serving {} on http://{}/", public.display(), server.address()))
+        }
+    }
+    Ok(server)
 }
 
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.

@@ -2,10 +2,14 @@
 
 mod bundles;
 
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use bivouac::config::Config;
 use bivouac::error::Class;
 use bivouac::jobs::prune::{self, DiskReport};
 use bivouac::jobs::rotate::SigningStatus;
-use bivouac::jobs::status::{self as job, BackupStatus, IndexStatus, RepositoryStatus};
+use bivouac::jobs::status::{self as job, BackupStatus, IndexStatus, RepositoryStatus, StatusReport, TaskStatus};
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, sync};
@@ -20,62 +24,106 @@ pub(crate) struct Args {
     /// Also where the bytes are: exclusive, shared, lingering, kept
     #[arg(long)]
     disk: bool,
-    #[arg(long, hide = true)]
-    watch: bool,
+    /// Show it again and again, until Ctrl-C [every 2s unless said]
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2s",
+        value_parser = bivouac::config::parse_duration
+    )]
+    watch: Option<Duration>,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
-    if args.watch {
-        return Err(Failure::not_supported_yet("`status --watch`"));
-    }
     let config = super::config::load(global)?;
-    let mut report = job::status(&config, sync::timestamp()?)?;
-    if args.disk {
-        report.disk = Some(prune::disk(&config)?);
+    if let Some(pause) = args.watch {
+        return watch(global, &config, args.disk, pause);
     }
+    let report = look(&config, args.disk)?;
     match global.output() {
         Output::Json => out::json(&report)?,
-        Output::Text => {
-            out::line(match (report.live, report.restored_from) {
-                (Some(number), _) if report.held => {
-                    format!("generation {number} is live, a rollback: publishing is held until `bivouac publish`")
-                }
-                (Some(number), Some(shown)) => format!("generation {number} is live, restored from generation {shown}"),
-                (Some(number), None) => format!("generation {number} is live"),
-                (None, _) => "nothing is published yet".to_owned(),
-            })?;
-            for (name, number) in &report.beside {
-                out::line(format_args!("generation {number} is at @{name}"))?;
-            }
-            for what in &report.withdrawn {
-                out::line(format_args!("{what} is withdrawn"))?;
-            }
-            tell_signing(&report.signing)?;
-            let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
-            for one in &report.repositories {
-                out::line(line(one, width))?;
-                if let Some(error) = &one.last_error {
-                    out::line(format_args!("  last error: {}", error.message))?;
-                }
-                for index in &one.indexes {
-                    tell_index(index)?;
-                }
-            }
-            report.bundles.iter().flat_map(bundles::source).try_for_each(out::line)?;
-            report.sites.iter().flat_map(bundles::site).try_for_each(out::line)?;
-            report.backups.iter().map(backup).try_for_each(out::line)?;
-            if let Some(disk) = &report.disk {
-                tell_disk(disk)?;
-            }
-            if let Some(links) = &report.links {
-                out::line(format_args!(
-                    "packages in the public tree: {} hard links, {} reflinks, {} copies",
-                    links.hard, links.reflinks, links.copies
-                ))?;
-            }
-        }
+        Output::Text => tell(&report)?,
     }
     Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
+}
+
+fn look(config: &Config, disk: bool) -> Result<StatusReport, Failure> {
+    let mut report = job::status(config, sync::timestamp()?)?;
+    if disk {
+        report.disk = Some(prune::disk(config)?);
+    }
+    Ok(report)
+}
+
+/// Shows it every `pause`, a terminal's screen cleared before. Ended by a signal, or by a reader that went away.
+fn watch(global: &Global, config: &Config, disk: bool, pause: Duration) -> Result<Outcome, Failure> {
+    const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
+    if global.output() == Output::Json {
+        return Err(Failure::usage("--watch goes on and on, --json is one value"));
+    }
+    if pause.is_zero() {
+        return Err(Failure::usage("--watch=0s would do nothing else"));
+    }
+    let is_terminal = std::io::stdout().is_terminal();
+    loop {
+        let report = look(config, disk)?;
+        if is_terminal {
+            out::text(HOME_AND_CLEAR)?;
+        }
+        out::line(day(sync::timestamp()?))?;
+        tell(&report)?;
+        std::thread::sleep(pause);
+    }
+}
+
+/// Prints all of it for people.
+fn tell(report: &StatusReport) -> Result<(), Failure> {
+    out::line(match (report.live, report.restored_from) {
+        (Some(number), _) if report.held => {
+            format!("generation {number} is live, a rollback: publishing is held until `bivouac publish`")
+        }
+        (Some(number), Some(shown)) => format!("generation {number} is live, restored from generation {shown}"),
+        (Some(number), None) => format!("generation {number} is live"),
+        (None, _) => "nothing is published yet".to_owned(),
+    })?;
+    for (name, number) in &report.beside {
+        out::line(format_args!("generation {number} is at @{name}"))?;
+    }
+    for what in &report.withdrawn {
+        out::line(format_args!("{what} is withdrawn"))?;
+    }
+    tell_signing(&report.signing)?;
+    let width = report.repositories.iter().map(|one| name(one).len()).max().unwrap_or_default();
+    for one in &report.repositories {
+        out::line(line(one, width))?;
+        if let Some(error) = &one.last_error {
+            out::line(format_args!("  last error: {}", error.message))?;
+        }
+        for index in &one.indexes {
+            tell_index(index)?;
+        }
+    }
+    report.bundles.iter().flat_map(bundles::source).try_for_each(out::line)?;
+    report.sites.iter().flat_map(bundles::site).try_for_each(out::line)?;
+    report.backups.iter().map(backup).try_for_each(out::line)?;
+    if let Some(disk) = &report.disk {
+        tell_disk(disk)?;
+    }
+    if let Some(links) = &report.links {
+        out::line(format_args!(
+            "packages in the public tree: {} hard links, {} reflinks, {} copies",
+            links.hard, links.reflinks, links.copies
+        ))?;
+    }
+    report.tasks.iter().map(task).try_for_each(out::line)
+}
+
+/// How the last run of a task ended.
+fn task(task: &TaskStatus) -> String {
+    let ended = if task.exit == 0 { String::new() } else { format!("FAILED (exit {}): ", task.exit) };
+    format!("last {}: {} ago, {ended}{}", task.task, span(task.age_seconds), task.summary)
 }
 
 /// What is to be said of a configured backup.

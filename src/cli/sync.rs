@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bivouac::apk::{Place, RepositoryName};
-use bivouac::jobs::Call;
+use bivouac::config::Config;
+use bivouac::jobs::runs::TroubleSeen;
 use bivouac::jobs::sync::{
     self as job, AcceptOlder, Broken, Patience, Publishing, RepositoryReport, ShadowedEntry, SyncPlan, SyncReport,
     SyncRequest,
 };
+use bivouac::jobs::{Call, RepositoryRun, Task};
 use bivouac::report::Reporter;
 use jiff::Timestamp;
 
+use super::after::{Account, Begun};
 use super::global::Output;
 use super::import::tell_bundles;
 use super::{Failure, Global, Outcome, out, progress};
@@ -63,8 +66,98 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         let plan = super::block_on(global, async { Ok(job::plan(&config, &request, reporter).await?) })?;
         return tell_plan(global, &plan);
     }
-    let report = super::block_on(global, async { Ok(job::sync(&config, &request, reporter).await?) })?;
-    tell(global, &report)
+    let begun = Begun::now()?;
+    let done = super::block_on(global, async { Ok(job::sync(&config, &request, reporter).await?) });
+    ended(global, &config, &begun, &Task::Sync, done, tell)
+}
+
+/// Prints what came of a run, and remembers and tells it as its schedule asks for.
+pub(super) fn ended(
+    global: &Global,
+    config: &Config,
+    begun: &Begun,
+    task: &Task,
+    done: Result<SyncReport, Failure>,
+    tell: impl FnOnce(&Global, &SyncReport) -> Result<Outcome, Failure>,
+) -> Result<Outcome, Failure> {
+    match done {
+        Ok(report) => {
+            let printed = tell(global, &report);
+            begun.end(global, config, task, Ok((Outcome::of(report.troubles()), account(&report))));
+            printed
+        }
+        Err(failure) => {
+            begun.end(global, config, task, Err(&failure));
+            Err(failure)
+        }
+    }
+}
+
+/// What is remembered of a run.
+fn account(report: &SyncReport) -> Account {
+    let broken = report.repositories.iter().filter_map(|repository| repository.error.as_ref());
+    let mut broken: Vec<&Broken> =
+        broken.chain(report.imports.iter().filter_map(|bundle| bundle.error.as_ref())).collect();
+    broken.sort_by_key(|broken| broken.class.order());
+    let mut troubles: Vec<TroubleSeen> = Vec::new();
+    for one in broken {
+        let seen = TroubleSeen { code: one.code.clone(), message: one.message.clone() };
+        if !troubles.contains(&seen) {
+            troubles.push(seen);
+        }
+    }
+    let sum = |count: fn(&RepositoryReport) -> u64| report.repositories.iter().map(count).sum();
+    let refused = |one: &RepositoryReport| one.refused.len() as u64;
+    let run = |one: &RepositoryReport| RepositoryRun {
+        name: one.name.clone(),
+        arch: one.arch.clone(),
+        failed: one.error.is_some(),
+        refused: refused(one),
+        carried: one.carried.len() as u64,
+        shadowed: one.shadowed,
+        shadowed_newer: one.shadowed_newer,
+    };
+    Account {
+        summary: summary(report),
+        troubles,
+        fetched_packages: sum(|one| one.fetched_files),
+        fetched_bytes: sum(|one| one.fetched_bytes),
+        refused_packages: report.repositories.iter().map(refused).sum(),
+        repositories: report.repositories.iter().map(run).collect(),
+    }
+}
+
+/// What came of a run, in one line.
+fn summary(report: &SyncReport) -> String {
+    let changed = report.repositories.iter().filter(|one| !one.unchanged).count();
+    let failed = report.repositories.iter().filter(|one| one.error.is_some()).count();
+    let fetched: u64 = report.repositories.iter().map(|one| one.fetched_files).sum();
+    let size: u64 = report.repositories.iter().map(|one| one.fetched_bytes).sum();
+    let mut line = live(report);
+    line.push_str(&format!(", {} repositories", report.repositories.len()));
+    for (count, what) in [(changed, "changed"), (failed, "failed")] {
+        if count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if fetched > 0 {
+        line.push_str(&format!(", {fetched} packages fetched ({})", progress::bytes(size)));
+    }
+    line
+}
+
+/// What clients see after a run.
+fn live(report: &SyncReport) -> String {
+    let seen = match &report.place {
+        Place::Live => "live".to_owned(),
+        Place::Beside(name) => format!("at @{name}"),
+    };
+    match (report.generation, report.live, &report.snapshot) {
+        (Some(generation), _, _) => format!("generation {generation} is {seen}"),
+        (None, Some(live), _) => format!("generation {live} stays live"),
+        (None, None, Some(snapshot)) => format!("snapshot {snapshot}, nothing published"),
+        (None, None, None) => "nothing published".to_owned(),
+    }
 }
 
 /// How long `--wait` says to wait for another run.
@@ -115,16 +208,7 @@ pub(super) fn tell(global: &Global, report: &SyncReport) -> Result<Outcome, Fail
                 "a rollback is live and holds: nothing published, snapshot {snapshot} in force; `bivouac publish` ends it"
             ))?;
         }
-        let seen = match &report.place {
-            Place::Live => "live".to_owned(),
-            Place::Beside(name) => format!("at @{name}"),
-        };
-        out::line(match (report.generation, report.live, &report.snapshot) {
-            (Some(generation), _, _) => format!("generation {generation} is {seen} ({:.1} s)", report.seconds),
-            (None, Some(live), _) => format!("generation {live} stays live ({:.1} s)", report.seconds),
-            (None, None, Some(snapshot)) => format!("snapshot {snapshot}, nothing published ({:.1} s)", report.seconds),
-            (None, None, None) => format!("nothing published ({:.1} s)", report.seconds),
-        })?;
+        out::line(format_args!("{} ({:.1} s)", live(report), report.seconds))?;
     }
     Ok(Outcome::of(report.troubles()))
 }

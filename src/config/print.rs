@@ -83,9 +83,10 @@ impl Config {
                 }
             }
             if !schedule.backup.is_empty() {
-                let lines = schedule.backup.iter().map(|(name, line)| {
-                    format!("{} = {}", quoted(name.as_str()), quoted(&line.to_string()))
-                });
+                let lines = schedule
+                    .backup
+                    .iter()
+                    .map(|(name, line)| format!("{} = {}", quoted(name.as_str()), quoted(&line.to_string())));
                 writeln!(out, "backup = {{ {} }}", lines.collect::<Vec<_>>().join(", "))?;
             }
         }

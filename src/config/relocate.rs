@@ -219,7 +219,8 @@ target = "../backup"
                 let words: Vec<&str> = key.iter().map(String::as_str).collect();
                 let is_path = text.starts_with(['/', '.', '$']) || text.starts_with("keys/");
                 // A program, and what stands for a repository.
-                let other = matches!(words[..], ["signing" | "notify", "command"] | ["repositories", ..] | ["aliases", ..]);
+                let other =
+                    matches!(words[..], ["signing" | "notify", "command"] | ["repositories", ..] | ["aliases", ..]);
                 if is_path && !other && names(&words) == Names::Nothing {
                     unknown.push(format!("{}: {text}", key.join(".")));
                 }

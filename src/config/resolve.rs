@@ -23,8 +23,8 @@ use repositories::Published;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, Serve, parse_duration, parse_percent,
-    parse_size,
+    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, Serve,
+    parse_duration, parse_percent, parse_size,
 };
 use crate::apk::{Place, Sha1Policy};
 
@@ -191,9 +191,13 @@ impl Resolver<'_> {
             }
             return self.checked_path(name, path);
         };
-        match self.credentials {
-            Some(folder) => Some(folder.join(below)),
-            None => {
+        match (self.credentials, below.contains('/')) {
+            // A folder that was handed over whole: LoadCredential=secrets:/etc/bivouac/secrets makes secrets_NAME of each file in it.
+            // Without a service manager it is the folder itself, beside the configuration.
+            (Some(folder), true) => Some(folder.join(below.replace('/', "_"))),
+            (None, true) => Some(self.path(below)),
+            (Some(folder), false) => Some(folder.join(below)),
+            (None, false) => {
                 let hint = "in a systemd unit, LoadCredential= sets it".to_owned();
                 self.problems.add_with_hint(
                     path.line,

@@ -1,5 +1,6 @@
 mod backups;
 mod bundles;
+mod credentials;
 mod operations;
 mod repositories;
 mod signing;

@@ -24,8 +24,8 @@ use crate::snapshot::{IndexKey, SignedBy, Snapshot};
 use crate::verify::accepted::Held;
 
 pub use backups::BackupStatus;
-pub use tasks::TaskStatus;
 pub use bundles::{BundlesStatus, InForceBundle, PendingBundle, SiteStatus};
+pub use tasks::TaskStatus;
 
 /// What is in force.
 #[derive(Clone, Debug, PartialEq, Serialize)]

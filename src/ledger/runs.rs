@@ -192,10 +192,8 @@ impl Ledger {
     /// Every task of which something is remembered.
     pub fn task_records(&self) -> Result<Vec<(Task, TaskRecord)>, Error> {
         let names = durable::list(&self.store.runs_folder())?;
-        let mut tasks: Vec<Task> = names
-            .iter()
-            .filter_map(|name| name.strip_suffix(".json")?.replace(',', " ").parse().ok())
-            .collect();
+        let mut tasks: Vec<Task> =
+            names.iter().filter_map(|name| name.strip_suffix(".json")?.replace(',', " ").parse().ok()).collect();
         tasks.sort();
         tasks.into_iter().map(|task| Ok((task.clone(), self.task_record(&task)?))).collect()
     }

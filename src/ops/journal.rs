@@ -116,7 +116,8 @@ mod tests {
         journal.send(Priority::Warning, "two\nlines", &[("BIVOUAC_EVENT", "warning".to_owned())]);
         let mut bytes = [0; 1024];
         let length = reader.recv(&mut bytes).unwrap();
-        let expected = b"PRIORITY=4\nSYSLOG_IDENTIFIER=bivouac\nMESSAGE\n\x09\0\0\0\0\0\0\0two\nlines\nBIVOUAC_EVENT=warning\n";
+        let expected =
+            b"PRIORITY=4\nSYSLOG_IDENTIFIER=bivouac\nMESSAGE\n\x09\0\0\0\0\0\0\0two\nlines\nBIVOUAC_EVENT=warning\n";
         assert_eq!(String::from_utf8_lossy(&bytes[..length]), String::from_utf8_lossy(expected));
     }
 

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::disk::durable;
 use crate::jobs::Error;
-use crate::jobs::status::{StatusReport, status};
 use crate::jobs::UrlHad;
+use crate::jobs::status::{StatusReport, status};
 
 /// Everybody's to read: node_exporter runs as somebody else.
 const MODE: u32 = 0o644;
@@ -46,13 +46,7 @@ type Labels = Vec<(&'static str, String)>;
 
 impl Page {
     /// One metric with its samples; nothing where there are none.
-    fn metric(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels, f64)>,
-    ) {
+    fn metric(&mut self, kind: Kind, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) {
         let mut samples = samples.into_iter().peekable();
         if samples.peek().is_none() {
             return;
@@ -73,12 +67,7 @@ impl Page {
         }
     }
 
-    fn gauge(
-        &mut self,
-        name: &str,
-        help: &str,
-        samples: impl IntoIterator<Item = (Labels, f64)>,
-    ) {
+    fn gauge(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) {
         self.metric(Kind::Gauge, name, help, samples);
     }
 
@@ -111,7 +100,11 @@ fn print(report: &StatusReport, now: Timestamp) -> String {
     let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
     page.gauge("build_info", "The program, by its version; always 1.", [(version, 1.0)]);
     page.single("live_generation", "Number of the generation that clients see.", report.live.map(|live| live as f64));
-    page.single("publishing_held", "Whether a rollback is live and holds publishing (1) or not (0).", flag(report.held));
+    page.single(
+        "publishing_held",
+        "Whether a rollback is live and holds publishing (1) or not (0).",
+        flag(report.held),
+    );
     repositories(&mut page, report, now);
     indexes(&mut page, report, now);
     urls(&mut page, report);
@@ -126,7 +119,11 @@ fn print(report: &StatusReport, now: Timestamp) -> String {
     page.single("key_max_age_seconds", "From which age on a key should be rotated.", most.map(|age| age as f64));
     backups(&mut page, report, now);
     bundles(&mut page, report);
-    page.single("store_free_bytes", "Bytes that may still be written to the store's disk.", report.space.free_bytes as f64);
+    page.single(
+        "store_free_bytes",
+        "Bytes that may still be written to the store's disk.",
+        report.space.free_bytes as f64,
+    );
     page.single("store_size_bytes", "Bytes of the store's disk, used or not.", report.space.total_bytes as f64);
     page.single("metrics_written_timestamp_seconds", "When this was written.", seconds(now));
     page.text
@@ -248,9 +245,7 @@ fn urls(page: &mut Page, report: &StatusReport) {
     page.gauge(
         "url_lagging_indexes",
         "Indexes of which the URL had a state from before what was in force.",
-        seen.iter().map(|(url, all)| {
-            (of(url), all.iter().filter(|one| one.had == UrlHad::Lagging).count() as f64)
-        }),
+        seen.iter().map(|(url, all)| (of(url), all.iter().filter(|one| one.had == UrlHad::Lagging).count() as f64)),
     );
     page.gauge(
         "url_checked_timestamp_seconds",
@@ -293,7 +288,11 @@ fn tasks(page: &mut Page, report: &StatusReport) {
     for (name, help, value) in [
         ("fetched_packages_total", "Packages that came over the wire.", sum(|one| one.totals.fetched_packages)),
         ("fetched_bytes_total", "Their bytes.", sum(|one| one.totals.fetched_bytes)),
-        ("refused_packages_total", "Packages that were refused or did not come.", sum(|one| one.totals.refused_packages)),
+        (
+            "refused_packages_total",
+            "Packages that were refused or did not come.",
+            sum(|one| one.totals.refused_packages),
+        ),
     ] {
         page.metric(Kind::Counter, name, help, [(Vec::new(), value)]);
     }

@@ -4,12 +4,15 @@
 //! - [`notify`]: a webhook or a command hears of a trouble, and that it is over.
 //! - [`journal`]: systemd's journal, with fields.
 //! - [`service`]: systemd's notify socket, its watchdog, and sockets that it hands over.
+//! - [`pages`]: `/metrics` and `/healthz` for the server.
 //! - [`daemon`]: the schedule, in one process that starts each task as a command of its own.
 //!
 //! What always holds: nothing here decides what is published, and no trouble here ends a run.
 
+mod agenda;
 pub mod daemon;
 pub mod journal;
 pub mod metrics;
 pub mod notify;
+pub mod pages;
 pub mod service;

@@ -104,12 +104,7 @@ pub async fn tell(notify: &Notify, news: &News, proxies: &ProxyVariables) -> Vec
     failed
 }
 
-async fn post(
-    url: &WebhookUrl,
-    text: Vec<u8>,
-    limit: Duration,
-    proxies: &ProxyVariables,
-) -> Result<(), CannotTell> {
+async fn post(url: &WebhookUrl, text: Vec<u8>, limit: Duration, proxies: &ProxyVariables) -> Result<(), CannotTell> {
     let unreached = |cause: reqwest::Error| CannotTell::Unreached { url: url.clone(), cause: cause.into() };
     let client = client(limit, proxies).map_err(unreached)?;
     let request = client.post(url.reveal().clone()).header("content-type", "application/json").body(text);

@@ -28,7 +28,9 @@ pub fn tell(words: &[Word]) {
         .flat_map(|word| match word {
             Word::Ready => vec![NotifyState::Ready],
             // Type=notify-reload asks for the time of the same clock, too.
-            Word::Reloading => NotifyState::monotonic_usec_now().ok().into_iter().chain([NotifyState::Reloading]).collect(),
+            Word::Reloading => {
+                NotifyState::monotonic_usec_now().ok().into_iter().chain([NotifyState::Reloading]).collect()
+            }
             Word::Stopping => vec![NotifyState::Stopping],
             Word::Alive => vec![NotifyState::Watchdog],
             Word::Status(line) => vec![NotifyState::Status(line)],

@@ -12,8 +12,10 @@
 
 mod files;
 mod listing;
+mod pages;
 mod patience;
 mod request;
 mod server;
 
+pub use pages::{Page, Pages};
 pub use server::{Access, AccessLog, Error, Limits, Server, Unlogged};

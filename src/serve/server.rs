@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::files::{self, Found, Missing};
 use super::listing;
+use super::pages::Pages;
 use super::patience::Patience;
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use crate::error::{Class, Trouble};
@@ -149,6 +150,7 @@ pub struct Server {
 
 struct Shared {
     tree: PathBuf,
+    pages: Option<Arc<dyn Pages>>,
     clock: fn() -> SystemTime,
     log: Box<dyn AccessLog>,
 }
@@ -168,7 +170,29 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, clock, log }), limits })
+        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+    }
+
+    /// The same on a socket that listens already, such as one that a service manager handed over.
+    pub fn on(
+        listener: std::net::TcpListener,
+        tree: PathBuf,
+        limits: Limits,
+        clock: fn() -> SystemTime,
+        log: Box<dyn AccessLog>,
+    ) -> Result<Server, Error> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let address = listener.local_addr().map_err(|source| Error::Listen { address: unknown, source })?;
+        let failed = |source| Error::Listen { address, source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let listener = TcpListener::from_std(listener).map_err(failed)?;
+        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+    }
+
+    /// With pages beside the tree.
+    pub fn with(self, pages: Arc<dyn Pages>) -> Server {
+        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
+        Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
     }
 
     /// Where it listens; the port is known now.
@@ -243,6 +267,13 @@ impl Shared {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
+        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(request.uri().path())) {
+            let (pages, path) = (Arc::clone(pages), request.uri().path().to_owned());
+            return match tokio::task::spawn_blocking(move || pages.page(&path)).await {
+                Ok(page) => made(page),
+                Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
+            };
+        }
         let (segments, named) = match request::segments(request.uri().path()) {
             Ok(path) => path,
             Err(BadTarget::Malformed) => return words(StatusCode::BAD_REQUEST, "the path is malformed"),
@@ -281,6 +312,21 @@ enum Ready {
     Page(String),
     /// A folder asked for without its slash: links on its page would lead astray.
     Elsewhere(Vec<String>),
+}
+
+/// A page of somebody else's.
+fn made(page: super::Page) -> Response<Body> {
+    let status = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let bytes = Bytes::from(page.body.into_owned());
+    let length = HeaderValue::from(bytes.len());
+    let mut response = Response::new(Full::new(bytes).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
+    headers.insert(header::CONTENT_LENGTH, length);
+    // It is as of now.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn send(headers: &HeaderMap, file: std::fs::File, version: Version, now: SystemTime) -> Response<Body> {

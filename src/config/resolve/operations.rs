@@ -80,7 +80,10 @@ impl Resolver<'_> {
     pub(super) fn listen(&mut self, text: &At<String>) -> Option<SocketAddr> {
         let address = text.value.parse().ok();
         if address.is_none() {
-            let bad = format!("serve.listen is {:?}, not an address and port like \"0.0.0.0:8080\" or \"[::]:80\"", text.value);
+            let bad = format!(
+                "serve.listen is {:?}, not an address and port like \"0.0.0.0:8080\" or \"[::]:80\"",
+                text.value
+            );
             self.problems.add(text.line, bad);
         }
         address

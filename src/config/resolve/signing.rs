@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Resolver;
+use super::{CREDENTIALS, Resolver};
 use crate::config::signing::{DEFAULT_COMMAND_TIMEOUT, DEFAULT_MAX_KEY_AGE, DEFAULT_MIN_OVERLAP};
 use crate::config::written::{self, At};
 use crate::config::{BadTokenUri, Digest, ExposedKey, KeyHolder, Signing, TokenKey, parse_duration};
@@ -40,6 +40,12 @@ impl Resolver<'_> {
             self.problems.add(signing.line, "[signing] names no key");
             return None;
         };
+        if key.value.strip_prefix(CREDENTIALS).is_some_and(|below| below.trim_start_matches('/').contains('/')) {
+            let hint = "LoadCredential=NAME:FILE, with the name that clients know the key by".to_owned();
+            let text = "signing.key: a key is known by its file's name, so it is handed over alone, not with a folder";
+            self.problems.add_with_hint(key.line, text, Some(hint));
+            return None;
+        }
         Some(Signing {
             key: self.secret_path("signing.key", key)?,
             holder: holder?,

@@ -59,7 +59,8 @@ fn all_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn a_webhook_is_shown_without_its_secret() {
-    let text = format!("{RIGHT}{BRANCHES}\n[notify]\nwebhook = \"https://u:p@hooks.example.org:8443/T0/s3cret?k=s3cret\"\n");
+    let text =
+        format!("{RIGHT}{BRANCHES}\n[notify]\nwebhook = \"https://u:p@hooks.example.org:8443/T0/s3cret?k=s3cret\"\n");
     let config = Config::parse(&text, Path::new("b.toml"), Path::new("/site"), None).unwrap();
     let shown = format!("{}{}{config:?}", config.to_toml(), serde_json::to_string(&config).unwrap());
     assert!(!shown.contains("s3cret") && !shown.contains("u:p"), "{shown}");

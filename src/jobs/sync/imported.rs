@@ -160,7 +160,9 @@ fn one(
         }
         Judgement::Behind(Behind::Lag(lag), _) => Heard::of(Answer::Lagging(lag)),
         Judgement::Behind(Behind::Older(setback) | Behind::Elsewhere(setback), _) => Heard::of(Answer::Failed(setback)),
-        Judgement::Held(setback) => Heard { answer: Answer::Failed(setback), held: index.signers().to_vec(), urls: Vec::new() },
+        Judgement::Held(setback) => {
+            Heard { answer: Answer::Failed(setback), held: index.signers().to_vec(), urls: Vec::new() }
+        }
     })
 }
 

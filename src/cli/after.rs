@@ -1,0 +1,134 @@
+//! What follows a run that somebody waits for by the clock: it is remembered, measured, and told where it failed. None of that
+//! changes how it ended.
+
+use std::time::Instant;
+
+use bivouac::config::Config;
+use bivouac::error::Class;
+use bivouac::jobs::runs::{self, Ended, TroubleSeen};
+use bivouac::jobs::{RepositoryRun, Run, Task};
+use bivouac::ops::{metrics, notify};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Failure, Global, Outcome, progress, sync};
+
+/// A run under way.
+pub(super) struct Begun {
+    started: Timestamp,
+    clock: Instant,
+}
+
+/// What a run that did its work has to say of itself.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Account {
+    /// What came of it, in one line.
+    pub(super) summary: String,
+    /// What went wrong, the worst first.
+    pub(super) troubles: Vec<TroubleSeen>,
+    pub(super) fetched_packages: u64,
+    pub(super) fetched_bytes: u64,
+    pub(super) refused_packages: u64,
+    pub(super) repositories: Vec<RepositoryRun>,
+}
+
+impl Account {
+    /// One line, and nothing that went wrong.
+    pub(super) fn of(summary: String) -> Account {
+        Account { summary, ..Account::default() }
+    }
+}
+
+impl Begun {
+    /// It begins now.
+    pub(super) fn now() -> Result<Begun, Failure> {
+        Ok(Begun { started: sync::timestamp()?, clock: Instant::now() })
+    }
+
+    /// It ended so. A run that found the store locked did not run.
+    pub(super) fn end(
+        &self,
+        global: &Global,
+        config: &Config,
+        task: &Task,
+        result: Result<(Outcome, Account), &Failure>,
+    ) {
+        let (class, account) = match result {
+            Ok((Outcome::Done, account)) => (None, account),
+            Ok((Outcome::Found(class), account)) => (Some(class), account),
+            Err(failure) => {
+                let Some((class, code, message)) = failure.as_trouble() else { return };
+                let trouble = TroubleSeen { code: code.to_owned(), message: message.to_owned() };
+                (Some(class), Account { troubles: vec![trouble], ..Account::of(message.to_owned()) })
+            }
+        };
+        if class != Some(Class::Locked) {
+            self.tell(global, config, task, class.map_or(0, Class::exit_code), &account);
+        }
+    }
+
+    fn tell(&self, global: &Global, config: &Config, task: &Task, exit: u8, account: &Account) {
+        let run = Run {
+            started: self.started,
+            seconds: self.clock.elapsed().as_secs_f64(),
+            exit,
+            summary: account.summary.clone(),
+            fetched_packages: account.fetched_packages,
+            fetched_bytes: account.fetched_bytes,
+        };
+        let ended = Ended {
+            task: task.clone(),
+            troubles: account.troubles.clone(),
+            refused_packages: account.refused_packages,
+            repositories: account.repositories.clone(),
+            run,
+        };
+        let (news, remembered) = runs::record(config, &ended);
+        if let Err(error) = remembered {
+            warn(global, "this run is not remembered", &error);
+        }
+        if let (Some(news), Some(notify)) = (news, &config.notify) {
+            match super::block_on(global, async { Ok(notify::tell(notify, &news, &super::config::proxies()).await) }) {
+                Ok(failed) if failed.is_empty() => {
+                    let now = sync::timestamp().unwrap_or(self.started);
+                    if let Err(error) = runs::told(config, &news, now) {
+                        warn(global, "it is not remembered that this was told", &error);
+                    }
+                }
+                Ok(failed) => failed.iter().for_each(|error| warn(global, "nobody was told", error)),
+                Err(failure) => progress::warn(global, format_args!("nobody was told: {failure}")),
+            }
+        }
+        if let Err(error) = metrics::write_textfile(config, sync::timestamp().unwrap_or(self.started)) {
+            warn(global, "metrics were not written", &error);
+        }
+        let fields = Map::from_iter([
+            ("task".to_owned(), Value::from(task.to_string())),
+            ("exit".to_owned(), Value::from(exit)),
+            ("seconds".to_owned(), Value::from(ended.run.seconds)),
+            ("summary".to_owned(), Value::from(account.summary.clone())),
+            ("codes".to_owned(), account.troubles.iter().map(|trouble| Value::from(trouble.code.clone())).collect()),
+        ]);
+        progress::run_done(global, exit, &format!("{task}: {}", account.summary), fields);
+    }
+}
+
+fn warn(global: &Global, what: &str, error: &dyn std::error::Error) {
+    let mut text = format!("{what}: {error}");
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    progress::warn(global, text);
+}
+
+/// The metrics' file, after a command that changed what is in force and is no task of its own.
+pub(super) fn measure(global: &Global, config: &Config) {
+    let now = sync::timestamp();
+    if let Ok(now) = now
+        && let Err(error) = metrics::write_textfile(config, now)
+    {
+        warn(global, "metrics were not written", &error);
+    }
+}

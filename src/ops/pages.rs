@@ -1,0 +1,68 @@
+//! What the server answers beside the public tree: `/metrics` and `/healthz`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::metrics;
+use crate::config::Config;
+use crate::serve::{Page, Pages};
+
+/// The configuration in use, which a reload replaces.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<Mutex<Arc<Config>>>);
+
+impl Current {
+    /// This one, for now.
+    pub fn new(config: Config) -> Current {
+        Current(Arc::new(Mutex::new(Arc::new(config))))
+    }
+
+    /// The one in use.
+    pub fn get(&self) -> Arc<Config> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on, this one.
+    pub fn set(&self, config: Config) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+}
+
+/// `/metrics`: all metrics, as in the textfile. `/healthz`: 200 where a generation is live, else 503.
+pub struct OpsPages {
+    config: Current,
+    clock: fn() -> Timestamp,
+}
+
+impl OpsPages {
+    /// Pages about the configuration in use.
+    pub fn new(config: Current, clock: fn() -> Timestamp) -> OpsPages {
+        OpsPages { config, clock }
+    }
+}
+
+impl Pages for OpsPages {
+    fn has(&self, path: &str) -> bool {
+        matches!(path, "/metrics" | "/healthz")
+    }
+
+    fn page(&self, path: &str) -> Page {
+        let config = self.config.get();
+        if path == "/healthz" {
+            return match crate::jobs::serve::is_live(&config) {
+                true => Page::text(200, "ok\n"),
+                false => Page::text(503, "nothing is published yet\n"),
+            };
+        }
+        match metrics::page(&config, (self.clock)()) {
+            Ok(text) => Page {
+                status: 200,
+                content_type: "text/plain; version=0.0.4; charset=utf-8",
+                body: text.into_bytes().into(),
+            },
+            // The host's own words are for its own log.
+            Err(error) => Page::text(500, &format!("metrics cannot be made: {error}\n")),
+        }
+    }
+}
