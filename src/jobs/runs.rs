@@ -58,6 +58,8 @@ pub struct News {
     pub troubles: Vec<TroubleSeen>,
     /// The configuration.
     pub config: std::path::PathBuf,
+    /// This host's name.
+    pub host: String,
 }
 
 /// What happened.
@@ -132,7 +134,8 @@ fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {
         summary: summary.clone(),
         since: told.map_or(started, |told| told.since),
         troubles: ended.troubles.clone(),
-        config: config.file.clone(),
+        config: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     })
 }
 

@@ -1,7 +1,5 @@
 //! What the schedule makes due, and which commands that is.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::daemon::Chance;
@@ -100,6 +98,7 @@ pub(super) fn commands(task: &Task) -> Vec<Vec<String>> {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     fn at(text: &str) -> Timestamp {
         format!("2026-12-01T{text}:00Z").parse().unwrap()

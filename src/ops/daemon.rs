@@ -125,7 +125,9 @@ pub async fn run(setup: Setup<'_>) -> std::io::Result<Ended> {
         for task in daemon.agenda.take_due(now, daemon.setup.chance) {
             daemon.start(task, now);
         }
-        service::tell(&[Word::Alive]);
+        if watchdog.is_some() {
+            service::tell(&[Word::Alive]);
+        }
         let wait = daemon.wait(now, watchdog);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}

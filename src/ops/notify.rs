@@ -93,7 +93,8 @@ impl From<reqwest::Error> for Hidden {
 
 /// Tells everybody that the configuration names; who could not be told, and why.
 pub async fn tell(notify: &Notify, news: &News, proxies: &ProxyVariables) -> Vec<CannotTell> {
-    let text = serde_json::to_vec(news).expect("a struct of texts and numbers becomes JSON");
+    let mut text = serde_json::to_vec(news).expect("a struct of texts and numbers becomes JSON");
+    text.push(b'\n');
     let mut failed = Vec::new();
     if let Some(url) = &notify.webhook {
         failed.extend(post(url, text.clone(), notify.timeout, proxies).await.err());
