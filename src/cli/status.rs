@@ -38,10 +38,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
+    let scope = if args.disk { Scope::WithDisk } else { Scope::State };
     if let Some(pause) = args.watch {
-        return watch(global, &config, args.disk, pause);
+        return watch(global, &config, scope, pause);
     }
-    let report = look(&config, args.disk)?;
+    let report = look(&config, scope)?;
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => tell(&report)?,
@@ -49,16 +50,24 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     Ok(if report.is_stale() { Outcome::Found(Class::Upstream) } else { Outcome::Done })
 }
 
-fn look(config: &Config, disk: bool) -> Result<StatusReport, Failure> {
+/// How much is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    State,
+    /// And where the bytes are.
+    WithDisk,
+}
+
+fn look(config: &Config, scope: Scope) -> Result<StatusReport, Failure> {
     let mut report = job::status(config, sync::timestamp()?)?;
-    if disk {
+    if scope == Scope::WithDisk {
         report.disk = Some(prune::disk(config)?);
     }
     Ok(report)
 }
 
 /// Shows it every `pause`, a terminal's screen cleared before. Ended by a signal, or by a reader that went away.
-fn watch(global: &Global, config: &Config, disk: bool, pause: Duration) -> Result<Outcome, Failure> {
+fn watch(global: &Global, config: &Config, scope: Scope, pause: Duration) -> Result<Outcome, Failure> {
     const HOME_AND_CLEAR: &str = "\x1b[H\x1b[2J";
     if global.output() == Output::Json {
         return Err(Failure::usage("--watch goes on and on, --json is one value"));
@@ -68,7 +77,7 @@ fn watch(global: &Global, config: &Config, disk: bool, pause: Duration) -> Resul
     }
     let is_terminal = std::io::stdout().is_terminal();
     loop {
-        let report = look(config, disk)?;
+        let report = look(config, scope)?;
         if is_terminal {
             out::text(HOME_AND_CLEAR)?;
         }

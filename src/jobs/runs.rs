@@ -174,7 +174,7 @@ mod tests {
         let text = "store = \"store\"\npublic = \"public/alpine\"\n";
         let config = Config::parse(text, std::path::Path::new("b.toml"), folder.path(), None).unwrap();
         crate::disk::layout::Store::open_or_create(&config.store).unwrap();
-        let mut run = |minute, codes: &[&str], hears: bool| {
+        let run = |minute, codes: &[&str], hears: bool| {
             let (news, remembered) = record(&config, &ended(minute, codes));
             remembered.unwrap();
             let news = news?;

@@ -90,10 +90,6 @@ fn seconds(time: Timestamp) -> f64 {
     time.as_second() as f64
 }
 
-fn flag(is_so: bool) -> f64 {
-    f64::from(u8::from(is_so))
-}
-
 /// All of it. `now` is when `report` was made.
 fn print(report: &StatusReport, now: Timestamp) -> String {
     let mut page = Page { text: String::new() };
@@ -103,7 +99,7 @@ fn print(report: &StatusReport, now: Timestamp) -> String {
     page.single(
         "publishing_held",
         "Whether a rollback is live and holds publishing (1) or not (0).",
-        flag(report.held),
+        f64::from(report.held),
     );
     repositories(&mut page, report, now);
     indexes(&mut page, report, now);
@@ -155,14 +151,14 @@ fn repositories(page: &mut Page, report: &StatusReport, now: Timestamp) {
     page.gauge(
         "repository_stale",
         "Whether it counted as stale (1) or not (0) when this was written.",
-        all().map(|one| (of(one), flag(one.stale))),
+        all().map(|one| (of(one), f64::from(one.stale))),
     );
     let runs = || report.tasks.iter().flat_map(|task| &task.repositories);
     let of = |one: &crate::jobs::RepositoryRun| labels(&[("repository", &one.name), ("arch", &one.arch)]);
     page.gauge(
         "repository_last_sync_failed",
         "Whether the last sync had to keep it, or one of its sources, as it was (1) or not (0).",
-        runs().map(|one| (of(one), flag(one.failed))),
+        runs().map(|one| (of(one), f64::from(one.failed))),
     );
     for (name, help, value) in [
         (
@@ -219,7 +215,7 @@ fn indexes(page: &mut Page, report: &StatusReport, now: Timestamp) {
     page.gauge(
         "index_frozen",
         "Whether upstream's index has not changed for longer than frozen_after (1) or has (0).",
-        all().map(|one| (of(one), flag(one.frozen))),
+        all().map(|one| (of(one), f64::from(one.frozen))),
     );
     page.gauge(
         "index_held_signers",
@@ -240,7 +236,7 @@ fn urls(page: &mut Page, report: &StatusReport) {
     page.gauge(
         "url_up",
         "Whether the URL had every index (1) when it was last asked, or did not answer for some (0).",
-        seen.iter().map(|(url, all)| (of(url), flag(all.iter().all(|one| one.had != UrlHad::Away)))),
+        seen.iter().map(|(url, all)| (of(url), f64::from(all.iter().all(|one| one.had != UrlHad::Away)))),
     );
     page.gauge(
         "url_lagging_indexes",

@@ -20,7 +20,10 @@ fn a_wrong_cron_line_exits_with_2_and_shows_the_position() {
 #[test]
 fn a_time_zone_that_does_not_exist_exits_with_2() {
     let world = World::new("[schedule]\ntimezone = \"Europe/Berln\"\nsync = \"17 * * * *\"\n");
-    world.bivouac(&["daemon"]).exits_with(2).tells(&["schedule.timezone is \"Europe/Berln\": there is no such time zone"]);
+    world
+        .bivouac(&["daemon"])
+        .exits_with(2)
+        .tells(&["schedule.timezone is \"Europe/Berln\": there is no such time zone"]);
 }
 
 #[test]
@@ -34,7 +37,9 @@ fn an_unreachable_webhook_never_fails_the_sync() {
         ));
         world.env.upstream.fail_always(INDEX, Fault::Status(404));
         let failed = world.bivouac(&["sync"]);
-        failed.exits_with(4).tells(&["warning: nobody was told: webhook http://", "command \"./none\" was not started"]);
+        failed
+            .exits_with(4)
+            .tells(&["warning: nobody was told: webhook http://", "command \"./none\" was not started"]);
         assert!(!failed.stderr.contains("s3cret"), "{failed}");
         world.env.upstream.mend();
         // It was not told, so the recovery is none either; and a success says nothing of it.

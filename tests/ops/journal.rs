@@ -50,8 +50,7 @@ fn json_lines_end_with_one_that_sums_it_up() {
     let world = World::new("");
     let ran = world.bivouac(&["--log", "json", "sync"]);
     ran.exits_with(0);
-    let lines: Vec<serde_json::Value> =
-        ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<serde_json::Value> = ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = lines.last().unwrap();
     assert_eq!((&last["event"], &last["task"], &last["exit"]), (&"run_done".into(), &"sync".into(), &0.into()));
     assert!(last["summary"].as_str().unwrap().starts_with("generation 1 is live"), "{last}");

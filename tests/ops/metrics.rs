@@ -69,12 +69,15 @@ fn the_textfile_and_metrics_over_http_say_the_same_and_promtool_is_content() {
     // Everything that the example rules, the dashboard and their sample know is here, or tells of what is not the case here.
     let sample = std::fs::read_to_string("config/monitoring/sample.prom").unwrap();
     let missing: Vec<String> = names(&sample).difference(&names(&text)).cloned().collect();
-    assert_eq!(missing, [
-        "bivouac_bundle_made_timestamp_seconds gauge",
-        "bivouac_bundle_stale_after_seconds gauge",
-        "bivouac_bundles_pending gauge",
-        "bivouac_index_lagging_since_timestamp_seconds gauge",
-    ]);
+    assert_eq!(
+        missing,
+        [
+            "bivouac_bundle_made_timestamp_seconds gauge",
+            "bivouac_bundle_stale_after_seconds gauge",
+            "bivouac_bundles_pending gauge",
+            "bivouac_index_lagging_since_timestamp_seconds gauge",
+        ]
+    );
     assert_eq!(names(&text).difference(&names(&sample)).count(), 0, "the sample lacks some");
 }
 

@@ -40,9 +40,8 @@ fn a_webhook_and_a_command_hear_of_the_failure_and_of_the_recovery() {
 
 #[test]
 fn damage_and_a_disk_that_is_away_are_told_of_their_own_tasks() {
-    let world = World::new(
-        "[backups.disk]\ntarget = \"disk\"\n\n[notify]\ncommand = [\"sh\", \"-c\", \"cat >> told\"]\n",
-    );
+    let world =
+        World::new("[backups.disk]\ntarget = \"disk\"\n\n[notify]\ncommand = [\"sh\", \"-c\", \"cat >> told\"]\n");
     world.bivouac(&["sync"]).exits_with(0);
     world.bivouac(&["backup", "disk"]).exits_with(4);
     let object = world.env.files_below("store/pool/objects").pop().unwrap();

@@ -120,7 +120,12 @@ impl Daemon {
         let mut bytes = [0; 4096];
         let begun = std::time::Instant::now();
         loop {
-            assert!(begun.elapsed() < HANG, "nobody said {word:?}; until then:\n{}\n{}", self.told.join("\n"), self.rest());
+            assert!(
+                begun.elapsed() < HANG,
+                "nobody said {word:?}; until then:\n{}\n{}",
+                self.told.join("\n"),
+                self.rest()
+            );
             let length = self.socket.recv(&mut bytes).unwrap_or_else(|error| {
                 panic!("nobody said {word:?}: {error}; until then:\n{}\n{}", self.told.join("\n"), self.rest())
             });
@@ -190,8 +195,11 @@ pub(crate) fn webhook(status: &'static str) -> (String, std::sync::mpsc::Receive
             let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split('\r').next()).unwrap();
             let mut body = vec![0; length.parse().unwrap()];
             stream.read_exact(&mut body).unwrap();
-            std::io::Write::write_all(&mut stream, format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes())
-                .unwrap();
+            std::io::Write::write_all(
+                &mut stream,
+                format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+            )
+            .unwrap();
             if told.send(String::from_utf8(body).unwrap()).is_err() {
                 return;
             }
