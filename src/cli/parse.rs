@@ -59,7 +59,7 @@ pub(super) fn table() -> clap::Command {
         help.push_str(&format!("\n{heading}:\n"));
         for name in *names {
             let about = command.find_subcommand(name).and_then(clap::Command::get_about);
-            help.push_str(&format!("  {name:<11}{}\n", about.map(ToString::to_string).unwrap_or_default()));
+            help.push_str(&format!("  {name:<13}{}\n", about.map(ToString::to_string).unwrap_or_default()));
         }
     }
     help.push_str("\n{all-args}\n\n");

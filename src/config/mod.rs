@@ -45,7 +45,7 @@ pub use resolved::{
     RateWindow, Rebuilt, Retain, RetainSnapshots, Source, SourceKind, Unsigned,
 };
 pub use signing::{Digest, ExposedKey, KeyHolder, Signing};
-pub use template::small_partial_mirror;
+pub use template::{Layout, PACKAGED, small_partial_mirror};
 pub use token::{BadTokenUri, TokenKey, TokenModule};
 pub use units::{BadUnit, Percent, parse_duration, parse_percent, parse_rate, parse_size, parse_time_of_day};
 

@@ -367,7 +367,7 @@ fn every_example_resolves() {
 
 #[test]
 fn the_template_of_init_resolves() {
-    let config = parse(&small_partial_mirror("ops@example.org-6743a0c1.rsa")).unwrap();
+    let config = parse(&small_partial_mirror("ops@example.org-6743a0c1.rsa", Layout::Beside)).unwrap();
     assert_eq!(config.signing.unwrap().key, Path::new("/srv/site/keys/ops@example.org-6743a0c1.rsa"));
     assert_eq!(config.repositories[0].packages, Some(Packages::List(vec!["alpine-base".into(), "nginx".into()])));
 }

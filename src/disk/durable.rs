@@ -343,6 +343,17 @@ pub fn flush_file_system(path: &Path) -> Result<()> {
     rustix::fs::syncfs(&folder).naming("flush the file system of", path)
 }
 
+/// Gives `path` to the owner and the group of `like`. Where it is theirs already nothing is done.
+pub fn give_like(path: &Path, like: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = fs::metadata(like).naming("ask for the owner of", like)?;
+    let now = fs::metadata(path).naming("ask for the owner of", path)?;
+    if (owner.uid(), owner.gid()) == (now.uid(), now.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())).naming("give away", path)
+}
+
 /// Bytes that this process may still write to the file system that holds `path`.
 pub fn free_bytes(path: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(path).naming("ask for free space of", path)?;

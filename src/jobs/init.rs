@@ -7,7 +7,7 @@ use rsa::rand_core::TryCryptoRng;
 use serde::Serialize;
 
 use super::keys::{self, ModulusBits, OwnKey};
-use crate::config;
+use crate::config::{self, Layout, PACKAGED};
 use crate::disk::durable;
 use crate::error::{Class, Trouble};
 
@@ -82,6 +82,7 @@ pub fn init(
     key_name: &str,
     bits: ModulusBits,
     rng: &mut impl TryCryptoRng,
+    layout: Layout,
 ) -> Result<InitReport, Error> {
     let file = folder.join("bivouac.toml");
     match file.symlink_metadata() {
@@ -91,9 +92,22 @@ pub fn init(
     }
     durable::create_folder(folder, 0o755).map_err(Error::Unwritten)?;
     let key = keys::make(&folder.join("keys"), key_name, bits, rng)?;
+    if layout == Layout::Packaged {
+        give(&folder.join("keys"), &key).map_err(Error::Unwritten)?;
+    }
     let key_file = key.name.as_str().trim_end_matches(".pub");
-    durable::write(&file, config::small_partial_mirror(key_file).as_bytes(), 0o644).map_err(Error::Unwritten)?;
+    durable::write(&file, config::small_partial_mirror(key_file, layout).as_bytes(), 0o644).map_err(Error::Unwritten)?;
     Ok(InitReport { config: file, key })
+}
+
+/// Gives the key to whoever the store's folder belongs to: the user that the services run as.
+fn give(keys: &Path, key: &OwnKey) -> Result<(), durable::Error> {
+    let store = Path::new(PACKAGED).join("store");
+    if !store.is_dir() {
+        return Ok(());
+    }
+    let public = keys.join(key.name.as_str());
+    [keys, &key.private, &public].into_iter().try_for_each(|path| durable::give_like(path, &store))
 }
 
 #[cfg(test)]
@@ -102,7 +116,7 @@ mod tests {
     use crate::config::Config;
 
     fn init_in(folder: &Path) -> Result<InitReport, Error> {
-        init(folder, "ops@example.org-6743a0c1", ModulusBits::Rsa2048, &mut getrandom::SysRng)
+        init(folder, "ops@example.org-6743a0c1", ModulusBits::Rsa2048, &mut getrandom::SysRng, Layout::Beside)
     }
 
     #[test]
@@ -120,6 +134,17 @@ mod tests {
         assert_eq!(exported.fingerprint, report.key.fingerprint);
         let public = site.join("keys/ops@example.org-6743a0c1.rsa.pub");
         assert_eq!(std::fs::read_to_string(public).unwrap(), exported.pem);
+    }
+
+    #[test]
+    fn a_packaged_site_has_store_and_public_tree_in_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (bits, layout) = (ModulusBits::Rsa2048, Layout::Packaged);
+        let report = init(folder.path(), "ops@example.org-6743a0c1", bits, &mut getrandom::SysRng, layout).unwrap();
+        let config = Config::load(&report.config, None).unwrap();
+        assert_eq!(config.store, Path::new("/srv/bivouac/store"));
+        assert_eq!(config.public, Path::new("/srv/bivouac/public/alpine"));
+        assert_eq!(config.signing.unwrap().key, report.key.private);
     }
 
     #[test]

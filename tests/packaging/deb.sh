@@ -69,7 +69,7 @@ if [ "$(id -u)" -eq 0 ]; then
     mode srv/bivouac 755
     mode srv/bivouac/store 700
     [ "$(stat -c %u "$root/srv/bivouac/store")" = "$uid" ] || fail "the store is not the user's"
-    [ "$(stat -c %u "$root/etc/bivouac/keys")" = 0 ] || fail "the keys are not root's"
+    [ "$(stat -c %u "$root/etc/bivouac/secrets")" = 0 ] || fail "the secrets are not root's"
 fi
 echo "installed: the program, $units units, man pages, completions, examples"
 

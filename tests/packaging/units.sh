@@ -109,7 +109,7 @@ if [ "$(id -u)" -eq 0 ]; then
     said="$(grep -v '^Failed to parse ACL "u:bivouac:rwx"' <<<"$said")"
     say bivouac.tmpfiles "makes the folders" "$code" "$said"
     uid="$(sed -n 's/^bivouac:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/passwd")"
-    for wanted in "0:755 etc/bivouac" "0:700 etc/bivouac/keys" "0:700 etc/bivouac/secrets" "0:755 etc/bivouac/keyring" \
+    for wanted in "0:755 etc/bivouac" "$uid:700 etc/bivouac/keys" "0:700 etc/bivouac/secrets" "0:755 etc/bivouac/keyring" \
         "$uid:755 srv/bivouac" "$uid:700 srv/bivouac/store" "$uid:755 srv/bivouac/public" "$uid:2775 srv/bivouac/packages"; do
         folder="${wanted#* }"
         found="$(stat -c '%u:%a' "$root/$folder" 2>&1)"
