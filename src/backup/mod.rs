@@ -123,6 +123,15 @@ pub enum Error {
         #[source]
         cause: BadBackup,
     },
+    /// What is to be signed is not what a reader would take.
+    #[error("backup {id} is not signed: it would not read")]
+    Unsound {
+        /// Which.
+        id: BackupId,
+        /// What is wrong.
+        #[source]
+        cause: BadBackup,
+    },
     /// Nobody signed it.
     #[error("backup {id} in {place} is not signed")]
     Unsigned {
@@ -251,7 +260,7 @@ impl Trouble for Error {
             | Error::Object { .. } => Class::Damaged,
             Error::Manifest { cause: BadBackup::Newer(_), .. } => Class::Usage,
             Error::Manifest { .. } => Class::Damaged,
-            Error::Changed { .. } | Error::TooLittleSpace { .. } => Class::Host,
+            Error::Unsound { .. } | Error::Changed { .. } | Error::TooLittleSpace { .. } => Class::Host,
             Error::Pool(error) => error.class(),
             Error::Place(error) => error.class(),
             Error::Sign(error) => error.class(),
@@ -266,6 +275,7 @@ impl Trouble for Error {
             Error::Target { .. } => "target-exists",
             Error::NewerTarget { .. } => "target-newer",
             Error::Archive { .. } | Error::Contents { .. } | Error::Manifest { .. } => "backup-damaged",
+            Error::Unsound { .. } => "bug",
             Error::Unsigned { .. } => "unsigned",
             Error::BadSignature { .. } => "bad-signature",
             Error::UnknownSigner { .. } => "unknown-signer",
@@ -306,7 +316,7 @@ impl Trouble for Error {
             Error::Unsigned { .. } | Error::BadSignature { .. } | Error::Misnamed { .. } | Error::Misplaced { .. } => {
                 Some("do not trust it: find out who wrote to the disk".into())
             }
-            Error::UnknownSigner { .. } | Error::Changed { .. } => None,
+            Error::Unsound { .. } | Error::UnknownSigner { .. } | Error::Changed { .. } => None,
             Error::Pool(error) => error.hint(),
             Error::Place(error) => error.hint(),
             Error::Sign(error) => error.hint(),

@@ -124,6 +124,22 @@ fn what_is_saved_is_where_it_says() {
 }
 
 #[test]
+fn nothing_is_signed_that_would_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = target(folder.path());
+    let (object, base) = (ObjectId::new([1; 32]), ObjectId::new([2; 32]));
+    let mut manifest = written(&target, Vec::new(), &[]).manifest().clone();
+    manifest.segments = vec![Segment { name: SegmentName::new(&id(), 1), size: 4096 }];
+    let form = StoredForm::Delta { length: 10, delta: ObjectId::new([3; 32]), base };
+    let over_nothing = Stored { sha256: object, size: 100, segment: 0, at: 512, form };
+    let texts = Texts { objects: print_objects(&[over_nothing]), ..Texts::default() };
+    let before = std::fs::read(folder.path().join(catalog::path(&id()))).unwrap();
+    let error = write(&target, manifest, &texts, &seal(), Writing::Again).unwrap_err();
+    assert_eq!((error.class(), error.code()), (Class::Host, "bug"), "{error}");
+    assert_eq!(std::fs::read(folder.path().join(catalog::path(&id()))).unwrap(), before, "what was there stays");
+}
+
+#[test]
 fn what_is_wrong_here_is_not_spread() {
     let folder = tempfile::tempdir().unwrap();
     let target = target(folder.path());

@@ -81,6 +81,38 @@ fn deltas_are_over_whole_ones_and_come_back_exactly() {
 }
 
 #[test]
+fn a_delta_whose_base_is_damaged_is_stored_again() {
+    let world = World::new("deltas = true");
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    let two = config.replace("generations = { last = 1 }", "generations = { last = 2 }");
+    world.env.write("bivouac.toml", two.as_bytes());
+    world.package("large", 1, 200_000);
+    world.sync();
+    world.backup();
+    let base = std::fs::read(world.env.public().join("v3.23/site/x86_64/large-1-r1.apk")).unwrap();
+    world.package("large", 2, 200_000);
+    world.sync();
+    assert!(world.backup()["deltas"].as_u64().unwrap() > 0);
+    // The base leaves the pool, then a bit of it flips on the disk.
+    world.package("large", 3, 200_000);
+    world.sync();
+    world.env.bivouac(&["prune"]).exits_with(0);
+    assert!(!world.env.files_below("store/pool/objects").iter().any(|path| std::fs::read(path).unwrap() == base));
+    let segment = &world.segments()[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    let at = bytes.windows(base.len()).position(|window| window == base).unwrap();
+    bytes[at + 1000] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    assert!(world.found().contains(&"object-damaged".to_owned()));
+    world.backup();
+    world.restore("back", &[]).exits_with(0);
+    assert!(tree(&world.env.path("back/public")) == tree(&world.env.public()));
+    // And what was stored again is known the next time.
+    assert_eq!(world.backup()["objects_written"], 0);
+    world.restore("again", &[]).exits_with(0);
+}
+
+#[test]
 fn the_rota_reads_all_in_a_known_time_and_a_drill_tells_how_long_a_disaster_takes() {
     let world = World::new("");
     for revision in 1..4 {
