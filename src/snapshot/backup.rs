@@ -316,6 +316,12 @@ pub fn tool_name(tool: &Tool) -> String {
     format!("bivouac-{}", &tool.sha256.hex()[..8])
 }
 
+/// Whether a file below `tool/` has a name that [`tool_name`] gives.
+pub fn is_tool_name(name: &str) -> bool {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.strip_prefix("bivouac-").is_some_and(|digits| digits.len() == 8 && digits.bytes().all(is_hex))
+}
+
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {

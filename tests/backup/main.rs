@@ -9,6 +9,7 @@
 )]
 
 mod flips;
+mod hostile;
 mod night;
 mod pruned;
 mod stopped;

@@ -33,7 +33,7 @@ use crate::plan::bundle::sending_time;
 use crate::plan::retain::{self, Rules};
 use crate::sign::Seal;
 use crate::snapshot::backup::{
-    BackupId, Segment, SegmentName, Stored, StoredForm, print_files, print_objects, tool_name,
+    BackupId, Segment, SegmentName, Stored, StoredForm, is_tool_name, print_files, print_objects, tool_name,
 };
 
 /// What went from a target, or would go.
@@ -51,6 +51,8 @@ pub struct BackupPruneReport {
     pub removed: Vec<SegmentName>,
     /// Segments that went after what is needed of them was moved.
     pub repacked: Vec<SegmentName>,
+    /// Programs that went: no kept backup names them. Only files that we named so ourselves.
+    pub tools: Vec<String>,
     /// Bytes that the target became smaller by, about.
     pub freed: u64,
     /// What cannot be read there.
@@ -113,10 +115,9 @@ fn one(
         for name in plan.remove.iter().chain(&repacked) {
             target.place().remove(&segment::path(name))?;
         }
-        if holdings.findings.is_empty() {
-            drop_tools(&target, &kept)?;
-        }
     }
+    // A backup that cannot be read may name any of them.
+    let tools = if holdings.findings.is_empty() { drop_tools(&target, &kept, mode, &mut freed)? } else { Vec::new() };
     Ok(BackupPruneReport {
         name: backup.name.clone(),
         place: target.place().shown(),
@@ -124,6 +125,7 @@ fn one(
         dropped: plan.drop.iter().rev().cloned().collect(),
         removed: plan.remove.into_iter().collect(),
         repacked: repacked.into_iter().collect(),
+        tools,
         freed,
         findings: holdings.findings,
     })
@@ -260,11 +262,17 @@ fn rewrite(target: &Target, one: &Backup, moved: &Moved, seal: &Seal, now: Times
     Ok(())
 }
 
-/// Programs that no kept backup names.
-fn drop_tools(target: &Target, kept: &[Backup]) -> Result<(), Error> {
+/// Programs that no kept backup names. Other files there are not ours to remove.
+fn drop_tools(target: &Target, kept: &[Backup], mode: Mode, freed: &mut u64) -> Result<Vec<String>, Error> {
     let named: BTreeSet<String> = kept.iter().filter_map(|one| one.manifest().tool.as_ref().map(tool_name)).collect();
-    for name in target.place().list(TOOLS)?.into_iter().filter(|name| !named.contains(name)) {
-        target.place().remove(&format!("{TOOLS}/{name}"))?;
+    let mut names = target.place().list(TOOLS)?;
+    names.retain(|name| is_tool_name(name) && !named.contains(name));
+    for name in &names {
+        let file = format!("{TOOLS}/{name}");
+        *freed += target.place().length(&file)?.unwrap_or(0);
+        if mode == Mode::Perform {
+            target.place().remove(&file)?;
+        }
     }
-    Ok(())
+    Ok(names)
 }
