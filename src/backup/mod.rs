@@ -12,8 +12,8 @@
 //!
 //! What always holds:
 //! - Nothing is written where the marker is not: an unmounted mount point has none.
-//! - A file has its name only when it is whole and on the medium, and is not written to again. [`prune`] alone replaces
-//!   backups (with others that say the same of moved objects) and removes files, the former before the latter.
+//! - A file has its name only when it is whole and on the medium, and is not written to again. [`prune`] alone removes
+//!   files, none that a kept backup names, and replaces backups (with others that say the same of moved objects).
 //! - A backup is there with its file under `backups/`, which comes last: what it names is on the medium before it. Segments
 //!   that no backup names are of a run that was stopped; the next one hashes them, and uses what is good.
 //! - An object is stored once, whatever number of backups name it. One that is stored as a delta is over one that is stored

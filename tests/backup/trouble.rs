@@ -240,6 +240,56 @@ fn a_full_disk_in_the_middle_keeps_what_was_stored() {
     assert!(printed.contains("check 0\n"), "{printed}");
 }
 
+/// Three backups, of a small package that stays and of large ones that change; `rest` goes on from there.
+fn after_three(rest: &str) -> Option<(World, String)> {
+    let world = World::new("keep = { last = 1 }");
+    world.package("small", 1, 300_000);
+    for revision in 1..4 {
+        world.package("large", revision, 1_500_000);
+        world.package("gone", revision, 700_000);
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(world.env.path("packages")).arg(world.env.path(&format!("packages-{revision}")));
+        assert!(copy.status().unwrap().success());
+    }
+    let script = format!(
+        "$BIVOUAC backup init >/dev/null\nfor revision in 1 2 3; do\n\
+         rm -rf packages; cp -r packages-$revision packages\n$BIVOUAC -q sync; $BIVOUAC -q backup\ndone\nset +e\n{rest}"
+    );
+    let (_, printed) = mounted(&world.env, "size=40m", &script)?;
+    Some((world, printed))
+}
+
+#[test]
+fn a_full_disk_can_be_pruned() {
+    let script = "mount -o remount,size=$(( $(df -k disk | tail -1 | awk '{print $3}') + 60 ))k disk\n\
+                  $BIVOUAC --json backup prune\necho exit $?\nls disk/backups | wc -l\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?";
+    let Some((_, printed)) = after_three(script) else { return };
+    assert!(printed.contains("exit 0\n1\n") && printed.contains("check 0\n"), "{printed}");
+    assert!(printed.contains("\"repacked\":[\"2"), "{printed}");
+}
+
+#[test]
+fn a_prune_that_has_no_room_leaves_no_segment_that_nothing_names() {
+    // What it would remove is gone, and one more file has room: the new segment, and not the list that names it.
+    let script = "ls disk/backups | head -2 | while read file; do rm disk/backups/$file; done\n\
+                  $BIVOUAC --json backup prune --dry-run | grep -o '\"removed\":[^]]*' | grep -o '[0-9TZa-f-]*\\.[0-9]*\\.tar' |\n\
+                  while read file; do rm disk/segments/$file; done\n\
+                  mount -o remount,nr_inodes=$(( $(df -i disk | tail -1 | awk '{print $3}') + 1 )) disk\n\
+                  ls disk/segments > before\n\
+                  for run in 1 2; do $BIVOUAC --json backup prune; echo exit $?; done\n\
+                  ls disk/segments > after; cmp before after; echo same $?\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?\n\
+                  mount -o remount,nr_inodes=1000 disk\n$BIVOUAC --json backup prune; echo exit $?\n\
+                  ls disk/segments > after; cmp before after >/dev/null; echo same $?\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?";
+    let Some((_, printed)) = after_three(script) else { return };
+    let told: Vec<&str> =
+        printed.lines().filter(|line| ["exit ", "same ", "check "].iter().any(|word| line.starts_with(word))).collect();
+    assert_eq!(told, ["exit 1", "exit 1", "same 0", "check 0", "exit 0", "same 1", "check 0"], "{printed}");
+    assert!(printed.contains("disk-full"), "{printed}");
+}
+
 #[test]
 fn a_disk_that_turns_read_only_keeps_what_is_there() {
     let world = World::new("");
