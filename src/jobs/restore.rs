@@ -9,6 +9,7 @@
 
 mod error;
 mod live;
+mod part;
 mod place;
 mod records;
 mod source;
@@ -35,6 +36,7 @@ use crate::pool::{Pool, parse_refs};
 use crate::report::{Reporter, Work};
 use crate::snapshot::backup::{BackupId, StoredForm};
 
+use part::Part;
 use place::Destination;
 use source::Source;
 use trust::{Believed, believed};
@@ -137,6 +139,8 @@ struct Plan {
     signer: KeyId,
     destination: Destination,
     generations: Vec<Generation>,
+    /// None where all of it is asked for.
+    part: Option<Part>,
     wanted: HashSet<ObjectId>,
     bytes: u64,
     without_keys: Vec<PathBuf>,
@@ -201,15 +205,16 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
     if request.loss == Loss::Refuse {
         source.require_all()?;
     }
-    records::write(&store, destination, &mut source)?;
+    records::write(&store, destination, &mut source, plan.part.as_ref())?;
     let mirror = Mirror::on(&destination.config, store)?;
-    if !request.only.is_empty() {
-        // A record that names what is not restored would be damage.
-        for generation in &plan.generations {
+    if plan.part.is_some() {
+        let is_ours = |number| mirror.store.restoring_file().exists() || !mirror.store.generation_file(number).exists();
+        for generation in plan.generations.iter().filter(|generation| is_ours(generation.number)) {
             mirror.ledger.save_generation(generation)?;
         }
     }
-    live::make_trees(&mirror, &plan.generations, &mut source)?;
+    let (fitting, undone) = part::fitting(&mirror, &plan.generations);
+    live::make_trees(&mirror, fitting, &mut source)?;
     if request.loss == Loss::Refuse {
         source.require_all()?;
     }
@@ -220,6 +225,8 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
     }
     let mut lost = std::mem::take(&mut source.lost);
     lost.dedup();
+    // The medium has them: nothing was held up for their sake.
+    lost.extend(undone);
     Ok(report(&plan, started).with(|report| {
         (report.objects, report.bytes, report.healed) = (objects, bytes, healed);
         report.keys = destination.private.iter().map(|(path, _, _)| path.clone()).collect();
@@ -254,24 +261,24 @@ fn plan(
             return Err(CannotRestore::NoRepository { id: manifest.id.clone(), name: name.clone() }.into());
         }
     }
-    let wanted = wanted(request, backup, source, &generations)?;
+    let published = published(&generations);
+    let part = if request.only.is_empty() { None } else { Some(Part::of(source, &published)?) };
+    let wanted = match &part {
+        Some(part) => part.objects.clone(),
+        None => wanted(backup, source, &published)?,
+    };
     let sizes = backup.objects().iter().filter(|stored| wanted.contains(&stored.sha256));
     let bytes = sizes.map(|stored| stored.size).sum();
-    Ok(Plan { backup: backup.clone(), signer, destination, generations, wanted, bytes, without_keys })
+    Ok(Plan { backup: backup.clone(), signer, destination, generations, part, wanted, bytes, without_keys })
+}
+
+fn published(generations: &[Generation]) -> HashSet<ObjectId> {
+    let states = generations.iter().flat_map(|generation| &generation.repositories);
+    states.flat_map(|state| &state.files).map(|placed| placed.object).collect()
 }
 
 /// The objects that belong into the pool: all but files, and but what is only there because a delta is over it.
-fn wanted(
-    request: &RestoreRequest,
-    backup: &Backup,
-    source: &mut Source<'_>,
-    generations: &[Generation],
-) -> Result<HashSet<ObjectId>, Error> {
-    let states = generations.iter().flat_map(|generation| &generation.repositories);
-    let published: HashSet<ObjectId> = states.flat_map(|state| &state.files).map(|placed| placed.object).collect();
-    if !request.only.is_empty() {
-        return Ok(published);
-    }
+fn wanted(backup: &Backup, source: &mut Source<'_>, published: &HashSet<ObjectId>) -> Result<HashSet<ObjectId>, Error> {
     let refs = source.text(records::REFS)?.unwrap_or_default();
     let known: HashSet<ObjectId> = parse_refs(refs.as_bytes()).into_iter().map(|one| one.object()).collect();
     let files = source.file_objects();

@@ -11,6 +11,7 @@
 mod flips;
 mod hostile;
 mod night;
+mod part;
 mod pruned;
 mod stopped;
 mod trouble;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::part::{self, Part};
 use super::place::Destination;
 use super::source::Source;
 use crate::disk::durable;
@@ -31,7 +32,14 @@ enum There {
 /// medium when this returns.
 ///
 /// Names come after what they name: accepted indexes, then the rest, and snapshots last: with its snapshot a state is in force.
-pub(super) fn write(store: &Store, destination: &Destination, source: &mut Source<'_>) -> Result<(), Error> {
+///
+/// Of a part, generations are the caller's to save.
+pub(super) fn write(
+    store: &Store,
+    destination: &Destination,
+    source: &mut Source<'_>,
+    part: Option<&Part>,
+) -> Result<(), Error> {
     let there = if store.restoring_file().exists() { There::IsCompared } else { There::Stays };
     let mut accepted: BTreeMap<String, Vec<&KeptFile>> = BTreeMap::new();
     let (mut rest, mut snapshots, mut evidence) = (Vec::new(), Vec::new(), BTreeSet::new());
@@ -39,9 +47,12 @@ pub(super) fn write(store: &Store, destination: &Destination, source: &mut Sourc
         let Some(below) = file.path.below("store") else { continue };
         match below.split_once('/') {
             Some(("accepted", name)) => {
-                let id = name.split('/').next().unwrap_or_default().to_owned();
-                accepted.entry(id).or_default().push(file);
+                let id = name.split('/').next().unwrap_or_default();
+                if part.is_none_or(|part| part.has(id)) {
+                    accepted.entry(id.to_owned()).or_default().push(file);
+                }
             }
+            Some(("generations", _)) if part.is_some() => {}
             Some(("snapshots", _)) => snapshots.push(file),
             _ if file.path.as_str() == REFS => {}
             _ if file.path.as_str().starts_with(EVIDENCE) => {
@@ -64,7 +75,17 @@ pub(super) fn write(store: &Store, destination: &Destination, source: &mut Sourc
     write_evidence(store, &evidence.into_iter().map(str::to_owned).collect::<Vec<_>>(), source)?;
     durable::flush_file_system(store.root())?;
     for file in snapshots {
-        write_record(store, file, source, there, &|_| None)?;
+        let path = below(store, file);
+        // One that was restored in part before is the same with less in it: now it gets the rest.
+        let is_cut = match (there, part) {
+            (There::Stays, None) => match durable::read_if_present(&path)? {
+                Some(found) => source.load(file)?.is_some_and(|whole| part::is_cut(&found, &whole)),
+                None => false,
+            },
+            _ => false,
+        };
+        let there = if is_cut { There::IsCompared } else { there };
+        write_record(store, file, source, there, &|bytes| part?.cut(bytes))?;
     }
     Ok(durable::flush_file_system(store.root())?)
 }
