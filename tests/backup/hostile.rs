@@ -1,7 +1,9 @@
 //! A disk that somebody else had: nothing of this host's is read, written or removed through it, and nothing is believed that only
 //! the disk says.
 
-use super::world::World;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::world::{World, our_key};
 
 #[test]
 fn a_link_in_place_of_a_folder_leads_nowhere() {
@@ -42,5 +44,22 @@ fn a_prune_removes_programs_of_ours_alone_and_names_them() {
         let report = world.env.bivouac(words).exits_with(0).json();
         assert_eq!(report[0]["tools"], serde_json::json!(["bivouac-0123abcd"]), "{report}");
         assert_eq!(world.env.files_below("disk/tool").len(), left);
+    }
+}
+
+#[test]
+fn private_keys_come_back_as_their_owners_alone() {
+    for (was, is) in [(0o777, 0o700), (0o440, 0o400)] {
+        let world = World::new("");
+        let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+        let accepted = config.replace("[signing]", "[signing]\nexposed = \"accept\"");
+        world.env.write("bivouac.toml", accepted.as_bytes());
+        let key = our_key(&world.env);
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(was)).unwrap();
+        world.backup();
+        world.restore("back", &[]).exits_with(0);
+        let back = world.env.path("back").join(key.strip_prefix(world.env.path(".")).unwrap());
+        assert_eq!(back.metadata().unwrap().permissions().mode() & 0o7777, is, "{was:o}");
+        assert!(std::fs::read(back).unwrap() == std::fs::read(key).unwrap());
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::CannotRestore;
 use super::source::Source;
 use crate::backup::Vault;
+use crate::backup::vault::owners_mode;
 use crate::config::{self, Config};
 use crate::disk::durable;
 use crate::jobs::Error;
@@ -111,7 +112,7 @@ impl Destination {
     pub(super) fn write_files(&self, source: &mut Source<'_>) -> Result<Vec<PathBuf>, Error> {
         let mut differ = Vec::new();
         for (path, mode, bytes) in &self.private {
-            put(path, bytes.reveal(), *mode, 0o700, &mut differ)?;
+            put(path, bytes.reveal(), owners_mode(*mode), 0o700, &mut differ)?;
         }
         for (path, kept) in &self.open {
             let Some((bytes, mode)) = source.file(kept)? else { continue };
