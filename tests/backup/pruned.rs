@@ -147,8 +147,8 @@ fn the_rota_reads_all_in_a_known_time_and_a_drill_tells_how_long_a_disaster_take
     world.env.bivouac(&words).exits_with(5);
 }
 
-#[test]
-fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
+/// A small package that stays and a large one that changes, backed up twice: little of the first segment is needed then.
+fn little_is_needed() -> World {
     let world = World::new("keep = { last = 2 }");
     world.package("small", 1, 500);
     for revision in 1..3 {
@@ -156,18 +156,53 @@ fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
         world.sync();
         world.backup();
     }
-    // The next one is by another key, and the kept one before it needs little of the first segment.
     let next = world.env.private_key(&NEXT);
     world.env.bivouac(&["key", "rotate", "--key", &next]).exits_with(0);
-    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
-    world.package("large", 3, 300_000);
+    world
+}
+
+fn next_backup(world: &World, revision: u32) -> String {
+    world.package("large", revision, 300_000);
     world.sync();
-    let label = world.backup()["signer"].as_str().unwrap().to_owned();
+    world.backup()["signer"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
+    let world = little_is_needed();
+    // Two keys sign now; both sign the older backup anew.
+    let label = next_backup(&world, 3);
     let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
     assert!(!report[0]["repacked"].as_array().unwrap().is_empty(), "{report}");
     assert_eq!(world.found(), [""; 0]);
     let older = world.backups()[0].file_stem().unwrap().to_str().unwrap().to_owned();
-    world.restore("by-identity", &["--at", &older]).exits_with(3);
+    // Its encrypted part names the one that signed it first.
+    world.restore("by-identity", &["--at", &older]).exits_with(0);
     world.restore("by-label", &["--at", &older, "--key", &label]).exits_with(0);
+    world.restore("newest", &[]).exits_with(0);
+}
+
+#[test]
+fn a_prune_raises_no_signature_of_a_retired_key() {
+    let world = little_is_needed();
+    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    let label = next_backup(&world, 3);
+    let older = world.backups()[1].clone();
+    let before = std::fs::read(&older).unwrap();
+    let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
+    assert_eq!((&report[0]["repacked"], world.backups().len()), (&serde_json::json!([]), 2), "{report}");
+    let note = report[0]["notes"][0].as_str().unwrap();
+    assert!(note.contains(older.file_stem().unwrap().to_str().unwrap()) && note.contains("retired"), "{note}");
+    assert!(std::fs::read(&older).unwrap() == before, "whoever stole the key gets no better one");
+    assert_eq!(world.found(), [""; 0]);
+    let older = older.file_stem().unwrap().to_str().unwrap();
+    world.restore("by-label", &["--at", older, "--key", &label]).exits_with(3);
+    world.restore("by-identity", &["--at", older]).exits_with(0);
+    // Once it is gone by the rules nothing is in the way.
+    next_backup(&world, 4);
+    next_backup(&world, 5);
+    let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
+    assert!(!report[0]["repacked"].as_array().unwrap().is_empty(), "{report}");
+    assert_eq!(report[0]["notes"], serde_json::json!([]), "{report}");
     world.restore("newest", &[]).exits_with(0);
 }

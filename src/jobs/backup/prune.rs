@@ -12,6 +12,9 @@
 //! Killed at any moment, every kept backup names what is there: in the old segments or in the new ones, which both are there
 //! until 5. The next prune finds what is left. A backup that cannot be read may name anything: while there is one, no segment
 //! goes, for what it names would be lost with it. Where there is no room for 3 or 4, new segments that nothing names go again.
+//!
+//! Signing anew raises no signature: what retired keys alone signed, anybody may have who stole one of them. Such a backup stays as
+//! it is, and the segments that it names stay whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -34,6 +37,7 @@ use crate::plan::backup::{BackupPrunePlan, Needed, OF_PRUNES, segments};
 use crate::plan::bundle::sending_time;
 use crate::plan::retain::{self, Rules};
 use crate::sign::Seal;
+use crate::sign::rotation::SigningRecord;
 use crate::snapshot::backup::{
     BackupId, Segment, SegmentName, Stored, StoredForm, is_tool_name, print_files, print_objects, tool_name,
 };
@@ -57,6 +61,8 @@ pub struct BackupPruneReport {
     pub tools: Vec<String>,
     /// Bytes that the target became smaller by, about.
     pub freed: u64,
+    /// What was not done, and why.
+    pub notes: Vec<String>,
     /// What cannot be read there.
     pub findings: Vec<Finding>,
 }
@@ -94,7 +100,7 @@ fn one(
         Mode::Perform => Some(target.lock()?),
     };
     let mut holdings = look(config, seal, &target)?;
-    let plan = plan(backup.keep.as_ref(), &holdings);
+    let (plan, notes) = plan(backup.keep.as_ref(), &holdings, &seal::remembered(config)?);
     let is_kept = |one: &Backup| !plan.drop.contains(one.id());
     let (kept, dropped): (Vec<Backup>, Vec<Backup>) =
         std::mem::take(&mut holdings.backups).into_iter().partition(is_kept);
@@ -130,6 +136,7 @@ fn one(
         repacked: repacked.into_iter().collect(),
         tools,
         freed,
+        notes,
         findings: holdings.findings,
     })
 }
@@ -154,7 +161,7 @@ fn look(config: &Config, seal: &Seal, target: &Target) -> Result<Holdings, Error
     Ok(Holdings { backups, ids, there, findings })
 }
 
-fn plan(keep: Option<&config::Keep>, holdings: &Holdings) -> BackupPrunePlan {
+fn plan(keep: Option<&config::Keep>, holdings: &Holdings, signing: &SigningRecord) -> (BackupPrunePlan, Vec<String>) {
     let mut plan = BackupPrunePlan::default();
     if let Some(config::Keep { last, daily, weekly, monthly }) = keep.copied() {
         let times: Vec<Timestamp> = holdings.backups.iter().map(|one| one.manifest().time).collect();
@@ -164,14 +171,29 @@ fn plan(keep: Option<&config::Keep>, holdings: &Holdings) -> BackupPrunePlan {
     }
     // What cannot be read may name any of them.
     if !holdings.findings.is_empty() {
-        return plan;
+        return (plan, Vec::new());
     }
     let mut needed = Needed::default();
-    for one in holdings.backups.iter().filter(|one| !plan.drop.contains(one.id())) {
+    let kept = || holdings.backups.iter().filter(|one| !plan.drop.contains(one.id()));
+    for one in kept() {
         one.objects().iter().for_each(|stored| needed.add(&one.segment(stored).name, stored));
     }
-    (plan.remove, plan.repack) = segments(&holdings.there, &needed, holdings.ids.last());
-    plan
+    let (remove, mut repack) = segments(&holdings.there, &needed, holdings.ids.last());
+    let mut notes = Vec::new();
+    for one in kept().filter(|one| one.signers().iter().all(|key| signing.is_retired(key))) {
+        let names: Vec<&SegmentName> = one.manifest().segments.iter().map(|segment| &segment.name).collect();
+        let before = repack.len();
+        repack.retain(|name| !names.contains(&name));
+        if repack.len() < before {
+            notes.push(format!(
+                "{} that hold little stay whole: backup {} needs them, and only a retired key signed it",
+                super::check::count(before - repack.len(), "segment"),
+                one.id()
+            ));
+        }
+    }
+    (plan.remove, plan.repack) = (remove, repack);
+    (plan, notes)
 }
 
 /// What was written into new segments.
