@@ -14,7 +14,8 @@ use crate::apk::{KeyId, KeyName, ObjectId};
 use crate::places::archive::{END, Stopped, Walk, header, padding};
 use crate::sign::Seal;
 use crate::snapshot::backup::{
-    BackupId, BackupManifest, BadBackup, BadLines, KeptFile, PublicKeyText, Segment, Stored, parse_files, parse_objects,
+    BackupId, BackupManifest, BadBackup, BadLines, KeptFile, PublicKeyText, Segment, Stored, StoredForm, parse_files,
+    parse_objects,
 };
 use crate::verify::PublicKey;
 use crate::verify::keyring::Verdict;
@@ -130,6 +131,10 @@ impl Unverified {
         let shelf = Shelf::new(target, &backup);
         let missing = || wrong(BadBackup::Contradiction("it lacks its encrypted part"));
         let stored = shelf.find(&sealed.object).ok_or_else(missing)?;
+        // The list is not believed yet: a delta and its base have any length that whoever wrote it chose.
+        if stored.form != StoredForm::Whole {
+            return Err(wrong(BadBackup::Contradiction("its encrypted part is not stored whole")));
+        }
         if stored.size > MAX_VAULT {
             return Err(wrong(BadBackup::Contradiction("its encrypted part is larger than any")));
         }

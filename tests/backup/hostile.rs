@@ -63,3 +63,17 @@ fn private_keys_come_back_as_their_owners_alone() {
         assert!(std::fs::read(back).unwrap() == std::fs::read(key).unwrap());
     }
 }
+
+#[test]
+fn of_what_the_label_speaks_against_nothing_is_opened() {
+    let world = World::new("");
+    world.backup();
+    // An identity that fits nothing: it is not even tried.
+    let other = World::new("");
+    let label = "0".repeat(64);
+    let identity = other.identity.to_str().unwrap();
+    let words = ["--json", "restore", "--from", "disk", "--to", "back", "--key", &label, "--identity", identity];
+    let ran = world.env.bivouac(&words);
+    ran.exits_with(3);
+    assert_eq!(ran.json()["error"]["code"], "unknown-signer");
+}

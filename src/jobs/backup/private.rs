@@ -19,7 +19,7 @@ use crate::sign::{KeyPlace, Seal};
 use crate::snapshot::backup::{KeptFile, KeptPath, Sealed};
 
 /// The encrypted part's place in a backup.
-const VAULT: &str = "keys.age";
+pub(super) const VAULT: &str = "keys.age";
 /// The configuration's.
 const CONFIG: &str = "bivouac.toml";
 

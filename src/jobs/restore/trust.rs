@@ -56,17 +56,18 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
         (Err(error), Some(_)) => return Err(CannotRestore::from(error).into()),
     };
     let wanted = trust.key.as_deref().map(digits).transpose()?;
-    let vault = trust.open_with.as_ref().map(|with| open(target, &unverified, with)).transpose()?;
     let signers = unverified.signers().to_vec();
-    let by_label = |key: &&KeyId| wanted.as_ref().is_none_or(|wanted| key.fingerprint.starts_with(wanted));
-    let by_vault = |key: &&KeyId| vault.as_ref().is_none_or(|vault| vault.signers.contains(key));
-    if wanted.is_none() && vault.is_none() {
+    if wanted.is_none() && trust.open_with.is_none() {
         let manifest = Box::new(unverified.manifest().clone());
         return Err(CannotRestore::Untrusted { place, manifest, signers }.into());
     }
+    let by_label = |key: &&KeyId| wanted.as_ref().is_none_or(|wanted| key.fingerprint.starts_with(wanted));
+    // The label first: of what it speaks against nothing is opened.
     if let Some(wanted) = wanted.clone().filter(|_| !signers.iter().any(|key| by_label(&key))) {
         return Err(CannotRestore::OtherKey { id: id.clone(), wanted, signers }.into());
     }
+    let vault = trust.open_with.as_ref().map(|with| open(target, &unverified, with)).transpose()?;
+    let by_vault = |key: &&KeyId| vault.as_ref().is_none_or(|vault| vault.signers.contains(key));
     let agreed = signers.iter().filter(by_label).find(by_vault);
     // A prune that moved objects has signed anew, and could not open the encrypted part to say so there. The label decides.
     let signed_anew = wanted.is_some() && unverified.manifest().repacked.is_some();
