@@ -43,7 +43,7 @@ use trust::{Believed, believed};
 
 pub use error::CannotRestore;
 pub use source::Lost;
-pub use trust::{OpenWith, Trust};
+pub use trust::{OpenWith, Proof, Trust};
 
 /// What is to be restored.
 #[derive(Clone, Debug)]
@@ -99,6 +99,8 @@ pub struct RestoreReport {
     pub id: BackupId,
     /// Who signed it, by the label or the encrypted part.
     pub signer: KeyId,
+    /// Why that is believed.
+    pub proof: Proof,
     /// Packages that are in the pool now.
     pub objects: u64,
     /// Their bytes.
@@ -137,6 +139,7 @@ pub struct RestoreReport {
 struct Plan {
     backup: Backup,
     signer: KeyId,
+    proof: Proof,
     destination: Destination,
     generations: Vec<Generation>,
     /// None where all of it is asked for.
@@ -150,10 +153,10 @@ struct Plan {
 pub fn show(request: &RestoreRequest) -> Result<RestoreReport, Error> {
     let started = Instant::now();
     let target = open(request)?;
-    let Believed { backup, vault, signer } = believed(&target, request.at.as_deref(), &request.trust)?;
+    let Believed { backup, vault, signer, proof } = believed(&target, request.at.as_deref(), &request.trust)?;
     let mut lost = missing(&target, &backup)?;
     let mut source = Source::new(&target, &backup);
-    let plan = plan(request, &backup, vault, signer, &mut source)?;
+    let plan = plan(request, &backup, vault, (signer, proof), &mut source)?;
     if request.into == Into::Empty {
         require_empty(&plan, &source)?;
     }
@@ -168,12 +171,19 @@ pub fn show(request: &RestoreRequest) -> Result<RestoreReport, Error> {
 pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result<RestoreReport, Error> {
     let started = Instant::now();
     let target = open(request)?;
-    let Believed { backup, vault, signer } = believed(&target, request.at.as_deref(), &request.trust)?;
+    let Believed { backup, vault, signer, proof } = believed(&target, request.at.as_deref(), &request.trust)?;
     let mut source = Source::new(&target, &backup);
     for lost in missing(&target, &backup)? {
         reporter.warning(&format!("{}: {}", lost.what, lost.message));
     }
-    let plan = plan(request, &backup, vault, signer, &mut source)?;
+    if proof == Proof::Recipient {
+        reporter.warning(&format!(
+            "nothing but the disk says who wrote this: whoever knows a recipient's public name could have. Compare the label: \
+             signed by {}, --key {}",
+            signer.name, signer.fingerprint
+        ));
+    }
+    let plan = plan(request, &backup, vault, (signer, proof), &mut source)?;
     let destination = &plan.destination;
     let store = match request.into {
         Into::Empty => {
@@ -242,7 +252,7 @@ fn plan(
     request: &RestoreRequest,
     backup: &Backup,
     vault: Option<crate::backup::Vault>,
-    signer: KeyId,
+    (signer, proof): (KeyId, Proof),
     source: &mut Source<'_>,
 ) -> Result<Plan, Error> {
     let manifest = backup.manifest();
@@ -254,6 +264,9 @@ fn plan(
     let lost = || CannotRestore::Record { id: manifest.id.clone(), path: "bivouac.toml".into() };
     let text = text.ok_or_else(lost)?;
     let destination = Destination::of(manifest, &text, vault, request.to.as_deref())?;
+    if proof == Proof::Recipient && request.to.is_none() {
+        destination.require_own_ground(&manifest.id, &signer)?;
+    }
     let generations = live::generations(source, backup, &request.only)?;
     for name in &request.only {
         let has = |generation: &Generation| generation.repositories.iter().any(|state| state.name == *name);
@@ -269,7 +282,7 @@ fn plan(
     };
     let sizes = backup.objects().iter().filter(|stored| wanted.contains(&stored.sha256));
     let bytes = sizes.map(|stored| stored.size).sum();
-    Ok(Plan { backup: backup.clone(), signer, destination, generations, part, wanted, bytes, without_keys })
+    Ok(Plan { backup: backup.clone(), signer, proof, destination, generations, part, wanted, bytes, without_keys })
 }
 
 fn published(generations: &[Generation]) -> HashSet<ObjectId> {
@@ -366,6 +379,7 @@ fn report(plan: &Plan, started: Instant) -> RestoreReport {
         at: manifest.time,
         id: manifest.id.clone(),
         signer: plan.signer.clone(),
+        proof: plan.proof,
         objects: plan.wanted.len() as u64,
         bytes: plan.bytes,
         verified: true,

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::world::{World, our_key};
+use super::world::{World, our_key, tree};
 
 #[test]
 fn a_link_in_place_of_a_folder_leads_nowhere() {
@@ -76,4 +76,125 @@ fn of_what_the_label_speaks_against_nothing_is_opened() {
     let ran = world.env.bivouac(&words);
     ran.exits_with(3);
     assert_eq!(ran.json()["error"]["code"], "unknown-signer");
+}
+
+/// A disk whole by another hand: its own key, sealed to our recipient's public name. `rest` is in its configuration; `files` lie
+/// where the forger has them while he makes it.
+fn forged(rest: &str, files: &[&std::path::Path]) -> World {
+    let forger = World::new("");
+    let config = std::fs::read_to_string(forger.env.path("bivouac.toml")).unwrap() + rest;
+    forger.env.write("bivouac.toml", config.as_bytes());
+    for file in files {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "a:b").unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    forger.backup();
+    for file in files {
+        std::fs::remove_file(file).unwrap();
+    }
+    forger
+}
+
+/// Takes away what there was but for the disk and the identity.
+fn empty_machine(world: &World) {
+    for gone in ["store", "site", "keys", "trusted", "packages"] {
+        std::fs::remove_dir_all(world.env.path(gone)).unwrap();
+    }
+    std::fs::remove_file(world.env.path("bivouac.toml")).unwrap();
+}
+
+#[test]
+fn a_recipients_name_proves_nothing_and_no_file_goes_where_a_forger_wants_it() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let job = elsewhere.path().join("cron.d/job");
+    let source = format!(
+        "\n[sources.z]\nurl = [\"https://example.org\"]\nkeyring = \"alpine\"\nauth = {{ basic_file = \"{}\" }}\n",
+        job.display()
+    );
+    let world = forged(&source, &[&job]);
+    let label = world.env.bivouac(&["--json", "backup", "list"]).exits_with(0).json()[0]["backups"][0]["signers"][0]
+        ["fingerprint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    empty_machine(&world);
+    let identity = world.identity.to_str().unwrap().to_owned();
+    let restore = |rest: &[&str]| {
+        world.env.bivouac(&[&["--json", "restore", "--from", "disk", "--identity", &identity], rest].concat())
+    };
+    let refused = restore(&[]);
+    refused.exits_with(3);
+    assert_eq!(refused.json()["error"]["code"], "untrusted");
+    assert!(refused.to_string().contains(&label) && refused.to_string().contains("cron.d/job"), "{refused}");
+    assert!(!job.exists() && !world.env.path("bivouac.toml").exists());
+    // Below a folder of its own nothing is where its paths say.
+    let to = restore(&["--to", "back"]);
+    assert_eq!(to.exits_with(0).json()["proof"], "recipient");
+    assert!(to.stderr.contains("Compare the label") && to.stderr.contains(&label), "{to}");
+    assert!(!job.exists());
+    // By the label everything goes where it was.
+    let by_label = restore(&["--key", &label]);
+    assert_eq!(by_label.exits_with(0).json()["proof"], "label");
+    assert!(job.is_file() && !by_label.stderr.contains("Compare the label"), "{by_label}");
+}
+
+#[test]
+fn by_identity_alone_a_folder_with_others_files_is_not_the_configurations_own() {
+    let world = forged("", &[]);
+    empty_machine(&world);
+    // The disk and the identity lie in the very folder that the backup calls the configuration's.
+    let words = ["--json", "restore", "--from", "disk", "--identity", "safe/identity.txt"];
+    let refused = world.env.bivouac(&words);
+    refused.exits_with(3);
+    assert_eq!(refused.json()["error"]["code"], "untrusted");
+}
+
+#[test]
+fn by_identity_alone_an_empty_machine_comes_back() {
+    let world = World::new("");
+    // A folder without a hidden part, as a server has it.
+    let server = tempfile::Builder::new().prefix("server-").tempdir().unwrap();
+    let (home, media) = (server.path().join("mirror"), server.path().join("media"));
+    let copied = std::process::Command::new("cp").arg("-a").arg(world.env.path(".")).arg(&home).status().unwrap();
+    assert!(copied.success());
+    // The store remembers where the key was; there it is no more.
+    std::fs::remove_dir_all(world.env.path("keys")).unwrap();
+    let bivouac = |words: &[&str], stop: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bivouac"));
+        command.args(words).current_dir(server.path()).env_clear();
+        if !stop.is_empty() {
+            command.env("BIVOUAC_STOP_AT_STEP", stop);
+        }
+        command.output().unwrap()
+    };
+    let config = home.join("bivouac.toml");
+    let config = config.to_str().unwrap();
+    assert!(bivouac(&["--config", config, "backup"], "").status.success());
+    let before = tree(&home.join("site/alpine"));
+    std::fs::create_dir(&media).unwrap();
+    for name in ["disk", "safe"] {
+        std::fs::rename(home.join(name), media.join(name)).unwrap();
+    }
+    std::fs::remove_dir_all(&home).unwrap();
+    let words = ["restore", "--from", "media/disk", "--identity", "media/safe/identity.txt"];
+    // Stopped in the middle, the same command goes on.
+    for step in ["4", "25"] {
+        assert_eq!(bivouac(&words, step).status.code(), None, "killed");
+    }
+    let ran = bivouac(&words, "");
+    let told = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && told.contains("Compare the label"), "{told}");
+    assert!(tree(&home.join("site/alpine")) == before);
+    assert!(bivouac(&["--config", config, "check"], "").status.success());
+    // One that calls a folder its own whose files are obeyed.
+    let hidden = server.path().join(".hidden");
+    std::fs::rename(&home, &hidden).unwrap();
+    std::fs::rename(media.join("disk"), hidden.join("disk")).unwrap();
+    let hidden_config = hidden.join("bivouac.toml");
+    assert!(bivouac(&["--config", hidden_config.to_str().unwrap(), "backup"], "").status.success());
+    std::fs::rename(hidden.join("disk"), media.join("disk")).unwrap();
+    std::fs::remove_dir_all(&hidden).unwrap();
+    assert_eq!(bivouac(&words, "").status.code(), Some(3));
+    assert!(!hidden.exists());
 }

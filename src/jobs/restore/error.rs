@@ -58,6 +58,16 @@ pub enum CannotRestore {
         /// Whom the encrypted part names.
         named: Vec<KeyId>,
     },
+    /// It would write where a stranger may have led it.
+    #[error("backup {id} has to do with {}, which is not its own ground, and only a recipient's public name speaks for it; signed by {} ({})", path.display(), signer.name, signer.fingerprint)]
+    Abroad {
+        /// Which backup.
+        id: BackupId,
+        /// A file that it would write, or one that is in the folder that it calls its own.
+        path: PathBuf,
+        /// Who signed it.
+        signer: KeyId,
+    },
     /// Too few digits to tell one key from another that somebody made for the purpose.
     #[error("a fingerprint has 64 hex digits, of which 16 must be given at least: {given:?}")]
     ShortKey {
@@ -175,9 +185,10 @@ impl Trouble for CannotRestore {
             | CannotRestore::InTheWay { .. }
             | CannotRestore::Public { .. }
             | CannotRestore::NoRepository { .. } => Class::Usage,
-            CannotRestore::Untrusted { .. } | CannotRestore::OtherKey { .. } | CannotRestore::OtherSigner { .. } => {
-                Class::Refused
-            }
+            CannotRestore::Untrusted { .. }
+            | CannotRestore::OtherKey { .. }
+            | CannotRestore::OtherSigner { .. }
+            | CannotRestore::Abroad { .. } => Class::Refused,
             CannotRestore::TooLittleSpace { .. } => Class::Host,
             CannotRestore::Newest { cause, .. } => cause.class(),
             CannotRestore::Lost { .. }
@@ -193,7 +204,7 @@ impl Trouble for CannotRestore {
         match self {
             CannotRestore::NoBackup { .. } => "no-such-backup",
             CannotRestore::Newest { cause, .. } => cause.code(),
-            CannotRestore::Untrusted { .. } => "untrusted",
+            CannotRestore::Untrusted { .. } | CannotRestore::Abroad { .. } => "untrusted",
             CannotRestore::OtherKey { .. } | CannotRestore::OtherSigner { .. } => "unknown-signer",
             CannotRestore::ShortKey { .. } => "short-fingerprint",
             CannotRestore::NothingSealed { .. } => "nothing-sealed",
@@ -222,6 +233,10 @@ impl Trouble for CannotRestore {
                  --identity or --passphrase-file, which names it"
                     .into(),
             ),
+            CannotRestore::Abroad { signer, .. } => Some(format!(
+                "if the label has this fingerprint: --key {}; else restore below a folder of its own, --to DIR, and look",
+                signer.fingerprint
+            )),
             CannotRestore::OtherKey { .. } => {
                 Some("read the label again; if it is right, somebody else wrote this backup: do not use it".into())
             }

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::CannotRestore;
 use crate::apk::KeyId;
 use crate::backup::catalog::ids;
@@ -37,12 +39,25 @@ pub struct Trust {
     pub open_with: Option<OpenWith>,
 }
 
+/// Why a backup is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// The key on the disk's label signed it.
+    Label,
+    /// Who knows the passphrase names the signer.
+    Passphrase,
+    /// Whoever knows a recipient's public name, which stands on the disk, names the signer: that is no proof of who wrote it.
+    Recipient,
+}
+
 /// A backup that is believed, and its encrypted part, where it was opened.
 #[derive(Debug)]
 pub(super) struct Believed {
     pub(super) backup: Backup,
     pub(super) vault: Option<Vault>,
     pub(super) signer: KeyId,
+    pub(super) proof: Proof,
 }
 
 /// Finds the backup that `at` means, and believes it or says why not.
@@ -77,7 +92,12 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
         return Err(CannotRestore::OtherSigner { id: id.clone(), signers, named }.into());
     };
     let backup = unverified.verify(|key| *key == signer).map_err(CannotRestore::from)?;
-    Ok(Believed { backup, vault, signer })
+    let proof = match (&trust.key, &trust.open_with) {
+        (Some(_), _) => Proof::Label,
+        (None, Some(OpenWith::PassphraseFile(_))) => Proof::Passphrase,
+        (None, _) => Proof::Recipient,
+    };
+    Ok(Believed { backup, vault, signer, proof })
 }
 
 /// The newest one before `id` that can be read.
