@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::fixture::OURS;
 use super::world::{World, our_key, tree};
 
 #[test]
@@ -197,4 +198,41 @@ fn by_identity_alone_an_empty_machine_comes_back() {
     std::fs::remove_dir_all(&hidden).unwrap();
     assert_eq!(bivouac(&words, "").status.code(), Some(3));
     assert!(!hidden.exists());
+}
+
+#[test]
+fn the_pages_way_by_hand_is_not_led_astray_by_a_segment() {
+    let world = World::new("");
+    world.backup();
+    // A segment more, with a list and a key's files in place of ours, a link, and an object of ours with other bytes.
+    let root = world.env.path(".");
+    let planted = "mkdir -p planted/objects planted/keys; cd planted\n\
+                   echo evil > evil; sum=$(sha256sum evil | cut -d' ' -f1); cp evil objects/$sum\n\
+                   echo \"$sum  evil.sh\" > SHA256SUMS\n\
+                   for text in manifest.json files.list objects.list bivouac.toml keys.age; do cp evil $text; done\n\
+                   ln -s .. up; tar -cf ../disk/segments/20991231T000000Z-0123abcd.1.tar *\n\
+                   cd ..; rm -r planted";
+    let ran = std::process::Command::new("sh").args(["-euc", planted]).current_dir(&root).output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let page = std::fs::read_to_string(world.env.path("disk/README.txt")).unwrap();
+    let by_hand = &page[page.find("    cd /an/empty/folder").unwrap()..page.find("  Now public/ is").unwrap()];
+    let commands: String =
+        by_hand.lines().filter_map(|line| Some(format!("{}\n", line.strip_prefix("    ")?))).collect();
+    std::fs::create_dir(world.env.path("by-hand")).unwrap();
+    let key = world.env.path(&format!("keys/{}", OURS.name)).display().to_string();
+    let id = world.backups()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let script = commands
+        .replace("/an/empty/folder", &world.env.path("by-hand").display().to_string())
+        .replace("/media/backup ", &format!("{} ", world.env.path("disk").display()))
+        .replace("-verify KEY.rsa.pub", &format!("-verify {key}"))
+        .replace("KEY.rsa.pub", OURS.name)
+        .replace("ID.tar", &id);
+    let ran = std::process::Command::new("sh").args(["-euc", &script]).current_dir(root).output().unwrap();
+    let printed = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && printed.contains("Verified OK"), "{script}\n{printed}");
+    assert!(!printed.contains("not what was signed"), "{printed}");
+    assert!(!world.env.path("by-hand/evil.sh").exists(), "{printed}");
+    assert!(tree(&world.env.path("by-hand/public")) == tree(&world.env.public()));
+    let config = std::fs::read(world.env.path("by-hand/bivouac.toml")).unwrap();
+    assert!(config == std::fs::read(world.env.path("bivouac.toml")).unwrap());
 }
