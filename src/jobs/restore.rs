@@ -37,7 +37,7 @@ use crate::report::{Reporter, Work};
 use crate::snapshot::backup::{BackupId, StoredForm};
 
 use part::Part;
-use place::Destination;
+use place::{CONFIG, Destination};
 use source::Source;
 use trust::{Believed, believed};
 
@@ -260,9 +260,11 @@ fn plan(
         (None, Some(sealed)) => sealed.files.clone(),
         _ => manifest.left_out.clone(),
     };
-    let text = source.text("bivouac.toml")?;
-    let lost = || CannotRestore::Record { id: manifest.id.clone(), path: "bivouac.toml".into() };
-    let text = text.ok_or_else(lost)?;
+    let Some(text) = source.text(CONFIG)? else {
+        // Without it nobody knows where anything goes, whatever else is there.
+        source.require_all()?;
+        return Err(CannotRestore::Record { id: manifest.id.clone(), path: CONFIG.into() }.into());
+    };
     let destination = Destination::of(manifest, &text, vault, request.to.as_deref())?;
     if proof == Proof::Recipient && request.to.is_none() {
         destination.require_own_ground(&manifest.id, &signer)?;
@@ -334,13 +336,16 @@ fn note_absent(source: &mut Source<'_>, plan: &Plan) {
 /// Nothing is where the backup goes, or what the same restore left there when it was stopped.
 fn require_empty(plan: &Plan, source: &Source<'_>) -> Result<(), Error> {
     let destination = &plan.destination;
-    destination.require_free(source)?;
     let resumed = match Store::open(&destination.store) {
         Err(layout::Error::Absent { .. }) => false,
         Err(layout::Error::Restoring { backup, .. }) if backup == plan.backup.id().as_str() => true,
+        Err(layout::Error::Restoring { path, backup: begun }) => {
+            return Err(layout::Error::RestoringOther { path, begun, asked: plan.backup.id().to_string() }.into());
+        }
         Ok(_) => return Err(layout::Error::Exists { path: destination.store.clone() }.into()),
         Err(error) => return Err(error.into()),
     };
+    destination.require_free(source)?;
     let tree = PublicTree::new(&destination.public);
     match tree.live()? {
         Some(live) if !resumed => Err(CannotRestore::Public { path: destination.public.clone(), live }.into()),

@@ -20,8 +20,8 @@ const CREDENTIALS: &str = "/run/credentials";
 /// The folder of trees beside a public link; see [`crate::disk::layout`].
 const TREES: &str = ".generations";
 
-/// The configuration's name below `--to`.
-const CONFIG: &str = "bivouac.toml";
+/// The configuration's name in a backup, and below `--to`.
+pub(super) const CONFIG: &str = "bivouac.toml";
 
 /// Where a backup goes.
 #[derive(Debug)]

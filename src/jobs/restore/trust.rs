@@ -79,7 +79,8 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
     let by_label = |key: &&KeyId| wanted.as_ref().is_none_or(|wanted| key.fingerprint.starts_with(wanted));
     // The label first: of what it speaks against nothing is opened.
     if let Some(wanted) = wanted.clone().filter(|_| !signers.iter().any(|key| by_label(&key))) {
-        return Err(CannotRestore::OtherKey { id: id.clone(), wanted, signers }.into());
+        let by_it = ids.iter().rev().find(|id| is_by(target, id, &wanted)).cloned();
+        return Err(CannotRestore::OtherKey { id: id.clone(), wanted, signers, by_it }.into());
     }
     let vault = trust.open_with.as_ref().map(|with| open(target, &unverified, with)).transpose()?;
     let by_vault = |key: &&KeyId| vault.as_ref().is_none_or(|vault| vault.signers.contains(key));
@@ -103,6 +104,11 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
 /// The newest one before `id` that can be read.
 fn older(target: &Target, ids: &[BackupId], id: &BackupId) -> Option<BackupId> {
     ids.iter().rev().filter(|one| *one < id).find(|one| Unverified::open(target, one).is_ok()).cloned()
+}
+
+/// Whether a backup reads and has a good signature by the key of which these are the first digits.
+fn is_by(target: &Target, id: &BackupId, wanted: &str) -> bool {
+    Unverified::open(target, id).is_ok_and(|one| one.signers().iter().any(|key| key.fingerprint.starts_with(wanted)))
 }
 
 /// The digits of a fingerprint, as a person types them from a label: any case, with spaces or colons.
