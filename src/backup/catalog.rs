@@ -14,7 +14,8 @@ use crate::apk::{KeyId, KeyName, ObjectId};
 use crate::places::archive::{END, Stopped, Walk, header, padding};
 use crate::sign::Seal;
 use crate::snapshot::backup::{
-    BackupId, BackupManifest, BadBackup, BadLines, KeptFile, PublicKeyText, Segment, Stored, parse_files, parse_objects,
+    BackupId, BackupManifest, BadBackup, BadLines, KeptFile, PublicKeyText, Segment, Stored, StoredForm, parse_files,
+    parse_objects,
 };
 use crate::verify::PublicKey;
 use crate::verify::keyring::Verdict;
@@ -130,6 +131,10 @@ impl Unverified {
         let shelf = Shelf::new(target, &backup);
         let missing = || wrong(BadBackup::Contradiction("it lacks its encrypted part"));
         let stored = shelf.find(&sealed.object).ok_or_else(missing)?;
+        // The list is not believed yet: a delta and its base have any length that whoever wrote it chose.
+        if stored.form != StoredForm::Whole {
+            return Err(wrong(BadBackup::Contradiction("its encrypted part is not stored whole")));
+        }
         if stored.size > MAX_VAULT {
             return Err(wrong(BadBackup::Contradiction("its encrypted part is larger than any")));
         }
@@ -277,6 +282,12 @@ pub fn write(
     seal: &Seal,
     writing: Writing,
 ) -> Result<u64, Error> {
+    // Nothing is signed that our own reader would refuse: with it the backup would be lost, and the run had said that all is well.
+    let unsound = |cause| Error::Unsound { id: manifest.id.clone(), cause };
+    let lines = |text| move |cause: BadLines| BadBackup::Lines { text, cause };
+    let objects = parse_objects(&texts.objects).map_err(lines(OBJECTS)).map_err(unsound)?;
+    parse_files(&texts.files).map_err(lines(FILES)).map_err(unsound)?;
+    manifest.check_objects(&objects).map_err(unsound)?;
     let digest = |text: &str| ObjectId::new(Sha256::digest(text).into());
     manifest.objects = digest(&texts.objects);
     manifest.files = digest(&texts.files);

@@ -12,8 +12,8 @@
 //!
 //! What always holds:
 //! - Nothing is written where the marker is not: an unmounted mount point has none.
-//! - A file has its name only when it is whole and on the medium, and is not written to again. [`prune`] alone replaces
-//!   backups (with others that say the same of moved objects) and removes files, the former before the latter.
+//! - A file has its name only when it is whole and on the medium, and is not written to again. [`prune`] alone removes
+//!   files, none that a kept backup names, and replaces backups (with others that say the same of moved objects).
 //! - A backup is there with its file under `backups/`, which comes last: what it names is on the medium before it. Segments
 //!   that no backup names are of a run that was stopped; the next one hashes them, and uses what is good.
 //! - An object is stored once, whatever number of backups name it. One that is stored as a delta is over one that is stored
@@ -119,6 +119,15 @@ pub enum Error {
         id: BackupId,
         /// The target.
         place: String,
+        /// What is wrong.
+        #[source]
+        cause: BadBackup,
+    },
+    /// What is to be signed is not what a reader would take.
+    #[error("backup {id} is not signed: it would not read")]
+    Unsound {
+        /// Which.
+        id: BackupId,
         /// What is wrong.
         #[source]
         cause: BadBackup,
@@ -251,7 +260,7 @@ impl Trouble for Error {
             | Error::Object { .. } => Class::Damaged,
             Error::Manifest { cause: BadBackup::Newer(_), .. } => Class::Usage,
             Error::Manifest { .. } => Class::Damaged,
-            Error::Changed { .. } | Error::TooLittleSpace { .. } => Class::Host,
+            Error::Unsound { .. } | Error::Changed { .. } | Error::TooLittleSpace { .. } => Class::Host,
             Error::Pool(error) => error.class(),
             Error::Place(error) => error.class(),
             Error::Sign(error) => error.class(),
@@ -266,6 +275,7 @@ impl Trouble for Error {
             Error::Target { .. } => "target-exists",
             Error::NewerTarget { .. } => "target-newer",
             Error::Archive { .. } | Error::Contents { .. } | Error::Manifest { .. } => "backup-damaged",
+            Error::Unsound { .. } => "bug",
             Error::Unsigned { .. } => "unsigned",
             Error::BadSignature { .. } => "bad-signature",
             Error::UnknownSigner { .. } => "unknown-signer",
@@ -306,7 +316,7 @@ impl Trouble for Error {
             Error::Unsigned { .. } | Error::BadSignature { .. } | Error::Misnamed { .. } | Error::Misplaced { .. } => {
                 Some("do not trust it: find out who wrote to the disk".into())
             }
-            Error::UnknownSigner { .. } | Error::Changed { .. } => None,
+            Error::Unsound { .. } | Error::UnknownSigner { .. } | Error::Changed { .. } => None,
             Error::Pool(error) => error.hint(),
             Error::Place(error) => error.hint(),
             Error::Sign(error) => error.hint(),

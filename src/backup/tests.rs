@@ -124,6 +124,46 @@ fn what_is_saved_is_where_it_says() {
 }
 
 #[test]
+fn nothing_is_signed_that_would_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = target(folder.path());
+    let (object, base) = (ObjectId::new([1; 32]), ObjectId::new([2; 32]));
+    let mut manifest = written(&target, Vec::new(), &[]).manifest().clone();
+    manifest.segments = vec![Segment { name: SegmentName::new(&id(), 1), size: 4096 }];
+    let form = StoredForm::Delta { length: 10, delta: ObjectId::new([3; 32]), base };
+    let over_nothing = Stored { sha256: object, size: 100, segment: 0, at: 512, form };
+    let texts = Texts { objects: print_objects(&[over_nothing]), ..Texts::default() };
+    let before = std::fs::read(folder.path().join(catalog::path(&id()))).unwrap();
+    let error = write(&target, manifest, &texts, &seal(), Writing::Again).unwrap_err();
+    assert_eq!((error.class(), error.code()), (Class::Host, "bug"), "{error}");
+    assert_eq!(std::fs::read(folder.path().join(catalog::path(&id()))).unwrap(), before, "what was there stays");
+}
+
+#[test]
+fn an_encrypted_part_that_nobody_vouches_for_is_read_only_as_far_as_any_is_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = target(folder.path());
+    let (object, base) = (ObjectId::new([1; 32]), ObjectId::new([2; 32]));
+    let huge = 40 << 30;
+    let mut manifest = written(&target, Vec::new(), &[]).manifest().clone();
+    manifest.segments = vec![Segment { name: SegmentName::new(&id(), 1), size: 2 * huge }];
+    manifest.sealed = Some(Sealed { object, recipients: Vec::new(), files: Vec::new() });
+    let whole = |sha256, size| Stored { sha256, size, segment: 0, at: 512, form: StoredForm::Whole };
+    let delta = StoredForm::Delta { length: huge, delta: ObjectId::new([3; 32]), base };
+    for stored in [
+        vec![whole(base, huge), Stored { form: delta, ..whole(object, 100) }],
+        vec![whole(base, 100), Stored { form: delta, ..whole(object, 100) }],
+        vec![whole(object, huge)],
+    ] {
+        let texts = Texts { objects: print_objects(&stored), ..Texts::default() };
+        write(&target, manifest.clone(), &texts, &seal(), Writing::Again).unwrap();
+        // Where it were read, its segment would be missed.
+        let error = Unverified::open(&target, &id()).unwrap().sealed_part(&target).unwrap_err();
+        assert_eq!(error.code(), "backup-damaged", "{error}");
+    }
+}
+
+#[test]
 fn what_is_wrong_here_is_not_spread() {
     let folder = tempfile::tempdir().unwrap();
     let target = target(folder.path());

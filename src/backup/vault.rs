@@ -109,6 +109,12 @@ pub struct PrivateFile {
     pub bytes: Secret,
 }
 
+/// The mode that a private file has once it was in a vault: its owner's bits, and that he may read it. Whatever others could do
+/// with it where it was (a medium without modes, a service's credential), after a restore they cannot.
+pub fn owners_mode(mode: u32) -> u32 {
+    (mode & 0o700) | 0o400
+}
+
 /// All that nobody else may read, and who signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vault {

@@ -9,6 +9,7 @@
 
 mod error;
 mod live;
+mod part;
 mod place;
 mod records;
 mod source;
@@ -35,13 +36,14 @@ use crate::pool::{Pool, parse_refs};
 use crate::report::{Reporter, Work};
 use crate::snapshot::backup::{BackupId, StoredForm};
 
-use place::Destination;
+use part::Part;
+use place::{CONFIG, Destination};
 use source::Source;
 use trust::{Believed, believed};
 
 pub use error::CannotRestore;
 pub use source::Lost;
-pub use trust::{OpenWith, Trust};
+pub use trust::{OpenWith, Proof, Trust};
 
 /// What is to be restored.
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct RestoreReport {
     pub id: BackupId,
     /// Who signed it, by the label or the encrypted part.
     pub signer: KeyId,
+    /// Why that is believed.
+    pub proof: Proof,
     /// Packages that are in the pool now.
     pub objects: u64,
     /// Their bytes.
@@ -135,8 +139,11 @@ pub struct RestoreReport {
 struct Plan {
     backup: Backup,
     signer: KeyId,
+    proof: Proof,
     destination: Destination,
     generations: Vec<Generation>,
+    /// None where all of it is asked for.
+    part: Option<Part>,
     wanted: HashSet<ObjectId>,
     bytes: u64,
     without_keys: Vec<PathBuf>,
@@ -146,10 +153,10 @@ struct Plan {
 pub fn show(request: &RestoreRequest) -> Result<RestoreReport, Error> {
     let started = Instant::now();
     let target = open(request)?;
-    let Believed { backup, vault, signer } = believed(&target, request.at.as_deref(), &request.trust)?;
+    let Believed { backup, vault, signer, proof } = believed(&target, request.at.as_deref(), &request.trust)?;
     let mut lost = missing(&target, &backup)?;
     let mut source = Source::new(&target, &backup);
-    let plan = plan(request, &backup, vault, signer, &mut source)?;
+    let plan = plan(request, &backup, vault, (signer, proof), &mut source)?;
     if request.into == Into::Empty {
         require_empty(&plan, &source)?;
     }
@@ -164,12 +171,19 @@ pub fn show(request: &RestoreRequest) -> Result<RestoreReport, Error> {
 pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result<RestoreReport, Error> {
     let started = Instant::now();
     let target = open(request)?;
-    let Believed { backup, vault, signer } = believed(&target, request.at.as_deref(), &request.trust)?;
+    let Believed { backup, vault, signer, proof } = believed(&target, request.at.as_deref(), &request.trust)?;
     let mut source = Source::new(&target, &backup);
     for lost in missing(&target, &backup)? {
         reporter.warning(&format!("{}: {}", lost.what, lost.message));
     }
-    let plan = plan(request, &backup, vault, signer, &mut source)?;
+    if proof == Proof::Recipient {
+        reporter.warning(&format!(
+            "nothing but the disk says who wrote this: whoever knows a recipient's public name could have. Compare the label: \
+             signed by {}, --key {}",
+            signer.name, signer.fingerprint
+        ));
+    }
+    let plan = plan(request, &backup, vault, (signer, proof), &mut source)?;
     let destination = &plan.destination;
     let store = match request.into {
         Into::Empty => {
@@ -201,15 +215,16 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
     if request.loss == Loss::Refuse {
         source.require_all()?;
     }
-    records::write(&store, destination, &mut source)?;
+    records::write(&store, destination, &mut source, plan.part.as_ref())?;
     let mirror = Mirror::on(&destination.config, store)?;
-    if !request.only.is_empty() {
-        // A record that names what is not restored would be damage.
-        for generation in &plan.generations {
+    if plan.part.is_some() {
+        let is_ours = |number| mirror.store.restoring_file().exists() || !mirror.store.generation_file(number).exists();
+        for generation in plan.generations.iter().filter(|generation| is_ours(generation.number)) {
             mirror.ledger.save_generation(generation)?;
         }
     }
-    live::make_trees(&mirror, &plan.generations, &mut source)?;
+    let (fitting, undone) = part::fitting(&mirror, &plan.generations);
+    live::make_trees(&mirror, fitting, &mut source)?;
     if request.loss == Loss::Refuse {
         source.require_all()?;
     }
@@ -220,6 +235,8 @@ pub fn restore(request: &RestoreRequest, reporter: &Arc<dyn Reporter>) -> Result
     }
     let mut lost = std::mem::take(&mut source.lost);
     lost.dedup();
+    // The medium has them: nothing was held up for their sake.
+    lost.extend(undone);
     Ok(report(&plan, started).with(|report| {
         (report.objects, report.bytes, report.healed) = (objects, bytes, healed);
         report.keys = destination.private.iter().map(|(path, _, _)| path.clone()).collect();
@@ -235,7 +252,7 @@ fn plan(
     request: &RestoreRequest,
     backup: &Backup,
     vault: Option<crate::backup::Vault>,
-    signer: KeyId,
+    (signer, proof): (KeyId, Proof),
     source: &mut Source<'_>,
 ) -> Result<Plan, Error> {
     let manifest = backup.manifest();
@@ -243,10 +260,15 @@ fn plan(
         (None, Some(sealed)) => sealed.files.clone(),
         _ => manifest.left_out.clone(),
     };
-    let text = source.text("bivouac.toml")?;
-    let lost = || CannotRestore::Record { id: manifest.id.clone(), path: "bivouac.toml".into() };
-    let text = text.ok_or_else(lost)?;
+    let Some(text) = source.text(CONFIG)? else {
+        // Without it nobody knows where anything goes, whatever else is there.
+        source.require_all()?;
+        return Err(CannotRestore::Record { id: manifest.id.clone(), path: CONFIG.into() }.into());
+    };
     let destination = Destination::of(manifest, &text, vault, request.to.as_deref())?;
+    if proof == Proof::Recipient && request.to.is_none() {
+        destination.require_own_ground(&manifest.id, &signer)?;
+    }
     let generations = live::generations(source, backup, &request.only)?;
     for name in &request.only {
         let has = |generation: &Generation| generation.repositories.iter().any(|state| state.name == *name);
@@ -254,24 +276,24 @@ fn plan(
             return Err(CannotRestore::NoRepository { id: manifest.id.clone(), name: name.clone() }.into());
         }
     }
-    let wanted = wanted(request, backup, source, &generations)?;
+    let published = published(&generations);
+    let part = if request.only.is_empty() { None } else { Some(Part::of(source, &published)?) };
+    let wanted = match &part {
+        Some(part) => part.objects.clone(),
+        None => wanted(backup, source, &published)?,
+    };
     let sizes = backup.objects().iter().filter(|stored| wanted.contains(&stored.sha256));
     let bytes = sizes.map(|stored| stored.size).sum();
-    Ok(Plan { backup: backup.clone(), signer, destination, generations, wanted, bytes, without_keys })
+    Ok(Plan { backup: backup.clone(), signer, proof, destination, generations, part, wanted, bytes, without_keys })
+}
+
+fn published(generations: &[Generation]) -> HashSet<ObjectId> {
+    let states = generations.iter().flat_map(|generation| &generation.repositories);
+    states.flat_map(|state| &state.files).map(|placed| placed.object).collect()
 }
 
 /// The objects that belong into the pool: all but files, and but what is only there because a delta is over it.
-fn wanted(
-    request: &RestoreRequest,
-    backup: &Backup,
-    source: &mut Source<'_>,
-    generations: &[Generation],
-) -> Result<HashSet<ObjectId>, Error> {
-    let states = generations.iter().flat_map(|generation| &generation.repositories);
-    let published: HashSet<ObjectId> = states.flat_map(|state| &state.files).map(|placed| placed.object).collect();
-    if !request.only.is_empty() {
-        return Ok(published);
-    }
+fn wanted(backup: &Backup, source: &mut Source<'_>, published: &HashSet<ObjectId>) -> Result<HashSet<ObjectId>, Error> {
     let refs = source.text(records::REFS)?.unwrap_or_default();
     let known: HashSet<ObjectId> = parse_refs(refs.as_bytes()).into_iter().map(|one| one.object()).collect();
     let files = source.file_objects();
@@ -314,13 +336,16 @@ fn note_absent(source: &mut Source<'_>, plan: &Plan) {
 /// Nothing is where the backup goes, or what the same restore left there when it was stopped.
 fn require_empty(plan: &Plan, source: &Source<'_>) -> Result<(), Error> {
     let destination = &plan.destination;
-    destination.require_free(source)?;
     let resumed = match Store::open(&destination.store) {
         Err(layout::Error::Absent { .. }) => false,
         Err(layout::Error::Restoring { backup, .. }) if backup == plan.backup.id().as_str() => true,
+        Err(layout::Error::Restoring { path, backup: begun }) => {
+            return Err(layout::Error::RestoringOther { path, begun, asked: plan.backup.id().to_string() }.into());
+        }
         Ok(_) => return Err(layout::Error::Exists { path: destination.store.clone() }.into()),
         Err(error) => return Err(error.into()),
     };
+    destination.require_free(source)?;
     let tree = PublicTree::new(&destination.public);
     match tree.live()? {
         Some(live) if !resumed => Err(CannotRestore::Public { path: destination.public.clone(), live }.into()),
@@ -359,6 +384,7 @@ fn report(plan: &Plan, started: Instant) -> RestoreReport {
         at: manifest.time,
         id: manifest.id.clone(),
         signer: plan.signer.clone(),
+        proof: plan.proof,
         objects: plan.wanted.len() as u64,
         bytes: plan.bytes,
         verified: true,

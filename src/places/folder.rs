@@ -29,6 +29,34 @@ impl Folder {
     pub fn path(&self, file: &str) -> PathBuf {
         self.root.join(file)
     }
+
+    /// Where a file lies, once every folder on the way there is found to be one, or not to be there. Whoever had the disk may
+    /// have left a link, and what is listed, written and removed through it would be this host's.
+    fn inside(&self, file: &str) -> Result<PathBuf> {
+        let path = self.path(file);
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.root) {
+            self.require_no_link(folder)?;
+        }
+        Ok(path)
+    }
+
+    /// The same of a folder, which is none itself either.
+    fn folder(&self, folder: &str) -> Result<PathBuf> {
+        if folder.is_empty() {
+            return Ok(self.root.clone());
+        }
+        let path = self.inside(folder)?;
+        self.require_no_link(&path)?;
+        Ok(path)
+    }
+
+    fn require_no_link(&self, path: &Path) -> Result<()> {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_symlink() => Err(Error::Link { path: path.display().to_string() }),
+            // What else is wrong there is told by what is done next.
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Place for Folder {
@@ -37,14 +65,14 @@ impl Place for Folder {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>> {
-        let mut names = durable::list(&self.path(folder))?;
+        let mut names = durable::list(&self.folder(folder)?)?;
         names.retain(|name| !durable::is_temporary(name.as_ref()));
         names.sort();
         Ok(names)
     }
 
     fn length(&self, file: &str) -> Result<Option<u64>> {
-        let path = self.path(file);
+        let path = self.inside(file)?;
         match path.symlink_metadata() {
             Ok(found) if found.is_file() => Ok(Some(found.len())),
             Ok(_) => Ok(None),
@@ -54,7 +82,7 @@ impl Place for Folder {
     }
 
     fn read(&self, file: &str, from: u64, length: u64) -> Result<Box<dyn Read + Send>> {
-        let path = self.path(file);
+        let path = self.inside(file)?;
         let open = || {
             // Whoever had the disk may have put a pipe there, which would never end.
             if !path.symlink_metadata()?.is_file() {
@@ -69,7 +97,7 @@ impl Place for Folder {
     }
 
     fn begin(&self, file: &str) -> Result<Box<dyn Upload>> {
-        let path = self.path(file);
+        let path = self.inside(file)?;
         if let Some(folder) = path.parent() {
             durable::create_folder(folder, FOLDER_MODE)?;
         }
@@ -78,11 +106,13 @@ impl Place for Folder {
 
     fn let_run(&self, file: &str) {
         // A file system without modes runs everything, or nothing; either way the file is there.
-        let _ = durable::set_mode(&self.path(file), 0o700);
+        if let Ok(path) = self.folder(file) {
+            let _ = durable::set_mode(&path, 0o700);
+        }
     }
 
     fn remove(&self, file: &str) -> Result<()> {
-        Ok(durable::remove_file(&self.path(file))?)
+        Ok(durable::remove_file(&self.inside(file)?)?)
     }
 
     fn free(&self) -> Result<Option<u64>> {
@@ -90,7 +120,7 @@ impl Place for Folder {
     }
 
     fn lock(&self) -> Result<Box<dyn Held>> {
-        let file = LockFile::open(self.path(LOCK))?;
+        let file = LockFile::open(self.folder(LOCK)?)?;
         match file.try_lock()? {
             Attempt::Taken => Ok(Box::new(HeldFolder { _file: file })),
             Attempt::Held => Err(Error::Held { place: self.shown() }),
@@ -98,7 +128,7 @@ impl Place for Folder {
     }
 
     fn sweep(&self, folder: &str) -> Result<()> {
-        let folder = self.path(folder);
+        let folder = self.folder(folder)?;
         if folder.is_dir() {
             durable::sweep_temporaries(&folder)?;
         }
@@ -184,6 +214,42 @@ mod tests {
         place.remove("a/b").unwrap();
         place.remove("a/b").unwrap();
         assert_eq!(place.length("a/b").unwrap(), None);
+    }
+
+    #[test]
+    fn nothing_is_listed_written_or_removed_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (disk, host) = (folder.path().join("disk"), folder.path().join("host"));
+        std::fs::create_dir(&disk).unwrap();
+        std::fs::create_dir(&host).unwrap();
+        std::fs::write(host.join("ours"), "ours").unwrap();
+        std::fs::write(host.join(".tmp-1"), "half").unwrap();
+        std::os::unix::fs::symlink("../host", disk.join("tool")).unwrap();
+        std::os::unix::fs::symlink("../host/lock", disk.join("lock")).unwrap();
+        let place = Folder::new(&disk);
+        let errors = [
+            place.list("tool").err(),
+            place.length("tool/ours").err(),
+            place.read("tool/ours", 0, 1).err(),
+            put(&place, "tool/theirs", "theirs").err(),
+            put(&place, "tool/a/theirs", "theirs").err(),
+            place.remove("tool/ours").err(),
+            place.sweep("tool").err(),
+            place.lock().err(),
+        ];
+        for (at, error) in errors.into_iter().enumerate() {
+            let error = error.unwrap_or_else(|| panic!("{at}"));
+            assert_eq!((error.class(), error.code()), (Class::Damaged, "target-damaged"), "{at}: {error}");
+        }
+        place.let_run("tool/ours");
+        let mut left: Vec<_> =
+            std::fs::read_dir(&host).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, [".tmp-1", "ours"]);
+        assert_eq!(host.join("ours").metadata().unwrap().permissions().mode() & 0o100, 0);
+        // The place itself may be one: that is the operator's own.
+        std::os::unix::fs::symlink("disk", folder.path().join("media")).unwrap();
+        put(&Folder::new(folder.path().join("media")), "backups/a", "a").unwrap();
     }
 
     #[test]

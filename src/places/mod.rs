@@ -1,7 +1,8 @@
 //! Where files of ours go that leave this host: a folder, a mounted disk; later an object store.
 //!
 //! What always holds of a [`Place`]: a file has its name only when it is whole and on the medium; a file that is there is
-//! never written to. Names are paths of plain segments below the place, made by us alone.
+//! never written to. Names are paths of plain segments below the place, made by us alone. The folders on their way are the
+//! place's own: a link among them leads to somebody else's files, and ends whatever is done.
 //!
 //! [`archive`] is the tar that such files are.
 
@@ -68,6 +69,12 @@ pub enum Error {
         /// The file, as an operator knows it.
         file: String,
     },
+    /// A link is where a folder or file of the place's own must be.
+    #[error("{path} is a link, which may lead anywhere: nothing there is read, written or removed")]
+    Link {
+        /// The link, as an operator knows it.
+        path: String,
+    },
     /// Another run writes there.
     #[error("another run writes to {place}")]
     Held {
@@ -91,6 +98,7 @@ impl Trouble for Error {
                 _ => Class::Host,
             },
             Error::Taken { .. } => Class::Host,
+            Error::Link { .. } => Class::Damaged,
             Error::Held { .. } => Class::Locked,
         }
     }
@@ -102,6 +110,7 @@ impl Trouble for Error {
                 code => code,
             },
             Error::Taken { .. } => "bug",
+            Error::Link { .. } => "target-damaged",
             Error::Held { .. } => "locked",
         }
     }
@@ -116,6 +125,7 @@ impl Trouble for Error {
                 _ => error.hint(),
             },
             Error::Taken { .. } => None,
+            Error::Link { .. } => Some("find out who put it there, remove it, and run again".into()),
             Error::Held { .. } => Some("let it end, then run again".into()),
         }
     }

@@ -8,6 +8,10 @@ use crate::snapshot::backup::{BackupId, SegmentName, Stored};
 /// A segment less than one part in so many of which is still needed is written anew.
 const SHARE: u64 = 3;
 
+/// The digits of the id under which a prune writes segments. A backup's are of a digest: none has these but by chance, and then
+/// no harm is done.
+pub const OF_PRUNES: [u8; 4] = [0; 4];
+
 /// What a prune of a target does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupPrunePlan {
@@ -43,7 +47,7 @@ impl Needed {
 
 /// Decides over the segments that are `there`, with their bytes: those of which nothing is needed go, and those of which less than
 /// a third is are written anew. One that no backup ever named is of a run that was stopped: while it is later than the newest
-/// backup, the next run can go on with it.
+/// backup, the next run can go on with it. But not one of a prune: what is in it lies elsewhere, too.
 pub fn segments(
     there: &BTreeMap<SegmentName, u64>,
     needed: &Needed,
@@ -52,7 +56,9 @@ pub fn segments(
     let (mut remove, mut repack) = (BTreeSet::new(), BTreeSet::new());
     for (name, size) in there {
         let is_begun = || {
-            newest.is_none_or(|newest| name.as_str() > newest.as_str() && !name.as_str().starts_with(newest.as_str()))
+            let is_later =
+                |newest: &BackupId| name.as_str() > newest.as_str() && !name.as_str().starts_with(newest.as_str());
+            !name.has_digits(OF_PRUNES) && newest.is_none_or(is_later)
         };
         match needed.bytes(name) {
             0 if needed.0.contains_key(name) => {}
@@ -72,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_stays_and_little_of_it_moves() {
-        let id = |hour: u8| -> BackupId { format!("20261124T{hour:02}0000Z-00000000").parse().unwrap() };
+        let id = |hour: u8| -> BackupId { format!("20261124T{hour:02}0000Z-0000000a").parse().unwrap() };
         let name = |hour| SegmentName::new(&id(hour), 1);
         let stored = |number: u8, size| Stored {
             sha256: ObjectId::new([number; 32]),
@@ -94,5 +100,12 @@ mod tests {
         assert_eq!(segments(&there, &Needed::default(), None), ([].into(), [].into()));
         let all: BTreeSet<SegmentName> = there.keys().cloned().collect();
         assert_eq!(segments(&there, &Needed::default(), Some(&id(6))), (all, [].into()));
+        // What a prune had begun that was stopped is in no backup's way.
+        let of_prune = SegmentName::new(&"20261124T090000Z-00000000".parse().unwrap(), 1);
+        let there: BTreeMap<SegmentName, u64> = [(of_prune.clone(), 3000)].into();
+        assert_eq!(segments(&there, &Needed::default(), Some(&id(6))), ([of_prune.clone()].into(), [].into()));
+        let mut needed = Needed::default();
+        needed.add(&of_prune, &stored(1, 2000));
+        assert_eq!(segments(&there, &needed, Some(&id(6))), ([].into(), [].into()));
     }
 }

@@ -272,6 +272,17 @@ impl SegmentName {
         SegmentName(format!("{id}.{number}.tar").into())
     }
 
+    /// Whether it was written under this id.
+    pub fn is_of(&self, id: &BackupId) -> bool {
+        self.0.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// Whether the id that it was written under has these digits, see [`BackupId::new`].
+    pub fn has_digits(&self, digits: [u8; 4]) -> bool {
+        let id = self.0.split_once('.').map_or("", |(id, _)| id);
+        id.ends_with(&format!("-{}", crate::apk::checksum::hex(&digits)))
+    }
+
     /// The checked text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -314,6 +325,12 @@ impl<'de> Deserialize<'de> for SegmentName {
 /// The file name below `tool/` of the program beside the segments.
 pub fn tool_name(tool: &Tool) -> String {
     format!("bivouac-{}", &tool.sha256.hex()[..8])
+}
+
+/// Whether a file below `tool/` has a name that [`tool_name`] gives.
+pub fn is_tool_name(name: &str) -> bool {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.strip_prefix("bivouac-").is_some_and(|digits| digits.len() == 8 && digits.bytes().all(is_hex))
 }
 
 /// Where an object is.

@@ -9,7 +9,9 @@
 )]
 
 mod flips;
+mod hostile;
 mod night;
+mod part;
 mod pruned;
 mod stopped;
 mod trouble;

@@ -1,6 +1,7 @@
 //! README's way to a backup and back at 3 a.m.: its commands, run as they stand there.
 
 use super::env::Env;
+use super::fixture::OURS;
 use super::world::{World, tree};
 
 const README: &str = include_str!("../../README.md");
@@ -26,6 +27,7 @@ fn run(env: &Env, world: &World, commands: &str, fingerprint: &str) -> usize {
             .replace("FINGERPRINT", fingerprint)
             .replace("IDENTITY", world.identity.to_str().unwrap())
             .replace("bivouac backup", &format!("{} backup", env!("CARGO_BIN_EXE_bivouac")))
+            .replace("bivouac restore", &format!("{} restore", env!("CARGO_BIN_EXE_bivouac")))
             .replace("bivouac check", &format!("{} check", env!("CARGO_BIN_EXE_bivouac")))
             .replace("bivouac status", &format!("{} status", env!("CARGO_BIN_EXE_bivouac")));
         let ran = std::process::Command::new("sh")
@@ -54,6 +56,11 @@ fn ten_lines_bring_everything_back() {
     std::fs::create_dir(env.path("disk")).unwrap();
     run(env, &world, &block("sh", "bivouac backup init disk"), "");
     let label = world.backup()["signer"].as_str().unwrap().to_owned();
+    // One of the release before, as after the first upgrade, and one that somebody put there.
+    for name in ["bivouac-00000000", "bivouac-ffffffff"] {
+        let program = env.write(&format!("disk/tool/{name}"), b"#!/bin/sh\ntouch ran-by-root\n");
+        std::fs::set_permissions(program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
     let before = tree(&env.public());
     for gone in ["store", "site", "keys", "trusted", "packages"] {
         std::fs::remove_dir_all(env.path(gone)).unwrap();
@@ -63,6 +70,43 @@ fn ten_lines_bring_everything_back() {
     assert!(lines <= 10, "{lines}");
     assert!(tree(&env.public()) == before);
     assert_eq!(std::fs::read_to_string(env.path("bivouac.toml")).unwrap(), ours);
+    assert!(!env.path("ran-by-root").exists());
+}
+
+#[test]
+fn of_the_programs_on_the_disk_only_the_signed_one_runs() {
+    let world = World::new("");
+    let env = &world.env;
+    let config = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    env.write("bivouac.toml", config.replace("tool = false\n", "").as_bytes());
+    let report = world.backup();
+    let (label, id) = (report["signer"].as_str().unwrap(), report["id"].as_str().unwrap());
+    let ours = env.files_below("disk/tool").pop().unwrap();
+    for name in ["bivouac-00000000", "bivouac-ffffffff"] {
+        env.write(&format!("disk/tool/{name}"), b"#!/bin/sh\necho evil\n");
+    }
+    let commands = block("sh", "/media/backup/tool/")
+        .replace("mktemp -d", &format!("mktemp -d -p {}", env.path(".").display()))
+        .replace("ID.tar", &format!("{id}.tar"))
+        .replace("/etc/apk/keys/", &format!("{}/", env.path("keys").display()))
+        .replace("KEY", OURS.name)
+        .replace("/media/backup", &env.path("disk").display().to_string());
+    let script = format!("{commands}\n./bivouac restore --from \"$DISK\" --to ../back --key {label}\n");
+    let run = || {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-euc", &script]).current_dir(env.path(".")).env_clear().env("PATH", "/usr/bin:/bin");
+        let ran = shell.env("DISK", env.path("disk")).output().unwrap();
+        let printed = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+        (ran.status.success(), printed.into_owned())
+    };
+    let (well, printed) = run();
+    assert!(well && printed.contains("Verified OK") && printed.contains("bivouac: OK"), "{printed}");
+    assert!(tree(&env.path("back/public")) == tree(&env.public()));
+    // Under its name lies another one.
+    std::fs::remove_file(&ours).unwrap();
+    std::fs::write(&ours, b"#!/bin/sh\necho evil\n").unwrap();
+    let (well, printed) = run();
+    assert!(!well && !printed.contains("evil"), "{printed}");
 }
 
 #[test]

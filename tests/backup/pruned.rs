@@ -81,6 +81,38 @@ fn deltas_are_over_whole_ones_and_come_back_exactly() {
 }
 
 #[test]
+fn a_delta_whose_base_is_damaged_is_stored_again() {
+    let world = World::new("deltas = true");
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    let two = config.replace("generations = { last = 1 }", "generations = { last = 2 }");
+    world.env.write("bivouac.toml", two.as_bytes());
+    world.package("large", 1, 200_000);
+    world.sync();
+    world.backup();
+    let base = std::fs::read(world.env.public().join("v3.23/site/x86_64/large-1-r1.apk")).unwrap();
+    world.package("large", 2, 200_000);
+    world.sync();
+    assert!(world.backup()["deltas"].as_u64().unwrap() > 0);
+    // The base leaves the pool, then a bit of it flips on the disk.
+    world.package("large", 3, 200_000);
+    world.sync();
+    world.env.bivouac(&["prune"]).exits_with(0);
+    assert!(!world.env.files_below("store/pool/objects").iter().any(|path| std::fs::read(path).unwrap() == base));
+    let segment = &world.segments()[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    let at = bytes.windows(base.len()).position(|window| window == base).unwrap();
+    bytes[at + 1000] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    assert!(world.found().contains(&"object-damaged".to_owned()));
+    world.backup();
+    world.restore("back", &[]).exits_with(0);
+    assert!(tree(&world.env.path("back/public")) == tree(&world.env.public()));
+    // And what was stored again is known the next time.
+    assert_eq!(world.backup()["objects_written"], 0);
+    world.restore("again", &[]).exits_with(0);
+}
+
+#[test]
 fn the_rota_reads_all_in_a_known_time_and_a_drill_tells_how_long_a_disaster_takes() {
     let world = World::new("");
     for revision in 1..4 {
@@ -115,8 +147,8 @@ fn the_rota_reads_all_in_a_known_time_and_a_drill_tells_how_long_a_disaster_take
     world.env.bivouac(&words).exits_with(5);
 }
 
-#[test]
-fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
+/// A small package that stays and a large one that changes, backed up twice: little of the first segment is needed then.
+fn little_is_needed() -> World {
     let world = World::new("keep = { last = 2 }");
     world.package("small", 1, 500);
     for revision in 1..3 {
@@ -124,18 +156,53 @@ fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
         world.sync();
         world.backup();
     }
-    // The next one is by another key, and the kept one before it needs little of the first segment.
     let next = world.env.private_key(&NEXT);
     world.env.bivouac(&["key", "rotate", "--key", &next]).exits_with(0);
-    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
-    world.package("large", 3, 300_000);
+    world
+}
+
+fn next_backup(world: &World, revision: u32) -> String {
+    world.package("large", revision, 300_000);
     world.sync();
-    let label = world.backup()["signer"].as_str().unwrap().to_owned();
+    world.backup()["signer"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_backup_that_a_prune_signed_anew_is_believed_by_the_label() {
+    let world = little_is_needed();
+    // Two keys sign now; both sign the older backup anew.
+    let label = next_backup(&world, 3);
     let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
     assert!(!report[0]["repacked"].as_array().unwrap().is_empty(), "{report}");
     assert_eq!(world.found(), [""; 0]);
     let older = world.backups()[0].file_stem().unwrap().to_str().unwrap().to_owned();
-    world.restore("by-identity", &["--at", &older]).exits_with(3);
+    // Its encrypted part names the one that signed it first.
+    world.restore("by-identity", &["--at", &older]).exits_with(0);
     world.restore("by-label", &["--at", &older, "--key", &label]).exits_with(0);
+    world.restore("newest", &[]).exits_with(0);
+}
+
+#[test]
+fn a_prune_raises_no_signature_of_a_retired_key() {
+    let world = little_is_needed();
+    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    let label = next_backup(&world, 3);
+    let older = world.backups()[1].clone();
+    let before = std::fs::read(&older).unwrap();
+    let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
+    assert_eq!((&report[0]["repacked"], world.backups().len()), (&serde_json::json!([]), 2), "{report}");
+    let note = report[0]["notes"][0].as_str().unwrap();
+    assert!(note.contains(older.file_stem().unwrap().to_str().unwrap()) && note.contains("retired"), "{note}");
+    assert!(std::fs::read(&older).unwrap() == before, "whoever stole the key gets no better one");
+    assert_eq!(world.found(), [""; 0]);
+    let older = older.file_stem().unwrap().to_str().unwrap();
+    world.restore("by-label", &["--at", older, "--key", &label]).exits_with(3);
+    world.restore("by-identity", &["--at", older]).exits_with(0);
+    // Once it is gone by the rules nothing is in the way.
+    next_backup(&world, 4);
+    next_backup(&world, 5);
+    let report = world.env.bivouac(&["--json", "backup", "prune"]).exits_with(0).json();
+    assert!(!report[0]["repacked"].as_array().unwrap().is_empty(), "{report}");
+    assert_eq!(report[0]["notes"], serde_json::json!([]), "{report}");
     world.restore("newest", &[]).exits_with(0);
 }

@@ -126,3 +126,48 @@ fn a_restore() {
     });
     assert!(tried >= 30, "{tried}");
 }
+
+#[test]
+fn a_power_cut_during_a_restore_leaves_names_without_bytes() {
+    let world = World::in_env(Env::in_memory(), "");
+    world.backup();
+    let identity = world.identity.to_str().unwrap();
+    let words = ["restore", "--from", "disk", "--to", "back", "--identity", identity];
+    let file = world.env.path("steps");
+    world.env.bivouac_with(&[("BIVOUAC_COUNT_STEPS", file.to_str().unwrap())], &words).exits_with(0);
+    let steps = std::fs::read_to_string(file).unwrap();
+    let back = world.env.path("back");
+    let good = tree(&back.join("store"));
+    // The last moment at which records are not on the medium: before the flush that follows the snapshots.
+    let flushes = steps.lines().enumerate().filter(|(_, line)| line.contains("flush file system"));
+    let last = flushes.last().unwrap().0 + 1;
+    std::fs::remove_dir_all(&back).unwrap();
+    let ran = world.env.bivouac_with(&[("BIVOUAC_STOP_AT_STEP", &last.to_string())], &words);
+    assert_eq!(ran.code, None, "{ran}");
+    // What a file system may leave of files that were renamed and never flushed.
+    let torn: Vec<_> = world
+        .env
+        .files_below("back/store")
+        .into_iter()
+        .filter(|path| {
+            let below = path.strip_prefix(back.join("store")).unwrap();
+            !below.starts_with("pool")
+                && !["restoring", "lock", "evidence.log"].iter().any(|name| below.starts_with(name))
+        })
+        .collect();
+    assert!(torn.len() >= 8 && torn.iter().any(|path| path.ends_with("generations/1.files")), "{torn:?}");
+    for path in &torn {
+        std::fs::File::create(path).unwrap();
+    }
+    world.env.bivouac(&words).exits_with(0);
+    for path in &torn {
+        let below = path.strip_prefix(back.join("store")).unwrap();
+        // When it was restored is new each time.
+        if below != std::path::Path::new("epochs.json") {
+            assert!(std::fs::read(path).unwrap() == good[below], "{}", below.display());
+        }
+    }
+    world.env.bivouac(&["--config", "back/bivouac.toml", "check", "--deep"]).exits_with(0);
+    world.env.bivouac(&["--config", "back/bivouac.toml", "rollback", "1"]).exits_with(0);
+    assert!(tree(&back.join("public")).keys().any(|path| path.ends_with("one-1-r1.apk")));
+}

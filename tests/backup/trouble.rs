@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::env::{Env, Ran};
-use super::fixture::{OURS, STRANGER};
+use super::fixture::{NEXT, OURS, STRANGER};
 use super::world::{World, our_key, tree};
 
 /// A world with a backup, and the one package's bytes.
@@ -240,6 +240,56 @@ fn a_full_disk_in_the_middle_keeps_what_was_stored() {
     assert!(printed.contains("check 0\n"), "{printed}");
 }
 
+/// Three backups, of a small package that stays and of large ones that change; `rest` goes on from there.
+fn after_three(rest: &str) -> Option<(World, String)> {
+    let world = World::new("keep = { last = 1 }");
+    world.package("small", 1, 300_000);
+    for revision in 1..4 {
+        world.package("large", revision, 1_500_000);
+        world.package("gone", revision, 700_000);
+        let mut copy = Command::new("cp");
+        copy.arg("-r").arg(world.env.path("packages")).arg(world.env.path(&format!("packages-{revision}")));
+        assert!(copy.status().unwrap().success());
+    }
+    let script = format!(
+        "$BIVOUAC backup init >/dev/null\nfor revision in 1 2 3; do\n\
+         rm -rf packages; cp -r packages-$revision packages\n$BIVOUAC -q sync; $BIVOUAC -q backup\ndone\nset +e\n{rest}"
+    );
+    let (_, printed) = mounted(&world.env, "size=40m", &script)?;
+    Some((world, printed))
+}
+
+#[test]
+fn a_full_disk_can_be_pruned() {
+    let script = "mount -o remount,size=$(( $(df -k disk | tail -1 | awk '{print $3}') + 60 ))k disk\n\
+                  $BIVOUAC --json backup prune\necho exit $?\nls disk/backups | wc -l\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?";
+    let Some((_, printed)) = after_three(script) else { return };
+    assert!(printed.contains("exit 0\n1\n") && printed.contains("check 0\n"), "{printed}");
+    assert!(printed.contains("\"repacked\":[\"2"), "{printed}");
+}
+
+#[test]
+fn a_prune_that_has_no_room_leaves_no_segment_that_nothing_names() {
+    // What it would remove is gone, and one more file has room: the new segment, and not the list that names it.
+    let script = "ls disk/backups | head -2 | while read file; do rm disk/backups/$file; done\n\
+                  $BIVOUAC --json backup prune --dry-run | grep -o '\"removed\":[^]]*' | grep -o '[0-9TZa-f-]*\\.[0-9]*\\.tar' |\n\
+                  while read file; do rm disk/segments/$file; done\n\
+                  mount -o remount,nr_inodes=$(( $(df -i disk | tail -1 | awk '{print $3}') + 1 )) disk\n\
+                  ls disk/segments > before\n\
+                  for run in 1 2; do $BIVOUAC --json backup prune; echo exit $?; done\n\
+                  ls disk/segments > after; cmp before after; echo same $?\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?\n\
+                  mount -o remount,nr_inodes=1000 disk\n$BIVOUAC --json backup prune; echo exit $?\n\
+                  ls disk/segments > after; cmp before after >/dev/null; echo same $?\n\
+                  $BIVOUAC -q backup check --read-data 100%\necho check $?";
+    let Some((_, printed)) = after_three(script) else { return };
+    let told: Vec<&str> =
+        printed.lines().filter(|line| ["exit ", "same ", "check "].iter().any(|word| line.starts_with(word))).collect();
+    assert_eq!(told, ["exit 1", "exit 1", "same 0", "check 0", "exit 0", "same 1", "check 0"], "{printed}");
+    assert!(printed.contains("disk-full"), "{printed}");
+}
+
 #[test]
 fn a_disk_that_turns_read_only_keeps_what_is_there() {
     let world = World::new("");
@@ -350,4 +400,96 @@ fn a_deep_check_looks_at_what_an_operator_can_go_back_to() {
     let codes: Vec<String> =
         report.json()["findings"].as_array().unwrap().iter().map(|one| one["code"].to_string()).collect();
     assert!(codes.len() >= 2, "{codes:?}");
+}
+
+/// The hint of an error.
+fn hint(ran: &Ran) -> String {
+    ran.json()["error"]["hint"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_old_label_leads_to_the_newest_backup_of_its_key() {
+    let world = backed_up();
+    let label = world.backup()["signer"].as_str().unwrap().to_owned();
+    let by_it = world.backups().pop().unwrap().file_stem().unwrap().to_str().unwrap().to_owned();
+    let next = world.env.private_key(&NEXT);
+    world.env.bivouac(&["key", "rotate", "--key", &next]).exits_with(0);
+    world.env.bivouac(&["key", "retire", OURS.name, "--now"]).exits_with(0);
+    world.package("two", 2, 2_000);
+    world.sync();
+    world.backup();
+    let ran = world.restore("back", &["--key", &label]);
+    ran.exits_with(3);
+    assert!(hint(&ran).contains(&format!("--at {by_it}")) && hint(&ran).contains("rotated"), "{ran}");
+    world.restore("back", &["--key", &label, "--at", &by_it]).exits_with(0);
+    let nobody = world.restore("other", &["--key", &"0".repeat(64)]);
+    nobody.exits_with(3);
+    assert!(hint(&nobody).contains("do not use it") && hint(&nobody).contains("rotated"), "{nobody}");
+}
+
+#[test]
+fn the_hint_to_an_earlier_backup_can_be_followed() {
+    let world = backed_up();
+    let earlier = world.backups()[0].file_stem().unwrap().to_str().unwrap().to_owned();
+    world.package("three", 1, 1_000);
+    world.sync();
+    world.backup();
+    let segment = world.segments().pop().unwrap();
+    std::fs::rename(&segment, world.env.path("gone.tar")).unwrap();
+    let newest = world.restore("back", &[]);
+    newest.exits_with(5);
+    assert!(hint(&newest).contains("--at") && hint(&newest).contains("removed"), "{newest}");
+    let begun = world.restore("back", &["--at", &earlier]);
+    begun.exits_with(2);
+    assert_eq!(code(&begun), "restoring-other", "{begun}");
+    assert!(hint(&begun).contains("back/store"), "{begun}");
+    std::fs::remove_dir_all(world.env.path("back/store")).unwrap();
+    world.restore("back", &["--at", &earlier]).exits_with(0);
+}
+
+#[test]
+fn a_lost_configuration_is_told_with_its_cause() {
+    let world = backed_up();
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    world.env.write("bivouac.toml", (config + "# another line\n").as_bytes());
+    world.backup();
+    std::fs::remove_file(world.segments().pop().unwrap()).unwrap();
+    let ran = world.restore("back", &["--keep-going"]);
+    ran.exits_with(5);
+    assert_eq!(code(&ran), "backup-incomplete", "{ran}");
+    assert!(ran.to_string().contains("is missing") && hint(&ran).contains("--at"), "{ran}");
+    assert!(!world.env.path("back").exists());
+}
+
+#[test]
+fn a_disk_that_is_pulled_out_while_it_is_read_is_a_medium_that_is_away() {
+    let world = backed_up();
+    let lock = std::fs::File::open(world.env.path("store/lock")).unwrap();
+    lock.lock().unwrap();
+    let words =
+        ["--json", "--wait=1m", "restore", "--from", "disk", "--identity", "safe/identity.txt", "--into-existing"];
+    let mut waits = world.env.command(&words);
+    let waits = waits.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // By then it has read the list and waits for the store.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    std::fs::rename(world.env.path("disk"), world.env.path("pulled-out")).unwrap();
+    std::fs::create_dir(world.env.path("disk")).unwrap();
+    drop(lock);
+    let ended = waits.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&ended.stdout) + String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(4), "{printed}");
+    assert!(printed.contains("mount the medium again"), "{printed}");
+}
+
+#[test]
+fn nobody_is_told_to_leave_out_what_he_did_not_give() {
+    let world = World::new("");
+    let config = std::fs::read_to_string(world.env.path("bivouac.toml")).unwrap();
+    let line = config.lines().find(|line| line.starts_with("recipients")).unwrap().to_owned();
+    world.env.write("bivouac.toml", config.replace(&line, "").as_bytes());
+    let label = world.env.bivouac(&["--json", "backup"]).exits_with(0).json()["signer"].as_str().unwrap().to_owned();
+    let words = ["--json", "restore", "--from", "disk", "--to", "back", "--key", &label];
+    let ran = world.env.bivouac_with(&[("BIVOUAC_PASSPHRASE_FILE", "safe/identity.txt")], &words);
+    ran.exits_with(2);
+    assert!(hint(&ran).contains("BIVOUAC_PASSPHRASE_FILE"), "{ran}");
 }

@@ -457,3 +457,10 @@ fn a_passphrase_is_the_same_to_us_and_to_the_age_program() {
     let theirs = std::fs::read(folder.path().join("theirs.age")).unwrap();
     assert_eq!(Vault::open(&theirs, &Opener::Passphrase(phrase("correct horse"))).unwrap(), vault());
 }
+
+#[test]
+fn what_was_private_is_its_owners_alone_whatever_it_was() {
+    for (was, is) in [(0o600, 0o600), (0o400, 0o400), (0o777, 0o700), (0o440, 0o400), (0o044, 0o400), (0o4755, 0o700)] {
+        assert_eq!(owners_mode(was), is, "{was:o}");
+    }
+}

@@ -369,6 +369,6 @@ fn digest_of(target: &Target, path: &str, size: u64) -> Result<ObjectId, std::io
     }
 }
 
-fn count(number: usize, what: &str) -> String {
+pub(super) fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
+use super::private::VAULT;
 use super::state::State;
 use super::target::Known;
 use crate::apk::ObjectId;
@@ -65,7 +66,9 @@ impl<'m> Making<'m> {
             let was = by_path.get(&file.path).filter(|was| was.sha256 != file.sha256 && known.holds(&was.sha256))?;
             Some((file.sha256, (was.sha256, was.size)))
         };
-        let former = state.files.iter().filter_map(former).collect();
+        // The encrypted part is read before anything is believed, so it is never more than it is; nor is it like any other.
+        let files = state.files.iter().filter(|file| file.path.as_str() != VAULT);
+        let former = files.filter_map(former).collect();
         Making { state, known, target, bases: whole.into_iter().collect(), likenesses, former }
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::CannotBackup;
 use super::state::{State, kept};
 use super::target::Known;
-use crate::backup::vault::{Passphrase, PrivateFile, SealTo, Secret, Vault};
+use crate::backup::vault::{Passphrase, PrivateFile, SealTo, Secret, Vault, owners_mode};
 use crate::config::{self, Config, FileKind, Sealing};
 use crate::disk::private_file::Exposed;
 use crate::jobs::{Error, Mirror};
@@ -19,7 +19,7 @@ use crate::sign::{KeyPlace, Seal};
 use crate::snapshot::backup::{KeptFile, KeptPath, Sealed};
 
 /// The encrypted part's place in a backup.
-const VAULT: &str = "keys.age";
+pub(super) const VAULT: &str = "keys.age";
 /// The configuration's.
 const CONFIG: &str = "bivouac.toml";
 
@@ -162,7 +162,7 @@ impl Private {
         for (path, home) in &self.private {
             let unreadable = |cause: io::Error| CannotBackup::Private { path: path.clone(), cause };
             let bytes = std::fs::read(path).map_err(unreadable)?;
-            let mode = path.metadata().map_err(unreadable)?.mode() & 0o7777;
+            let mode = owners_mode(path.metadata().map_err(unreadable)?.mode());
             files.push(PrivateFile { path: home.clone(), from: path.clone(), mode, bytes: Secret::new(bytes) });
         }
         Ok(files)

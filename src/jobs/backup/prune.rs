@@ -1,15 +1,20 @@
 //! Backups that no rule keeps go, and with them what only they needed.
 //!
-//! The order is that of names before what they name, each on the medium before the next:
+//! The order is that of names before what they name, each on the medium before the next, and what gives room before what takes
+//! some: a disk that is full can be pruned.
 //!
-//! 1. what is needed of segments that hold little else is written into new ones;
-//! 2. every kept backup that names a moved object is written again, signed by today's keys: the same, found elsewhere;
-//! 3. backups that go lose their files;
-//! 4. segments that nothing names any more go, and programs.
+//! 1. backups that go lose their files;
+//! 2. segments of which no kept backup names anything go;
+//! 3. what is needed of segments that hold little else is written into new ones;
+//! 4. every kept backup that names a moved object is written again, signed by today's keys: the same, found elsewhere;
+//! 5. the segments that this emptied go, and programs.
 //!
 //! Killed at any moment, every kept backup names what is there: in the old segments or in the new ones, which both are there
-//! until 4. The next prune finds what is left. A backup that cannot be read may name anything: while there is one, no segment
-//! goes, for what it names would be lost with it.
+//! until 5. The next prune finds what is left. A backup that cannot be read may name anything: while there is one, no segment
+//! goes, for what it names would be lost with it. Where there is no room for 3 or 4, new segments that nothing names go again.
+//!
+//! Signing anew raises no signature: what retired keys alone signed, anybody may have who stole one of them. Such a backup stays as
+//! it is, and the segments that it names stay whole.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -28,12 +33,13 @@ use crate::config::{self, Config};
 use crate::finding::Finding;
 use crate::jobs::prune::Mode;
 use crate::jobs::{Error, seal};
-use crate::plan::backup::{BackupPrunePlan, Needed, segments};
+use crate::plan::backup::{BackupPrunePlan, Needed, OF_PRUNES, segments};
 use crate::plan::bundle::sending_time;
 use crate::plan::retain::{self, Rules};
 use crate::sign::Seal;
+use crate::sign::rotation::SigningRecord;
 use crate::snapshot::backup::{
-    BackupId, Segment, SegmentName, Stored, StoredForm, print_files, print_objects, tool_name,
+    BackupId, Segment, SegmentName, Stored, StoredForm, is_tool_name, print_files, print_objects, tool_name,
 };
 
 /// What went from a target, or would go.
@@ -51,8 +57,12 @@ pub struct BackupPruneReport {
     pub removed: Vec<SegmentName>,
     /// Segments that went after what is needed of them was moved.
     pub repacked: Vec<SegmentName>,
+    /// Programs that went: no kept backup names them. Only files that we named so ourselves.
+    pub tools: Vec<String>,
     /// Bytes that the target became smaller by, about.
     pub freed: u64,
+    /// What was not done, and why.
+    pub notes: Vec<String>,
     /// What cannot be read there.
     pub findings: Vec<Finding>,
 }
@@ -90,33 +100,33 @@ fn one(
         Mode::Perform => Some(target.lock()?),
     };
     let mut holdings = look(config, seal, &target)?;
-    let plan = plan(backup.keep.as_ref(), &holdings);
+    let (plan, notes) = plan(backup.keep.as_ref(), &holdings, &seal::remembered(config)?);
     let is_kept = |one: &Backup| !plan.drop.contains(one.id());
     let (kept, dropped): (Vec<Backup>, Vec<Backup>) =
         std::mem::take(&mut holdings.backups).into_iter().partition(is_kept);
-    let sizes = |names: &BTreeSet<SegmentName>| names.iter().map(|name| holdings.there[name]).sum::<u64>();
+    let there = holdings.there.clone();
+    let sizes = |names: &BTreeSet<SegmentName>| names.iter().map(|name| there[name]).sum::<u64>();
     let mut freed = sizes(&plan.remove) + sizes(&plan.repack);
     let mut repacked = plan.repack.clone();
     for id in dropped.iter().map(Backup::id) {
         freed += target.place().length(&catalog::path(id))?.unwrap_or(0);
     }
     if mode == Mode::Perform {
-        let moved = repack(&target, &kept, &plan.repack, &holdings.ids, now, &mut holdings.findings)?;
-        repacked.retain(|name| !moved.stay.contains(name));
-        freed = freed.saturating_sub(moved.bytes + sizes(&moved.stay));
-        for one in &kept {
-            rewrite(&target, one, &moved, seal, now)?;
-        }
         for id in &plan.drop {
             target.place().remove(&catalog::path(id))?;
         }
-        for name in plan.remove.iter().chain(&repacked) {
+        for name in &plan.remove {
             target.place().remove(&segment::path(name))?;
         }
-        if holdings.findings.is_empty() {
-            drop_tools(&target, &kept)?;
+        let moved = move_needed(&target, &kept, &plan.repack, &mut holdings, seal, now)?;
+        repacked.retain(|name| !moved.stay.contains(name));
+        freed = freed.saturating_sub(moved.bytes + sizes(&moved.stay));
+        for name in &repacked {
+            target.place().remove(&segment::path(name))?;
         }
     }
+    // A backup that cannot be read may name any of them.
+    let tools = if holdings.findings.is_empty() { drop_tools(&target, &kept, mode, &mut freed)? } else { Vec::new() };
     Ok(BackupPruneReport {
         name: backup.name.clone(),
         place: target.place().shown(),
@@ -124,7 +134,9 @@ fn one(
         dropped: plan.drop.iter().rev().cloned().collect(),
         removed: plan.remove.into_iter().collect(),
         repacked: repacked.into_iter().collect(),
+        tools,
         freed,
+        notes,
         findings: holdings.findings,
     })
 }
@@ -149,7 +161,7 @@ fn look(config: &Config, seal: &Seal, target: &Target) -> Result<Holdings, Error
     Ok(Holdings { backups, ids, there, findings })
 }
 
-fn plan(keep: Option<&config::Keep>, holdings: &Holdings) -> BackupPrunePlan {
+fn plan(keep: Option<&config::Keep>, holdings: &Holdings, signing: &SigningRecord) -> (BackupPrunePlan, Vec<String>) {
     let mut plan = BackupPrunePlan::default();
     if let Some(config::Keep { last, daily, weekly, monthly }) = keep.copied() {
         let times: Vec<Timestamp> = holdings.backups.iter().map(|one| one.manifest().time).collect();
@@ -159,14 +171,29 @@ fn plan(keep: Option<&config::Keep>, holdings: &Holdings) -> BackupPrunePlan {
     }
     // What cannot be read may name any of them.
     if !holdings.findings.is_empty() {
-        return plan;
+        return (plan, Vec::new());
     }
     let mut needed = Needed::default();
-    for one in holdings.backups.iter().filter(|one| !plan.drop.contains(one.id())) {
+    let kept = || holdings.backups.iter().filter(|one| !plan.drop.contains(one.id()));
+    for one in kept() {
         one.objects().iter().for_each(|stored| needed.add(&one.segment(stored).name, stored));
     }
-    (plan.remove, plan.repack) = segments(&holdings.there, &needed, holdings.ids.last());
-    plan
+    let (remove, mut repack) = segments(&holdings.there, &needed, holdings.ids.last());
+    let mut notes = Vec::new();
+    for one in kept().filter(|one| one.signers().iter().all(|key| signing.is_retired(key))) {
+        let names: Vec<&SegmentName> = one.manifest().segments.iter().map(|segment| &segment.name).collect();
+        let before = repack.len();
+        repack.retain(|name| !names.contains(&name));
+        if repack.len() < before {
+            notes.push(format!(
+                "{} that hold little stay whole: backup {} needs them, and only a retired key signed it",
+                super::check::count(before - repack.len(), "segment"),
+                one.id()
+            ));
+        }
+    }
+    (plan.remove, plan.repack) = (remove, repack);
+    (plan, notes)
 }
 
 /// What was written into new segments.
@@ -180,20 +207,51 @@ struct Moved {
     bytes: u64,
 }
 
+/// Writes what is needed of segments into new ones, and the kept backups that name it. What was written for nothing goes again.
+fn move_needed(
+    target: &Target,
+    kept: &[Backup],
+    names: &BTreeSet<SegmentName>,
+    holdings: &mut Holdings,
+    seal: &Seal,
+    now: Timestamp,
+) -> Result<Moved, Error> {
+    if names.is_empty() {
+        return Ok(Moved::default());
+    }
+    let time = sending_time(now, holdings.ids.last().and_then(BackupId::time));
+    let id = BackupId::new(time, OF_PRUNES);
+    let before: BTreeSet<String> = target.place().list(SEGMENTS)?.into_iter().collect();
+    let mut named = BTreeSet::new();
+    let mut perform = || -> Result<Moved, Error> {
+        let moved = repack(target, kept, names, &id, &mut holdings.findings)?;
+        for one in kept {
+            named.extend(rewrite(target, one, &moved, seal, now)?);
+        }
+        Ok(moved)
+    };
+    perform().inspect_err(|_| {
+        // The trouble is what is to be told; what cannot be removed either is found by the next prune.
+        let is_new = |name: &SegmentName| {
+            SegmentName::is_of(name, &id) && !before.contains(name.as_str()) && !named.contains(name)
+        };
+        for name in target.place().list(SEGMENTS).unwrap_or_default() {
+            if let Some(name) = name.parse().ok().filter(is_new) {
+                let _ = target.place().remove(&segment::path(&name));
+            }
+        }
+    })
+}
+
 fn repack(
     target: &Target,
     kept: &[Backup],
     names: &BTreeSet<SegmentName>,
-    ids: &[BackupId],
-    now: Timestamp,
+    id: &BackupId,
     findings: &mut Vec<Finding>,
 ) -> Result<Moved, Error> {
     let mut moved = Moved::default();
-    if names.is_empty() {
-        return Ok(moved);
-    }
-    let time = sending_time(now, ids.last().and_then(BackupId::time));
-    let mut new = Segments::new(target, BackupId::new(time, [0; 4]))?;
+    let mut new = Segments::new(target, id.clone())?;
     let mut order: Vec<(SegmentName, ObjectId)> = Vec::new();
     let mut taken = BTreeSet::new();
     for one in kept {
@@ -229,11 +287,17 @@ fn repack(
     Ok(moved)
 }
 
-/// Writes a backup again where objects of it were moved.
-fn rewrite(target: &Target, one: &Backup, moved: &Moved, seal: &Seal, now: Timestamp) -> Result<(), Error> {
+/// Writes a backup again where objects of it were moved; returns the segments that it names then.
+fn rewrite(
+    target: &Target,
+    one: &Backup,
+    moved: &Moved,
+    seal: &Seal,
+    now: Timestamp,
+) -> Result<Vec<SegmentName>, Error> {
     let find = |stored: &Stored| moved.objects.get(&(one.segment(stored).name.clone(), stored.sha256));
     if !one.objects().iter().any(|stored| find(stored).is_some()) {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut placed: Vec<(Segment, Stored)> = one
         .objects()
@@ -252,19 +316,26 @@ fn rewrite(target: &Target, one: &Backup, moved: &Moved, seal: &Seal, now: Times
     let mut objects: Vec<Stored> = placed.into_iter().map(|(_, stored)| stored).collect();
     objects.sort_by_key(|stored| (stored.segment, stored.at));
     let mut manifest = one.manifest().clone();
+    let names = segments.iter().map(|segment| segment.name.clone()).collect();
     manifest.segments = segments;
     manifest.repacked = Some(now);
     let texts =
         Texts { objects: print_objects(&objects), files: print_files(one.files()), sums: one.sums().to_owned() };
     catalog::write(target, manifest, &texts, seal, Writing::Again)?;
-    Ok(())
+    Ok(names)
 }
 
-/// Programs that no kept backup names.
-fn drop_tools(target: &Target, kept: &[Backup]) -> Result<(), Error> {
+/// Programs that no kept backup names. Other files there are not ours to remove.
+fn drop_tools(target: &Target, kept: &[Backup], mode: Mode, freed: &mut u64) -> Result<Vec<String>, Error> {
     let named: BTreeSet<String> = kept.iter().filter_map(|one| one.manifest().tool.as_ref().map(tool_name)).collect();
-    for name in target.place().list(TOOLS)?.into_iter().filter(|name| !named.contains(name)) {
-        target.place().remove(&format!("{TOOLS}/{name}"))?;
+    let mut names = target.place().list(TOOLS)?;
+    names.retain(|name| is_tool_name(name) && !named.contains(name));
+    for name in &names {
+        let file = format!("{TOOLS}/{name}");
+        *freed += target.place().length(&file)?.unwrap_or(0);
+        if mode == Mode::Perform {
+            target.place().remove(&file)?;
+        }
     }
-    Ok(())
+    Ok(names)
 }

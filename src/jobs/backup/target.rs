@@ -62,7 +62,7 @@ pub(in crate::jobs) fn our_keys(config: &Config, seal: &Seal) -> Result<Vec<KeyI
 }
 
 /// Where an object is in a target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Located {
     segment: SegmentName,
     at: u64,
@@ -80,6 +80,8 @@ pub(super) struct Known {
     /// What is wrong there.
     pub(super) findings: Vec<Finding>,
     damaged: BTreeMap<SegmentName, BTreeSet<ObjectId>>,
+    /// Deltas, until it is known of which the base is there.
+    deltas: HashMap<ObjectId, Vec<Located>>,
     sizes: BTreeMap<SegmentName, u64>,
     last: Option<Backup>,
 }
@@ -119,7 +121,19 @@ impl Known {
         for (name, size) in there.iter().filter(|(name, _)| !named.contains(*name)) {
             known.adopt(target, name, *size, reporter)?;
         }
+        known.settle_deltas();
         Ok(known)
+    }
+
+    /// Takes in the deltas whose base is held whole. One whose base is damaged or gone brings nothing back: what it was made of
+    /// is as good as not there, and is stored again.
+    fn settle_deltas(&mut self) {
+        for (object, deltas) in std::mem::take(&mut self.deltas) {
+            let is_over_something =
+                |located: &Located| matches!(located.form, StoredForm::Delta { base, .. } if self.holds(&base));
+            let Some(delta) = deltas.into_iter().find(is_over_something) else { continue };
+            self.objects.entry(object).or_insert(delta);
+        }
     }
 
     /// The files of the newest backup that can be read.
@@ -175,9 +189,14 @@ impl Known {
     /// One that is stored whole goes before one that is stored as a delta.
     fn note(&mut self, segment: SegmentName, stored: &Stored) {
         let located = Located { segment, at: stored.at, size: stored.size, form: stored.form };
-        let there = self.objects.entry(stored.sha256).or_insert_with(|| located.clone());
-        if there.form != StoredForm::Whole && located.form == StoredForm::Whole {
-            *there = located;
+        match stored.form {
+            StoredForm::Whole => drop(self.objects.entry(stored.sha256).or_insert(located)),
+            StoredForm::Delta { .. } => {
+                let deltas = self.deltas.entry(stored.sha256).or_default();
+                if !deltas.contains(&located) {
+                    deltas.push(located);
+                }
+            }
         }
     }
 
@@ -204,6 +223,7 @@ impl Known {
         for stored in &stored {
             self.note(segments[stored.segment as usize].name.clone(), stored);
         }
+        self.settle_deltas();
         self.sizes.extend(segments.into_iter().map(|segment| (segment.name, segment.size)));
     }
 

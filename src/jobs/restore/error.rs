@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::place::CONFIG;
 use crate::apk::{KeyId, RepositoryName};
 use crate::backup::{self, vault};
 use crate::error::{Class, Trouble};
@@ -47,6 +48,8 @@ pub enum CannotRestore {
         wanted: String,
         /// Who signed it.
         signers: Vec<KeyId>,
+        /// The newest backup that the key did sign.
+        by_it: Option<BackupId>,
     },
     /// Another key signed it than the encrypted part says.
     #[error("backup {id} is signed by {}, and its encrypted part names {}", shown(signers), shown(named))]
@@ -57,6 +60,16 @@ pub enum CannotRestore {
         signers: Vec<KeyId>,
         /// Whom the encrypted part names.
         named: Vec<KeyId>,
+    },
+    /// It would write where a stranger may have led it.
+    #[error("backup {id} has to do with {}, which is not its own ground, and only a recipient's public name speaks for it; signed by {} ({})", path.display(), signer.name, signer.fingerprint)]
+    Abroad {
+        /// Which backup.
+        id: BackupId,
+        /// A file that it would write, or one that is in the folder that it calls its own.
+        path: PathBuf,
+        /// Who signed it.
+        signer: KeyId,
     },
     /// Too few digits to tell one key from another that somebody made for the purpose.
     #[error("a fingerprint has 64 hex digits, of which 16 must be given at least: {given:?}")]
@@ -103,7 +116,7 @@ pub enum CannotRestore {
         name: RepositoryName,
     },
     /// Something of it cannot be read.
-    #[error("backup {id} is damaged: {count} of its objects cannot be had, {what} first")]
+    #[error("backup {id} is {}: {count} of its objects cannot be had, {what} first", match class { Class::Upstream => "not all readable", _ => "damaged" })]
     Lost {
         /// Which backup.
         id: BackupId,
@@ -111,6 +124,8 @@ pub enum CannotRestore {
         count: usize,
         /// What one of them is.
         what: String,
+        /// Whether the medium does not give them, or gives other bytes.
+        class: Class,
         /// What is wrong with it.
         #[source]
         cause: Option<Box<backup::Error>>,
@@ -175,15 +190,16 @@ impl Trouble for CannotRestore {
             | CannotRestore::InTheWay { .. }
             | CannotRestore::Public { .. }
             | CannotRestore::NoRepository { .. } => Class::Usage,
-            CannotRestore::Untrusted { .. } | CannotRestore::OtherKey { .. } | CannotRestore::OtherSigner { .. } => {
-                Class::Refused
-            }
+            CannotRestore::Untrusted { .. }
+            | CannotRestore::OtherKey { .. }
+            | CannotRestore::OtherSigner { .. }
+            | CannotRestore::Abroad { .. } => Class::Refused,
             CannotRestore::TooLittleSpace { .. } => Class::Host,
             CannotRestore::Newest { cause, .. } => cause.class(),
-            CannotRestore::Lost { .. }
-            | CannotRestore::Record { .. }
-            | CannotRestore::Config { .. }
-            | CannotRestore::Relocate { .. } => Class::Damaged,
+            CannotRestore::Lost { class, .. } => *class,
+            CannotRestore::Record { .. } | CannotRestore::Config { .. } | CannotRestore::Relocate { .. } => {
+                Class::Damaged
+            }
             CannotRestore::Vault(error) => error.class(),
             CannotRestore::Target(error) => error.class(),
         }
@@ -193,7 +209,7 @@ impl Trouble for CannotRestore {
         match self {
             CannotRestore::NoBackup { .. } => "no-such-backup",
             CannotRestore::Newest { cause, .. } => cause.code(),
-            CannotRestore::Untrusted { .. } => "untrusted",
+            CannotRestore::Untrusted { .. } | CannotRestore::Abroad { .. } => "untrusted",
             CannotRestore::OtherKey { .. } | CannotRestore::OtherSigner { .. } => "unknown-signer",
             CannotRestore::ShortKey { .. } => "short-fingerprint",
             CannotRestore::NothingSealed { .. } => "nothing-sealed",
@@ -201,6 +217,7 @@ impl Trouble for CannotRestore {
             CannotRestore::Public { .. } => "public-taken",
             CannotRestore::TooLittleSpace { .. } => "too-little-space",
             CannotRestore::NoRepository { .. } => "no-such-repository",
+            CannotRestore::Lost { class: Class::Upstream, .. } => "medium",
             CannotRestore::Lost { .. } => "backup-incomplete",
             CannotRestore::Record { .. } | CannotRestore::Config { .. } | CannotRestore::Relocate { .. } => {
                 "backup-damaged"
@@ -222,16 +239,28 @@ impl Trouble for CannotRestore {
                  --identity or --passphrase-file, which names it"
                     .into(),
             ),
-            CannotRestore::OtherKey { .. } => {
-                Some("read the label again; if it is right, somebody else wrote this backup: do not use it".into())
-            }
+            CannotRestore::Abroad { signer, .. } => Some(format!(
+                "if the label has this fingerprint: --key {}; else restore below a folder of its own, --to DIR, and look",
+                signer.fingerprint
+            )),
+            CannotRestore::OtherKey { by_it: Some(id), .. } => Some(format!(
+                "the newest backup that this key signed is {id}: take it with --at {id}; or was the key rotated since, and the \
+                 label not written anew?"
+            )),
+            CannotRestore::OtherKey { by_it: None, .. } => Some(
+                "read the label again, and ask whether the key was rotated since it was written; if it is right, somebody else \
+                 wrote this backup: do not use it"
+                    .into(),
+            ),
             CannotRestore::OtherSigner { .. } => Some(
                 "a prune after a rotation of keys signs anew: if the label has this fingerprint, give it as --key; else \
                  somebody put another signature on it: do not use it"
                     .into(),
             ),
             CannotRestore::ShortKey { .. } => Some("type it as the label has it".into()),
-            CannotRestore::NothingSealed { .. } => Some("leave --identity and --passphrase-file out".into()),
+            CannotRestore::NothingSealed { .. } => {
+                Some("leave --identity and --passphrase-file out, and unset BIVOUAC_PASSPHRASE_FILE where it is set".into())
+            }
             CannotRestore::InTheWay { .. } => {
                 Some("move it away, or restore below another folder with --to DIR".into())
             }
@@ -239,9 +268,17 @@ impl Trouble for CannotRestore {
                 Some("`--into-existing` adds what is missing; or restore below another folder with --to DIR".into())
             }
             CannotRestore::TooLittleSpace { .. } => Some("free space there, or restore elsewhere with --to DIR".into()),
+            CannotRestore::Lost { class: Class::Upstream, .. } => {
+                Some("what came back so far is kept; mount the medium again and run the same command".into())
+            }
+            CannotRestore::Lost { what, .. } if what == CONFIG => Some(
+                "without its configuration nothing comes back; mount the medium again and run the same command, or take an \
+                 earlier backup (--at)"
+                    .into(),
+            ),
             CannotRestore::Lost { .. } => Some(
                 "what came back so far is kept; mount the medium again and run the same command, or go on without what is \
-                 lost with --keep-going; an earlier backup may have it (--at)"
+                 lost with --keep-going; an earlier backup may have it (--at), once the store that this one has begun is removed"
                     .into(),
             ),
             CannotRestore::NoRepository { .. }

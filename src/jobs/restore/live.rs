@@ -14,7 +14,7 @@ use crate::disk::durable;
 use crate::jobs::seal;
 use crate::jobs::{Error, Mirror};
 use crate::ledger::{Epoch, complete};
-use crate::plan::publish::{Generation, Wish, decide};
+use crate::plan::publish::{Generation, RepositoryState, Wish, decide};
 use crate::publish::{self, Publishable, RestoredTree, publish, restore_tree, show_beside};
 use crate::report::Reporter;
 use crate::sign::Seal;
@@ -35,9 +35,22 @@ pub(super) fn generations(
         let record: Option<Generation> = source.record(&format!("store/generations/{number}.json"))?;
         let files = source.text(&format!("store/generations/{number}.files"))?;
         let (Some(generation), Some(files)) = (record, files) else { continue };
+        // A list that was cut short is no generation without packages.
+        let has_heading = |state: &RepositoryState| {
+            let heading = format!("{}:", state.name.folder(&state.arch).display());
+            files.lines().any(|line| line == heading)
+        };
+        if !generation.repositories.iter().all(has_heading) {
+            let message = "its list of files is cut short: it was damaged before the backup was made".to_owned();
+            source.note(format!("generation {number}"), "record-damaged", message);
+            continue;
+        }
         let mut generation = complete(generation, &files)?;
         if !only.is_empty() {
             generation.repositories.retain(|state| only.contains(&state.name));
+            if generation.repositories.is_empty() {
+                continue;
+            }
         }
         generations.push(generation);
     }
@@ -45,9 +58,9 @@ pub(super) fn generations(
 }
 
 /// Makes the trees again that are not there. One of which something is lost is not made: no tree of ours lists what is not there.
-pub(super) fn make_trees(
+pub(super) fn make_trees<'g>(
     mirror: &Mirror<'_>,
-    generations: &[Generation],
+    generations: impl IntoIterator<Item = &'g Generation>,
     source: &mut Source<'_>,
 ) -> Result<(), Error> {
     for generation in generations {
@@ -61,7 +74,7 @@ pub(super) fn make_trees(
                 indexes.insert((state.name.clone(), state.arch.clone()), bytes);
             }
         }
-        let index_of = |state: &crate::plan::publish::RepositoryState| {
+        let index_of = |state: &RepositoryState| {
             let bytes = indexes.get(&(state.name.clone(), state.arch.clone())).cloned();
             // Bytes that are none are not the index that its record names.
             Ok::<_, publish::Error>(bytes.unwrap_or_default())

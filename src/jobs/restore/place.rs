@@ -1,21 +1,27 @@
 //! Where everything of a backup belongs: where it was, or below another folder.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
 
 use super::CannotRestore;
 use super::source::Source;
+use crate::apk::KeyId;
 use crate::backup::Vault;
+use crate::backup::vault::owners_mode;
 use crate::config::{self, Config};
 use crate::disk::durable;
 use crate::jobs::Error;
-use crate::snapshot::backup::{BackupManifest, KeptPath};
+use crate::snapshot::backup::{BackupId, BackupManifest, KeptPath};
 
 /// Where systemd lays a service's credentials: nothing can be put there by hand.
 const CREDENTIALS: &str = "/run/credentials";
 
-/// The configuration's name below `--to`.
-const CONFIG: &str = "bivouac.toml";
+/// The folder of trees beside a public link; see [`crate::disk::layout`].
+const TREES: &str = ".generations";
+
+/// The configuration's name in a backup, and below `--to`.
+pub(super) const CONFIG: &str = "bivouac.toml";
 
 /// Where a backup goes.
 #[derive(Debug)]
@@ -87,6 +93,41 @@ impl Destination {
         Ok(Destination { config_file, store, public, text: text.to_owned(), config, moved, private, open })
     }
 
+    /// Fails where a file would go to other ground than the configuration's and the store's own. Of a backup that only a recipient's
+    /// public name speaks for, all paths may be a forger's choice: a key of his in a folder whose files are obeyed would be his
+    /// way in. Own ground is the folder of a configuration that is there, or one with nothing else in it and no hidden part.
+    pub(super) fn require_own_ground(&self, id: &BackupId, signer: &KeyId) -> Result<(), Error> {
+        let abroad =
+            |path: &Path| CannotRestore::Abroad { id: id.clone(), path: path.to_owned(), signer: signer.clone() };
+        let folder = self.config_file.parent().unwrap_or(Path::new("/"));
+        let files = || self.private.iter().map(|(path, _, _)| path).chain(self.open.iter().map(|(path, _)| path));
+        let ours = || files().chain([&self.config_file, &self.store, &self.public]);
+        if let Some(path) = ours().find(|path| path.components().any(|part| part == Component::ParentDir)) {
+            return Err(abroad(path).into());
+        }
+        if let Some(path) = files().find(|path| !path.starts_with(folder) && !path.starts_with(&self.store)) {
+            return Err(abroad(path).into());
+        }
+        if self.config_file.is_file() {
+            return Ok(());
+        }
+        if let Some(path) = ours().find(|path| path.iter().any(|part| part.as_encoded_bytes().starts_with(b"."))) {
+            return Err(abroad(path).into());
+        }
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        let below = |path: &'_ PathBuf| path.strip_prefix(folder).ok()?.iter().next().map(OsStr::to_owned);
+        let mut expected: BTreeSet<OsString> = ours().filter_map(below).collect();
+        // The trees lie beside the public link.
+        expected.extend(self.public.parent().and_then(|beside| below(&beside.join(TREES))));
+        let is_other = |name: &String| !expected.contains(OsStr::new(name)) && !durable::is_temporary(name.as_ref());
+        match durable::list(folder)?.into_iter().find(is_other) {
+            Some(name) => Err(abroad(&folder.join(name)).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Fails where a file is that the backup would put there with other bytes.
     pub(super) fn require_free(&self, source: &Source<'_>) -> Result<(), Error> {
         let in_the_way = |path: &Path, bytes: &[u8]| -> Result<(), Error> {
@@ -111,7 +152,7 @@ impl Destination {
     pub(super) fn write_files(&self, source: &mut Source<'_>) -> Result<Vec<PathBuf>, Error> {
         let mut differ = Vec::new();
         for (path, mode, bytes) in &self.private {
-            put(path, bytes.reveal(), *mode, 0o700, &mut differ)?;
+            put(path, bytes.reveal(), owners_mode(*mode), 0o700, &mut differ)?;
         }
         for (path, kept) in &self.open {
             let Some((bytes, mode)) = source.file(kept)? else { continue };

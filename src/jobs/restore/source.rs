@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::CannotRestore;
 use crate::apk::ObjectId;
 use crate::backup::restore::{LostObject, Shelf};
+use crate::backup::target::MARKER;
 use crate::backup::{self, Backup, Target};
 use crate::error::{Class, Trouble as _};
 use crate::jobs::Error;
@@ -28,18 +29,29 @@ pub struct Lost {
 
 /// A backup whose files are read.
 pub(super) struct Source<'b> {
+    target: &'b Target,
     backup: &'b Backup,
     shelf: Shelf<'b>,
     files: BTreeMap<&'b KeptPath, &'b KeptFile>,
     /// What is lost so far.
     pub(super) lost: Vec<Lost>,
     first: Option<backup::Error>,
+    /// Not all that is lost is so only because the medium does not give it.
+    is_damaged: bool,
 }
 
 impl<'b> Source<'b> {
     pub(super) fn new(target: &'b Target, backup: &'b Backup) -> Self {
         let files = backup.files().iter().map(|file| (&file.path, file)).collect();
-        Source { backup, shelf: Shelf::new(target, backup), files, lost: Vec::new(), first: None }
+        Source {
+            target,
+            backup,
+            shelf: Shelf::new(target, backup),
+            files,
+            lost: Vec::new(),
+            first: None,
+            is_damaged: false,
+        }
     }
 
     pub(super) fn shelf(&self) -> &Shelf<'b> {
@@ -77,8 +89,7 @@ impl<'b> Source<'b> {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.class() == Class::Host => Err(error.into()),
             Err(error) => {
-                self.note(file.path.to_string(), error.code(), in_one_line(&error));
-                self.first.get_or_insert(error);
+                self.note_error(file.path.to_string(), error);
                 Ok(None)
             }
         }
@@ -108,7 +119,14 @@ impl<'b> Source<'b> {
     }
 
     pub(super) fn note(&mut self, what: String, code: &'static str, message: String) {
+        self.is_damaged = true;
         self.lost.push(Lost { what, code, message });
+    }
+
+    fn note_error(&mut self, what: String, error: backup::Error) {
+        self.is_damaged |= error.class() != Class::Upstream;
+        self.lost.push(Lost { what, code: error.code(), message: in_one_line(&error) });
+        self.first.get_or_insert(error);
     }
 
     /// Notes packages that did not come back, by the names that `generations` have for them.
@@ -125,8 +143,7 @@ impl<'b> Source<'b> {
         }
         for LostObject { object, why, .. } in lost {
             let what = names.get(&object).cloned().unwrap_or_else(|| format!("object {object}"));
-            self.note(what, why.code(), in_one_line(&why));
-            self.first.get_or_insert(why);
+            self.note_error(what, why);
         }
     }
 
@@ -134,7 +151,14 @@ impl<'b> Source<'b> {
     pub(super) fn require_all(&mut self) -> Result<(), Error> {
         let Some(lost) = self.lost.first() else { return Ok(()) };
         let (id, count, what) = (self.backup.id().clone(), self.lost.len(), lost.what.clone());
+        // Of a medium that was pulled out all files are missing, the marker among them.
+        let place = self.target.place();
+        if !matches!(place.length(MARKER), Ok(Some(_))) {
+            self.first = Some(backup::Error::NoMarker { place: place.shown() });
+            self.is_damaged = false;
+        }
+        let class = if self.is_damaged { Class::Damaged } else { Class::Upstream };
         let cause = self.first.take().map(Box::new);
-        Err(CannotRestore::Lost { id, count, what, cause }.into())
+        Err(CannotRestore::Lost { id, count, what, class, cause }.into())
     }
 }

@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::CannotRestore;
 use crate::apk::KeyId;
 use crate::backup::catalog::ids;
@@ -37,12 +39,25 @@ pub struct Trust {
     pub open_with: Option<OpenWith>,
 }
 
+/// Why a backup is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proof {
+    /// The key on the disk's label signed it.
+    Label,
+    /// Who knows the passphrase names the signer.
+    Passphrase,
+    /// Whoever knows a recipient's public name, which stands on the disk, names the signer: that is no proof of who wrote it.
+    Recipient,
+}
+
 /// A backup that is believed, and its encrypted part, where it was opened.
 #[derive(Debug)]
 pub(super) struct Believed {
     pub(super) backup: Backup,
     pub(super) vault: Option<Vault>,
     pub(super) signer: KeyId,
+    pub(super) proof: Proof,
 }
 
 /// Finds the backup that `at` means, and believes it or says why not.
@@ -56,17 +71,19 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
         (Err(error), Some(_)) => return Err(CannotRestore::from(error).into()),
     };
     let wanted = trust.key.as_deref().map(digits).transpose()?;
-    let vault = trust.open_with.as_ref().map(|with| open(target, &unverified, with)).transpose()?;
     let signers = unverified.signers().to_vec();
-    let by_label = |key: &&KeyId| wanted.as_ref().is_none_or(|wanted| key.fingerprint.starts_with(wanted));
-    let by_vault = |key: &&KeyId| vault.as_ref().is_none_or(|vault| vault.signers.contains(key));
-    if wanted.is_none() && vault.is_none() {
+    if wanted.is_none() && trust.open_with.is_none() {
         let manifest = Box::new(unverified.manifest().clone());
         return Err(CannotRestore::Untrusted { place, manifest, signers }.into());
     }
+    let by_label = |key: &&KeyId| wanted.as_ref().is_none_or(|wanted| key.fingerprint.starts_with(wanted));
+    // The label first: of what it speaks against nothing is opened.
     if let Some(wanted) = wanted.clone().filter(|_| !signers.iter().any(|key| by_label(&key))) {
-        return Err(CannotRestore::OtherKey { id: id.clone(), wanted, signers }.into());
+        let by_it = ids.iter().rev().find(|id| is_by(target, id, &wanted)).cloned();
+        return Err(CannotRestore::OtherKey { id: id.clone(), wanted, signers, by_it }.into());
     }
+    let vault = trust.open_with.as_ref().map(|with| open(target, &unverified, with)).transpose()?;
+    let by_vault = |key: &&KeyId| vault.as_ref().is_none_or(|vault| vault.signers.contains(key));
     let agreed = signers.iter().filter(by_label).find(by_vault);
     // A prune that moved objects has signed anew, and could not open the encrypted part to say so there. The label decides.
     let signed_anew = wanted.is_some() && unverified.manifest().repacked.is_some();
@@ -76,12 +93,22 @@ pub(super) fn believed(target: &Target, at: Option<&str>, trust: &Trust) -> Resu
         return Err(CannotRestore::OtherSigner { id: id.clone(), signers, named }.into());
     };
     let backup = unverified.verify(|key| *key == signer).map_err(CannotRestore::from)?;
-    Ok(Believed { backup, vault, signer })
+    let proof = match (&trust.key, &trust.open_with) {
+        (Some(_), _) => Proof::Label,
+        (None, Some(OpenWith::PassphraseFile(_))) => Proof::Passphrase,
+        (None, _) => Proof::Recipient,
+    };
+    Ok(Believed { backup, vault, signer, proof })
 }
 
 /// The newest one before `id` that can be read.
 fn older(target: &Target, ids: &[BackupId], id: &BackupId) -> Option<BackupId> {
     ids.iter().rev().filter(|one| *one < id).find(|one| Unverified::open(target, one).is_ok()).cloned()
+}
+
+/// Whether a backup reads and has a good signature by the key of which these are the first digits.
+fn is_by(target: &Target, id: &BackupId, wanted: &str) -> bool {
+    Unverified::open(target, id).is_ok_and(|one| one.signers().iter().any(|key| key.fingerprint.starts_with(wanted)))
 }
 
 /// The digits of a fingerprint, as a person types them from a label: any case, with spaces or colons.
