@@ -363,6 +363,8 @@ fn prune(global: &Global, args: &PruneArgs) -> Result<Outcome, Failure> {
                     continue;
                 }
                 report.dropped.iter().try_for_each(|id| out::line(format_args!("{}: backup {id}", report.name)))?;
+                report.tools.iter().try_for_each(|tool| out::line(format_args!("{}: tool/{tool}", report.name)))?;
+                report.notes.iter().try_for_each(|note| out::line(format_args!("{}: {note}", report.name)))?;
                 let would = if args.dry_run { "would drop" } else { "dropped" };
                 out::line(format_args!(
                     "{}: {would} {} backups and {} segments, {}; {} kept",

@@ -96,7 +96,8 @@ pub fn init(
         give(&folder.join("keys"), &key).map_err(Error::Unwritten)?;
     }
     let key_file = key.name.as_str().trim_end_matches(".pub");
-    durable::write(&file, config::small_partial_mirror(key_file, layout).as_bytes(), 0o644).map_err(Error::Unwritten)?;
+    durable::write(&file, config::small_partial_mirror(key_file, layout).as_bytes(), 0o644)
+        .map_err(Error::Unwritten)?;
     Ok(InitReport { config: file, key })
 }
 

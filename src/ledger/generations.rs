@@ -132,6 +132,11 @@ fn parse_files<'p>(
         let placed = parse_line(line).ok_or_else(|| damaged(line))?;
         files[current.ok_or_else(|| damaged(line))?].push(placed);
     }
+    // Each has its heading, also one without files: what was cut off by a power loss is not taken for empty.
+    if !folders.is_empty() {
+        let cause = "the list ends before all repositories of the generation".into();
+        return Err(Error::Unreadable { path: path.to_owned(), cause });
+    }
     Ok(files)
 }
 
