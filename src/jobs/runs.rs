@@ -79,28 +79,27 @@ pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error
         let record = mirror.ledger.task_record(&ended.task)?;
         Ok((mirror, record))
     });
-    let (mirror, mut record) = match known {
+    let (mirror, known) = match known {
         Ok(known) => known,
         Err(error) => return (news(&TaskRecord::default(), ended, config), Err(error)),
     };
-    let news = news(&record, ended, config);
-    record.add(ended.run.clone(), ended.refused_packages);
-    for repository in &ended.repositories {
-        record.repositories.retain(|known| (&known.name, &known.arch) != (&repository.name, &repository.arch));
-        record.repositories.push(repository.clone());
-    }
-    (news, mirror.ledger.save_task_record(&ended.task, &record).map_err(Error::from))
+    let remembered = mirror.ledger.change_task_record(&ended.task, |record| {
+        record.add(ended.run.clone(), ended.refused_packages);
+        for repository in &ended.repositories {
+            record.repositories.retain(|known| (&known.name, &known.arch) != (&repository.name, &repository.arch));
+            record.repositories.push(repository.clone());
+        }
+    });
+    (news(&known, ended, config), remembered.map_err(Error::from))
 }
 
 /// Remembers that it was told.
 pub fn told(config: &Config, news: &News, now: Timestamp) -> Result<(), Error> {
-    let mirror = Mirror::look(config)?;
-    let mut record = mirror.ledger.task_record(&news.task)?;
-    record.told = match news.event {
+    let told = match news.event {
         Event::Failure => Some(Told { codes: codes(&news.troubles), since: news.since, last: now }),
         Event::Recovery => None,
     };
-    Ok(mirror.ledger.save_task_record(&news.task, &record)?)
+    Ok(Mirror::look(config)?.ledger.change_task_record(&news.task, |record| record.told = told)?)
 }
 
 /// When each task began last, by what is remembered.
@@ -149,6 +148,7 @@ fn codes(troubles: &[TroubleSeen]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     fn ended(minute: i64, codes: &[&str]) -> Ended {
         let trouble = |code: &&str| TroubleSeen { code: (*code).to_owned(), message: "m".to_owned() };
@@ -171,8 +171,8 @@ mod tests {
     #[test]
     fn a_trouble_is_told_when_it_comes_changes_lasts_a_day_and_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let text = "store = \"store\"\npublic = \"public/alpine\"\n";
-        let config = Config::parse(text, std::path::Path::new("b.toml"), folder.path(), None).unwrap();
+        let text = config::small_partial_mirror("ops.rsa", config::Layout::Beside);
+        let config = Config::parse(&text, std::path::Path::new("b.toml"), folder.path(), None).unwrap();
         crate::disk::layout::Store::open_or_create(&config.store).unwrap();
         let run = |minute, codes: &[&str], hears: bool| {
             let (news, remembered) = record(&config, &ended(minute, codes));

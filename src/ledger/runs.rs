@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
@@ -11,9 +12,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::snapshots::{load_json_if_present, save_json};
 use super::{Error, Ledger};
 use crate::apk::{Arch, BackupName, RepositoryName};
-use crate::disk::durable;
+use crate::disk::durable::{self, Attempt, LockFile};
 
 const FOLDER_MODE: u32 = 0o700;
+/// How often another run that writes here is waited for, and how long each time.
+const ATTEMPTS: u32 = 50;
+const PAUSE: Duration = Duration::from_millis(100);
 /// How many runs of a task are remembered.
 const REMEMBERED: usize = 60;
 
@@ -198,14 +202,31 @@ impl Ledger {
         tasks.into_iter().map(|task| Ok((task.clone(), self.task_record(&task)?))).collect()
     }
 
-    /// Remembers it. Of two runs of one task that end at once, one is forgotten: they exclude each other by the locks of what
-    /// they change, or change nothing.
-    pub fn save_task_record(&self, task: &Task, record: &TaskRecord) -> Result<(), Error> {
+    /// Changes what is remembered of a task; nothing where there is no store. Several may end at once: each waits for the others.
+    pub fn change_task_record(&self, task: &Task, change: impl FnOnce(&mut TaskRecord)) -> Result<(), Error> {
         if !self.store.format_file().is_file() {
             return Ok(());
         }
-        durable::create_folder(&self.store.runs_folder(), FOLDER_MODE)?;
-        save_json(&self.task_file(task), record)
+        let _held = self.hold_runs()?;
+        let mut record = self.task_record(task)?;
+        change(&mut record);
+        save_json(&self.task_file(task), &record)
+    }
+
+    /// The right to write in `runs/`, in which whatever looks half written was left by a killed run. It takes no more than a
+    /// moment to write there, so somebody who does not let go has been stopped; then nobody waits for ever.
+    fn hold_runs(&self) -> Result<LockFile, Error> {
+        let folder = self.store.runs_folder();
+        durable::create_folder(&folder, FOLDER_MODE)?;
+        let lock = LockFile::open(folder.join("lock"))?;
+        for _ in 0..ATTEMPTS {
+            if lock.try_lock()? == Attempt::Taken {
+                durable::sweep_temporaries(&folder)?;
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(lock)
     }
 
     /// After which object the pool is read again next; none: from the beginning.
@@ -216,7 +237,7 @@ impl Ledger {
 
     /// Remembers it.
     pub fn save_read_up_to(&self, object: &crate::apk::ObjectId) -> Result<(), Error> {
-        durable::create_folder(&self.store.runs_folder(), FOLDER_MODE)?;
+        let _held = self.hold_runs()?;
         Ok(durable::write(&self.rota_file(), format!("{object}\n").as_bytes(), 0o600)?)
     }
 
