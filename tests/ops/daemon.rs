@@ -34,7 +34,7 @@ fn a_sync_that_never_ran_is_not_waited_for_and_tells_how_far_it_is() {
     let heard = daemon.hears("STATUS=generation 1 is live");
     let heard = heard.join("\n");
     for line in
-        ["STATUS=running sync", "STATUS=asking for up:v3.23/main/x86_64", "STATUS=syncing v3.23/main/x86_64 1/1"]
+        ["STATUS=running sync", "STATUS=asking for up:v3.23/main/x86_64", "STATUS=syncing v3.23/main x86_64 1/1"]
     {
         assert!(heard.contains(line), "{line} is not in\n{heard}");
     }

@@ -62,7 +62,7 @@ impl Reporter for Service {
     fn index_verified(&self, source: &SourceName, path: &str, arch: &Arch, packages: u64) {
         // The packages that follow are those of the indexes that were verified; of several, the last one is named.
         *self.verb.lock().unwrap_or_else(PoisonError::into_inner) =
-            format!("syncing {}", index_name(source, path, arch).replacen(&format!("{source}:"), "", 1));
+            format!("syncing {} {arch}", if path.is_empty() { source.as_str() } else { path });
         self.inner.index_verified(source, path, arch, packages);
     }
 
