@@ -30,12 +30,15 @@ pub struct Appointment {
     since: Timestamp,
     /// The next time with its share of chance; none: never again.
     next: Option<Timestamp>,
+    /// How far all was done with, by a clock that was ahead of this one. If this one comes so far it was right: a host without a
+    /// clock of its own begins in 1970.
+    ahead: Option<Timestamp>,
 }
 
 impl Appointment {
     /// Keeps `rule`, all times after `since`. `chance` picks a span below the one it is given.
     pub fn new(rule: Rule, since: Timestamp, chance: &mut dyn FnMut(Duration) -> Duration) -> Self {
-        let mut appointment = Appointment { rule, since, next: None };
+        let mut appointment = Appointment { rule, since, next: None, ahead: None };
         appointment.renew(since, chance);
         appointment
     }
@@ -48,7 +51,11 @@ impl Appointment {
     /// Whether it is due at `now`. If it is, all times up to now are done with: however many were missed, it is due once.
     pub fn take(&mut self, now: Timestamp, chance: &mut dyn FnMut(Duration) -> Duration) -> bool {
         if self.since.duration_since(now) > WAITED_FOR {
+            self.ahead = Some(self.since);
             self.renew(now, chance);
+        }
+        if let Some(ahead) = self.ahead.take_if(|ahead| *ahead <= now) {
+            self.renew(ahead, chance);
         }
         let due = self.next.is_some_and(|next| next <= now);
         if due {
@@ -120,6 +127,19 @@ mod tests {
         assert!(hourly.take("2027-12-04T06:00:00Z".parse().unwrap(), &mut no_chance));
         assert!(!hourly.take(at("04T06:01"), &mut no_chance));
         assert!(hourly.take(at("04T06:17"), &mut no_chance));
+    }
+
+    #[test]
+    fn a_host_that_begins_in_1970_runs_nothing_again_that_ran() {
+        let mut daily = Appointment::new(rule("40 4 * * *", 0), at("05T04:40"), &mut no_chance);
+        assert!(!daily.take(Timestamp::UNIX_EPOCH, &mut no_chance));
+        assert!(!daily.take(at("05T05:00"), &mut no_chance), "it ran at 04:40");
+        assert!(daily.take(at("06T04:40"), &mut no_chance));
+        // What was missed meanwhile is not forgotten either.
+        let mut daily = Appointment::new(rule("40 4 * * *", 0), at("05T04:40"), &mut no_chance);
+        assert!(!daily.take(Timestamp::UNIX_EPOCH, &mut no_chance));
+        assert!(daily.take(at("09T05:00"), &mut no_chance));
+        assert!(!daily.take(at("09T05:00"), &mut no_chance));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use bivouac::config::Config;
 use bivouac::error::Class;
-use bivouac::jobs::runs::{self, Ended, TroubleSeen};
-use bivouac::jobs::{RepositoryRun, Run, Task};
+use bivouac::jobs::runs::{self, Ended, Scope, TroubleSeen};
+use bivouac::jobs::{Channel, RepositoryRun, Run, Task};
 use bivouac::ops::{metrics, notify};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -17,6 +17,7 @@ use super::{Failure, Global, Outcome, progress, sync};
 pub(super) struct Begun {
     started: Timestamp,
     clock: Instant,
+    scope: Scope,
 }
 
 /// What a run that did its work has to say of itself.
@@ -42,7 +43,12 @@ impl Account {
 impl Begun {
     /// It begins now.
     pub(super) fn now() -> Result<Begun, Failure> {
-        Ok(Begun { started: sync::timestamp()?, clock: Instant::now() })
+        Ok(Begun { started: sync::timestamp()?, clock: Instant::now(), scope: Scope::All })
+    }
+
+    /// The same, of a part of its task alone.
+    pub(super) fn a_part() -> Result<Begun, Failure> {
+        Ok(Begun { scope: Scope::Part, ..Begun::now()? })
     }
 
     /// It ended so. A run that found the store locked did not run.
@@ -67,6 +73,13 @@ impl Begun {
         }
     }
 
+    /// The same of a run that another process began and that said nothing of its end. Not on a thread that must not wait.
+    pub(super) fn speak_for(&self, global: &Global, config: &Config, task: &Task, exit: u8, code: &str, message: &str) {
+        let trouble = TroubleSeen { code: code.to_owned(), message: message.to_owned() };
+        let account = Account { troubles: vec![trouble], ..Account::of(message.to_owned()) };
+        self.tell(global, config, task, exit, &account);
+    }
+
     fn tell(&self, global: &Global, config: &Config, task: &Task, exit: u8, account: &Account) {
         let run = Run {
             started: self.started,
@@ -78,6 +91,7 @@ impl Begun {
         };
         let ended = Ended {
             task: task.clone(),
+            scope: self.scope,
             troubles: account.troubles.clone(),
             refused_packages: account.refused_packages,
             repositories: account.repositories.clone(),
@@ -88,14 +102,22 @@ impl Begun {
             warn(global, "this run is not remembered", &error);
         }
         if let (Some(news), Some(notify)) = (news, &config.notify) {
-            match super::block_on(global, async { Ok(notify::tell(notify, &news, &super::config::proxies()).await) }) {
-                Ok(failed) if failed.is_empty() => {
+            // A signal ends nobody here: it takes no longer than the configuration says, and the run is over.
+            let told = async { Ok(notify::tell(notify, &news, &super::config::proxies()).await) };
+            match super::block_on_unwatched(told) {
+                Ok(failed) => {
+                    failed.iter().for_each(|(_, error)| warn(global, "nobody was told", error));
+                    let unheard: Vec<Channel> = failed.iter().map(|(channel, _)| *channel).collect();
+                    let configured =
+                        [notify.webhook.is_some(), notify.command.is_some()].into_iter().filter(|is| *is).count();
                     let now = sync::timestamp().unwrap_or(self.started);
-                    if let Err(error) = runs::told(config, &news, now) {
+                    // What nobody at all heard was not told.
+                    if unheard.len() < configured.min(news.to.len())
+                        && let Err(error) = runs::told(config, &news, unheard, now)
+                    {
                         warn(global, "it is not remembered that this was told", &error);
                     }
                 }
-                Ok(failed) => failed.iter().for_each(|error| warn(global, "nobody was told", error)),
                 Err(failure) => progress::warn(global, format_args!("nobody was told: {failure}")),
             }
         }

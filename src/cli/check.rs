@@ -43,6 +43,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         Err(failure) => begun.end(global, &config, &Task::Check, Err(failure)),
     }
     let report = checked?;
+    if let Some(cause) = &report.not_remembered {
+        progress::warn(global, format_args!("what was read is not remembered: {cause}"));
+    }
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
@@ -52,7 +55,8 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             }
         }
     }
-    Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Found(Class::Damaged) })
+    let damaged = (!report.findings.is_empty()).then_some(Class::Damaged);
+    Ok(Outcome::of(damaged.into_iter().chain(report.not_remembered.map(|_| Class::Host))))
 }
 
 fn summary(report: &CheckReport) -> String {

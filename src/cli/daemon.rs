@@ -1,6 +1,8 @@
 //! `bivouac daemon`: the schedule of the configuration, and the server where it asks for one.
 
+use std::cell::Cell;
 use std::os::fd::AsFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use bivouac::ops::pages::Current;
 use bivouac::ops::service;
 use jiff::Timestamp;
 
+use super::after::Begun;
 use super::global::LogForm;
 use super::stop::Signal;
 use super::{Failure, Global, Outcome, config, environment, progress, serve, sync};
@@ -51,7 +54,7 @@ pub(crate) fn run(global: &Global, _args: Args) -> Result<Outcome, Failure> {
     let file = found.file.clone();
     let current = Current::new(found);
     let server = current.clone();
-    let told = Told { global };
+    let told = Told { global, config: current.clone(), stopping: Cell::new(Stopping::No) };
     super::block_on_unwatched(async {
         if let Some(at) = at {
             let server = serve::listen(global, &server, at).await?;
@@ -109,7 +112,9 @@ fn reload(global: &Global) -> Option<Config> {
     match config::load_unspread(global) {
         Ok(config) => Some(config),
         Err(failure) => {
-            failure.kept("the former configuration stays in use").print(super::global::Output::Text);
+            failure
+                .kept("the schedule stays as it was; what it starts reads this file, and fails until it is mended")
+                .print(super::global::Output::Text);
             None
         }
     }
@@ -136,40 +141,82 @@ fn chance(most: Duration) -> Duration {
 
 struct Told<'g> {
     global: &'g Global,
+    config: Current,
+    stopping: Cell<Stopping>,
+}
+
+/// Whether runs are ended by ourselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    No,
+    Yes,
 }
 
 impl Told<'_> {
-    fn say(&self, event: &str, exit: u8, text: &str) {
-        progress::event(self.global, event, exit, text);
+    /// Aside: a log that nobody takes holds up no schedule.
+    fn say(&self, event: &'static str, exit: u8, text: String) {
+        let global = self.global.clone();
+        std::thread::spawn(move || progress::event(&global, event, exit, &text));
+    }
+
+    /// Of a run that could not speak for itself: it is remembered, measured and told from here, aside.
+    fn speak_for(&self, task: &Task, exit: u8, code: &'static str, message: String) {
+        let (global, config, task) = (self.global.clone(), self.config.get(), task.clone());
+        std::thread::spawn(move || match Begun::now() {
+            Ok(begun) => begun.speak_for(&global, &config, &task, exit, code, &message),
+            Err(failure) => progress::warn(&global, failure),
+        });
     }
 }
 
 impl Listener for Told<'_> {
     fn started(&self, task: &Task) {
-        self.say("task_started", 0, &format!("{task}: started"));
+        self.say("task_started", 0, format!("{task}: started"));
     }
 
     fn not_started(&self, task: &Task, error: &std::io::Error) {
-        self.say("task_not_started", 1, &format!("{task}: not started: {error}"));
+        let text = format!("{task}: not started: {error}");
+        self.say("task_not_started", 1, text.clone());
+        self.speak_for(task, 1, "not-started", text);
     }
 
     fn ended(&self, task: &Task, status: ExitStatus) {
-        let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-        if exit != 0 {
-            self.say("task_ended", exit, &format!("{task}: ended with {status}"));
+        let exit =
+            status.code().or(status.signal().map(|signal| 128 + signal)).and_then(|code| u8::try_from(code).ok());
+        let exit = exit.unwrap_or(1);
+        if exit == 0 {
+            return;
+        }
+        let text = format!("{task}: ended with {status}");
+        self.say("task_ended", exit, text.clone());
+        // It told all else itself; with these it had not come so far, or was ended in the middle.
+        let code = match exit {
+            2 => "usage",
+            6 => "locked",
+            129.. => "killed",
+            _ => return,
+        };
+        if self.stopping.get() == Stopping::No {
+            self.speak_for(task, exit, code, text);
         }
     }
 
-    fn overlap(&self, task: &Task, since: Timestamp) {
+    fn overlap(&self, task: &Task, since: Timestamp, times: u32) {
         let since = since.strftime("%Y-%m-%d %H:%M:%S UTC");
-        self.say("task_overlap", 0, &format!("{task} is due and still under way since {since}: left out this time"));
+        let text = format!("{task} is due and still under way since {since}: left out this time");
+        self.say("task_overlap", 0, text.clone());
+        // Once may be a slow night.
+        if times == 2 {
+            self.speak_for(task, 6, "still-running", text);
+        }
     }
 
     fn reloaded(&self) {
-        self.say("reloaded", 0, "the configuration was read anew");
+        self.say("reloaded", 0, "the configuration was read anew".to_owned());
     }
 
     fn stopping(&self) {
-        self.say("stopping", 0, "stopping");
+        self.stopping.set(Stopping::Yes);
+        self.say("stopping", 0, "stopping".to_owned());
     }
 }

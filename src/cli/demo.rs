@@ -73,7 +73,7 @@ async fn listen(
         None => usual,
     };
     let clock = || sync::timestamp().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let pages = OpsPages::new(Current::new(demo.config.clone()), clock);
+    let pages = OpsPages::new(Current::new(demo.config.clone()), clock, |_| ());
     serve::listen(&demo.config, serve::At::Address(address), super::now, log, Arc::new(pages)).await
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod parse;
 pub(crate) mod later;
 pub(crate) mod stop;
 mod after;
+mod aside;
 
 pub(crate) mod init;
 pub(crate) mod demo;

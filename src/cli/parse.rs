@@ -34,6 +34,9 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     #[cfg(debug_assertions)]
     super::rehearse_crashes();
     let words: Vec<OsString> = std::env::args_os().collect();
+    if std::process::id() == 1 && !words.iter().any(|word| word == "daemon") {
+        super::stop::end_as_process_1();
+    }
     // A command line that does not parse has no flags yet; the caller who wrote --json still gets the one value.
     let output = if words.iter().any(|word| word == "--json") { Output::Json } else { Output::Text };
     table().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| match error

@@ -10,7 +10,9 @@ use bivouac::ops::pages::{Current, OpsPages};
 use bivouac::ops::service::{self, Word};
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::aside::Aside;
 use super::global::Output;
 use super::{Failure, Global, Outcome, out, progress, sync};
 
@@ -20,7 +22,8 @@ const USUAL: &str = "127.0.0.1:8080";
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. A socket that systemd hands over is \
+    Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. SIGHUP reads the \
+    configuration anew for /metrics. A socket that systemd hands over is \
     taken first. Beside the tree there are /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
     combined format.")]
 pub(crate) struct Args {
@@ -47,16 +50,32 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = Current::new(config);
     super::block_on(global, async {
         let server = listen(global, &config, at).await?;
+        let hangup =
+            signal(SignalKind::hangup()).map_err(|error| Failure::host("signals cannot be listened for", &error))?;
+        tokio::spawn(reload_when_asked(global.clone(), config.clone(), hangup));
         service::tell(&[Word::Ready]);
         let never: Infallible = server.run().await;
         match never {}
     })
 }
 
+/// SIGHUP: what metrics tell of is read anew. Where it listens, and what it serves, stays.
+async fn reload_when_asked(global: Global, config: Current, mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        service::tell(&[Word::Reloading]);
+        match super::config::load(&global) {
+            Ok(read) => config.set(read),
+            Err(failure) => failure.kept("the former configuration stays in use").print(Output::Text),
+        }
+        service::tell(&[Word::Ready]);
+    }
+}
+
 /// A server that listens, and says so.
 pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
     let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
-    let pages = Arc::new(OpsPages::new(config.clone(), clock));
+    let told = |error: &dyn std::fmt::Display| progress::note(format_args!("warning: metrics cannot be made: {error}"));
+    let pages = Arc::new(OpsPages::new(config.clone(), clock, told));
     let server = job::listen(&config.get(), at, super::now, access_log(global), pages).await?;
     match global.output() {
         // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
@@ -73,17 +92,19 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.
 pub(super) fn access_log(global: &Global) -> Box<dyn AccessLog> {
     match global.output() {
-        Output::Text if !global.quiet => Box::new(Lines),
+        Output::Text if !global.quiet => Box::new(Lines { out: Aside::to(std::io::stdout) }),
         Output::Text | Output::Json => Box::new(Unlogged),
     }
 }
 
-struct Lines;
+/// Written aside: a log that nobody reads is no reason to stop serving.
+struct Lines {
+    out: Aside,
+}
 
 impl AccessLog for Lines {
     fn answered(&self, access: &Access) {
-        // That nobody reads the log is no reason to stop serving.
-        let _ = out::line(access);
+        self.out.line(access.to_string());
     }
 
     fn unreadable(&self, target: &str, error: &io::Error) {

@@ -38,6 +38,17 @@ pub(crate) async fn end_when_asked(output: Output) {
     std::process::exit(i32::from(failure.exit_code()));
 }
 
+/// For a command that is the first process of a container: the system's default action does not hold there, so a thread listens
+/// in its place. Without the thread it cannot be stopped but by SIGKILL.
+pub(crate) fn end_as_process_1() {
+    let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        if let Ok(runtime) = runtime {
+            runtime.block_on(end_when_asked(Output::Text));
+        }
+    });
+}
+
 async fn asked() -> io::Result<Signal> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(tokio::select! {

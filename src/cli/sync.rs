@@ -66,7 +66,10 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         let plan = super::block_on(global, async { Ok(job::plan(&config, &request, reporter).await?) })?;
         return tell_plan(global, &plan);
     }
-    let begun = Begun::now()?;
+    let begun = match request.only.is_empty() && request.publish == Publishing::New {
+        true => Begun::now()?,
+        false => Begun::a_part()?,
+    };
     let done = super::block_on(global, async { Ok(job::sync(&config, &request, reporter).await?) });
     ended(global, &config, &begun, &Task::Sync, done, tell)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Auth, Config, KeyHolder, KeyringChoice, Packages, SourceKind};
+use super::{Auth, Config, KeyHolder, KeyringChoice, Packages, SourceKind, Webhook};
 
 /// A file that the configuration names, or a folder of keys.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +69,9 @@ impl Config {
                 }
                 SourceKind::Directory { .. } => {}
             }
+        }
+        if let Some(Webhook::File(path)) = self.notify.as_ref().and_then(|notify| notify.webhook.as_ref()) {
+            add(path, FileKind::Private);
         }
         let rules = self.carried.iter().map(|starred| &starred.rules);
         let lists = self.repositories.iter().map(|one| (&one.packages, &one.exclude, &one.must_install));

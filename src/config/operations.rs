@@ -61,12 +61,22 @@ pub struct Metrics {
     pub textfile: Option<PathBuf>,
 }
 
+/// Where a webhook's URL stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Webhook {
+    /// In the configuration.
+    Url(WebhookUrl),
+    /// In a file that nobody else may read, read at use.
+    File(PathBuf),
+}
+
 /// What is told to whom after a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notify {
     /// Is posted the summary.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<WebhookUrl>,
+    pub webhook: Option<Webhook>,
     /// Reads it from standard input, in the configuration's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Vec<String>>,

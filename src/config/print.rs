@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Access, Auth, Backup, Config, Deltas, Dependencies, Digest, ExposedKey, Incomplete, KEYRING_SOURCE, Keep,
     KeyHolder, KeyringChoice, MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository,
-    RetainSnapshots, Rules, Sealing, Signing, Source, SourceKind, Starred, Tool, Unsigned,
+    RetainSnapshots, Rules, Sealing, Signing, Source, SourceKind, Starred, Tool, Unsigned, Webhook,
 };
 
 impl Config {
@@ -98,8 +98,10 @@ impl Config {
         }
         if let Some(notify) = &self.notify {
             writeln!(out, "\n[notify]\ntimeout = \"{}s\"", notify.timeout.as_secs())?;
-            if let Some(url) = &notify.webhook {
-                writeln!(out, "webhook = {}", quoted(&url.to_string()))?;
+            match &notify.webhook {
+                None => {}
+                Some(Webhook::Url(url)) => writeln!(out, "webhook = {}", quoted(&url.to_string()))?,
+                Some(Webhook::File(file)) => writeln!(out, "webhook_file = {}", path(file))?,
             }
             if let Some(command) = &notify.command {
                 writeln!(out, "command = {}", list(command.iter().cloned()))?;

@@ -81,6 +81,11 @@ impl WebhookUrl {
         Ok(WebhookUrl(url))
     }
 
+    /// The URL that a webhook's text is, white space around it left out. See [`WebhookUrl::parse`].
+    pub fn of_text(text: &str) -> Result<WebhookUrl, String> {
+        WebhookUrl::parse(text.trim())
+    }
+
     /// The whole URL, with its secret.
     pub fn reveal(&self) -> &Url {
         &self.0

@@ -37,6 +37,7 @@ fn names(key: &[&str]) -> Names {
         ["sources", _, "keyring" | "origin", ..] => Names::Moving,
         ["sources", _, "ca" | "client_cert" | "client_key"] => Names::Moving,
         ["sources", _, "auth", "basic_file" | "header_file"] => Names::Moving,
+        ["notify", "webhook_file"] => Names::Moving,
         ["sources", _, "directory" | "bundles" | "seed"] | ["metrics", "textfile"] => Names::Staying,
         ["backups", _, "target" | "passphrase_file"] => Names::Staying,
         ["repositories", "packages" | "exclude" | "must_install", ..] => Names::World,

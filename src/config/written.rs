@@ -62,6 +62,7 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 pub(super) struct Notify {
     pub(super) webhook: Option<At<String>>,
+    pub(super) webhook_file: Option<At<String>>,
     pub(super) command: Option<At<Vec<At<String>>>>,
     pub(super) timeout: Option<At<String>>,
 }
@@ -291,6 +292,7 @@ impl Reader<'_> {
         self.check_keys(section, &NOTIFY);
         Notify {
             webhook: self.text(section, "webhook"),
+            webhook_file: self.text(section, "webhook_file"),
             command: self.texts(section, "command"),
             timeout: self.text(section, "timeout"),
         }

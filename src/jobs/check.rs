@@ -28,6 +28,9 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
     /// How much was looked at.
     pub checked: Checked,
+    /// Why it is not remembered what was read and found; absent where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_remembered: Option<String>,
 }
 
 /// How much was looked at.
@@ -80,7 +83,9 @@ pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> 
         Depth::Share(share) => mirror.pool.rota(mirror.ledger.read_up_to()?.as_ref(), share.of(100))?,
         Depth::Shown | Depth::Deep => Vec::new(),
     };
-    let only = matches!(depth, Depth::Share(_)).then(|| rota.iter().copied().collect::<BTreeSet<_>>());
+    // What was found damaged is read each time, until it is not: a share without it would pass for a recovery.
+    let known = mirror.ledger.damaged_objects()?;
+    let only = matches!(depth, Depth::Share(_)).then(|| rota.iter().chain(&known).copied().collect::<BTreeSet<_>>());
     let keyrings = match depth {
         Depth::Shown | Depth::Share(_) => None,
         Depth::Deep => Some(Keyrings::of(&mirror)?),
@@ -111,11 +116,18 @@ pub fn check(config: &Config, depth: Depth, progress: &(dyn Fn(u64) + Sync)) -> 
     checked.bytes = audit.bytes;
     if let Depth::Share(share) = depth {
         checked.runs = Some(100_u64.div_ceil(share.of(100).max(1)));
-        if let Some(last) = rota.last() {
-            mirror.ledger.save_read_up_to(last)?;
-        }
     }
-    Ok(CheckReport { findings, checked })
+    // On a disk that is full the findings are worth more than what is to be remembered of them.
+    let remembered = match rota.last() {
+        Some(last) => mirror.ledger.save_read_up_to(last),
+        None => Ok(()),
+    };
+    let remembered = remembered.and_then(|()| match audit.damaged == known {
+        true => Ok(()),
+        false => mirror.ledger.save_damaged_objects(&audit.damaged),
+    });
+    let not_remembered = remembered.err().map(|error| super::error::in_one_line(&error));
+    Ok(CheckReport { findings, checked, not_remembered })
 }
 
 /// The generations that clients see: live, and every tree beside it; several may show one. Looked at deeply, also those that an

@@ -67,7 +67,7 @@ pub mod why;
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.
 #[cfg(debug_assertions)]
 pub use crate::disk::durable::Rehearsal;
-pub use crate::ledger::{RepositoryRun, Run, Task, UrlHad};
+pub use crate::ledger::{Channel, RepositoryRun, Run, Task, UrlHad};
 pub use crate::sources::http::ProxyVariables;
 pub use call::Call;
 pub use error::Error;

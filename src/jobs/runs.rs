@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Error, Mirror};
 use crate::config::Config;
-use crate::ledger::{RepositoryRun, Run, Task, TaskRecord, Told};
+use crate::ledger::{Channel, RepositoryRun, Run, Task, TaskRecord, Told};
 
 /// After so long a trouble that lasts is told again.
 const AGAIN: SignedDuration = SignedDuration::from_hours(24);
@@ -18,6 +18,8 @@ const AGAIN: SignedDuration = SignedDuration::from_hours(24);
 pub struct Ended {
     /// What ran.
     pub task: Task,
+    /// How much of it.
+    pub scope: Scope,
     /// The run.
     pub run: Run,
     /// What went wrong, the worst first; empty where nothing did.
@@ -26,6 +28,16 @@ pub struct Ended {
     pub refused_packages: u64,
     /// What a sync left of each repository that it was about.
     pub repositories: Vec<RepositoryRun>,
+}
+
+/// How much of a task a run was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All of it, as the schedule has it.
+    All,
+    /// Some repositories, or nothing was to be published: somebody did it by hand, looks at what came of it, and the rest of the
+    /// task is as it was.
+    Part,
 }
 
 /// Something that went wrong.
@@ -60,6 +72,9 @@ pub struct News {
     pub config: std::path::PathBuf,
     /// This host's name.
     pub host: String,
+    /// Who has not heard of it yet.
+    #[serde(skip)]
+    pub to: Vec<Channel>,
 }
 
 /// What happened.
@@ -84,7 +99,10 @@ pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error
         Err(error) => return (news(&TaskRecord::default(), ended, config), Err(error)),
     };
     let remembered = mirror.ledger.change_task_record(&ended.task, |record| {
-        record.add(ended.run.clone(), ended.refused_packages);
+        match ended.scope {
+            Scope::All => record.add(ended.run.clone(), ended.refused_packages),
+            Scope::Part => record.add_totals(&ended.run, ended.refused_packages),
+        }
         for repository in &ended.repositories {
             record.repositories.retain(|known| (&known.name, &known.arch) != (&repository.name, &repository.arch));
             record.repositories.push(repository.clone());
@@ -93,10 +111,10 @@ pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error
     (news(&known, ended, config), remembered.map_err(Error::from))
 }
 
-/// Remembers that it was told.
-pub fn told(config: &Config, news: &News, now: Timestamp) -> Result<(), Error> {
+/// Remembers that it was told, but to those in `unheard`.
+pub fn told(config: &Config, news: &News, unheard: Vec<Channel>, now: Timestamp) -> Result<(), Error> {
     let told = match news.event {
-        Event::Failure => Some(Told { codes: codes(&news.troubles), since: news.since, last: now }),
+        Event::Failure => Some(Told { codes: codes(&news.troubles), since: news.since, last: now, unheard }),
         Event::Recovery => None,
     };
     Ok(Mirror::look(config)?.ledger.change_task_record(&news.task, |record| record.told = told)?)
@@ -109,8 +127,12 @@ pub fn last_started(config: &Config) -> Result<Vec<(Task, Timestamp)>, Error> {
 }
 
 fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {
+    if ended.scope == Scope::Part {
+        return None;
+    }
     let Run { started, seconds, exit, ref summary, .. } = ended.run;
     let told = record.told.as_ref();
+    let mut to = Channel::ALL.to_vec();
     let event = match (exit, told) {
         (0, None) => return None,
         (0, Some(_)) => Event::Recovery,
@@ -118,7 +140,10 @@ fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {
             let is_known = told.codes == codes(&ended.troubles);
             // On a clock that was set back nothing is old.
             if is_known && started.duration_since(told.last) < AGAIN {
-                return None;
+                if told.unheard.is_empty() {
+                    return None;
+                }
+                to.clone_from(&told.unheard);
             }
             Event::Failure
         }
@@ -134,6 +159,7 @@ fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {
         since: told.map_or(started, |told| told.since),
         troubles: ended.troubles.clone(),
         config: std::path::absolute(&config.file).unwrap_or_else(|_| config.file.clone()),
+        to,
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     })
 }
@@ -154,6 +180,7 @@ mod tests {
         let trouble = |code: &&str| TroubleSeen { code: (*code).to_owned(), message: "m".to_owned() };
         Ended {
             task: Task::Sync,
+            scope: Scope::All,
             run: Run {
                 started: Timestamp::from_second(minute * 60).unwrap(),
                 seconds: 1.0,
@@ -179,7 +206,7 @@ mod tests {
             remembered.unwrap();
             let news = news?;
             if hears {
-                told(&config, &news, news.started).unwrap();
+                told(&config, &news, Vec::new(), news.started).unwrap();
             }
             Some((news.event, news.since.as_second() / 60))
         };

@@ -57,6 +57,8 @@ pub struct StatusReport {
     pub keys_made: Vec<KeyMade>,
     /// The store's file system.
     pub space: Space,
+    /// Objects of the pool that the last checks found damaged.
+    pub damaged_objects: u64,
     /// Where the bytes are, if that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskReport>,
@@ -173,6 +175,7 @@ pub fn status(config: &Config, now: Timestamp) -> Result<StatusReport, Error> {
     Ok(StatusReport {
         keys_made: keys_made(config, &signing, now),
         space,
+        damaged_objects: mirror.ledger.damaged_objects().map_or(0, |objects| objects.len() as u64),
         tasks: tasks::of(&mirror, now)?,
         signing,
         held: live.as_ref().is_some_and(Generation::is_hold),

@@ -24,6 +24,7 @@
 //!   indexes/<64 hex>                index files that these manifests name
 //! backups/<target>.json           what is remembered of a target of backups
 //! runs/<task>.json                how the last runs of a task ended, and who was told
+//! runs/damaged                    objects that checks found damaged; `check --read-data` reads them each time
 //! runs/read-up-to                 after which object `check --read-data` goes on
 //! state.json                      what speeds up or describes the next run; nothing is lost with it but time
 //! ```
@@ -55,7 +56,7 @@ pub use epochs::Epoch;
 pub use error::Error;
 pub use evidence::EvidenceEnd;
 pub use generations::complete;
-pub use runs::{NoTask, RepositoryRun, Run, Task, TaskRecord, Told, Totals};
+pub use runs::{Channel, NoTask, RepositoryRun, Run, Task, TaskRecord, Told, Totals};
 pub use sites::SiteRecord;
 pub use state::{IndexState, Lagging, LastError, Links, SameIndexes, SeenFile, SeenUrl, State, UrlHad};
 pub use trust::Trust;

@@ -1,17 +1,17 @@
 //! How the last runs of each task ended: what is shown, measured and told. Losing it loses no package and no proof.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::snapshots::{load_json_if_present, save_json};
+use super::snapshots::load_json_if_present;
 use super::{Error, Ledger};
-use crate::apk::{Arch, BackupName, RepositoryName};
+use crate::apk::{Arch, BackupName, ObjectId, RepositoryName};
 use crate::disk::durable::{self, Attempt, LockFile};
 
 const FOLDER_MODE: u32 = 0o700;
@@ -161,6 +161,24 @@ pub struct Told {
     pub since: Timestamp,
     /// When it was told last.
     pub last: Timestamp,
+    /// Who could not be told then, and is told by the next run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unheard: Vec<Channel>,
+}
+
+/// By what somebody is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// `[notify] webhook`.
+    Webhook,
+    /// `[notify] command`.
+    Command,
+}
+
+impl Channel {
+    /// Both.
+    pub const ALL: [Channel; 2] = [Channel::Webhook, Channel::Command];
 }
 
 impl TaskRecord {
@@ -170,12 +188,17 @@ impl TaskRecord {
             self.last_success = Some(run.started);
         }
         *self.ended.entry(run.exit).or_default() += 1;
-        self.totals.fetched_packages += run.fetched_packages;
-        self.totals.fetched_bytes += run.fetched_bytes;
-        self.totals.refused_packages += refused_packages;
+        self.add_totals(&run, refused_packages);
         self.runs.push(run);
         let surplus = self.runs.len().saturating_sub(REMEMBERED);
         self.runs.drain(..surplus);
+    }
+
+    /// Adds a run's share of the sums alone.
+    pub fn add_totals(&mut self, run: &Run, refused_packages: u64) {
+        self.totals.fetched_packages += run.fetched_packages;
+        self.totals.fetched_bytes += run.fetched_bytes;
+        self.totals.refused_packages += refused_packages;
     }
 }
 
@@ -188,8 +211,8 @@ impl Ledger {
     pub fn task_record(&self, task: &Task) -> Result<TaskRecord, Error> {
         match load_json_if_present(&self.task_file(task)) {
             Ok(record) => Ok(record.unwrap_or_default()),
-            Err(Error::Unreadable { .. }) => Ok(TaskRecord::default()),
-            Err(error) => Err(error),
+            // It is for people and their monitoring: what cannot be read of it does not keep them from the rest.
+            Err(_) => Ok(TaskRecord::default()),
         }
     }
 
@@ -210,7 +233,8 @@ impl Ledger {
         let _held = self.hold_runs()?;
         let mut record = self.task_record(task)?;
         change(&mut record);
-        save_json(&self.task_file(task), &record)
+        let bytes = serde_json::to_vec(&record).expect("a struct of texts and numbers becomes JSON");
+        self.save_as_the_stores(&self.task_file(task), &bytes)
     }
 
     /// The right to write in `runs/`, in which whatever looks half written was left by a killed run. It takes no more than a
@@ -218,8 +242,10 @@ impl Ledger {
     fn hold_runs(&self) -> Result<LockFile, Error> {
         let folder = self.store.runs_folder();
         durable::create_folder(&folder, FOLDER_MODE)?;
+        durable::give_like(&folder, self.store.root())?;
         let lock = LockFile::open(folder.join("lock"))?;
         for _ in 0..ATTEMPTS {
+            durable::give_like(&folder.join("lock"), self.store.root())?;
             if lock.try_lock()? == Attempt::Taken {
                 durable::sweep_temporaries(&folder)?;
                 break;
@@ -230,15 +256,40 @@ impl Ledger {
     }
 
     /// After which object the pool is read again next; none: from the beginning.
-    pub fn read_up_to(&self) -> Result<Option<crate::apk::ObjectId>, Error> {
+    pub fn read_up_to(&self) -> Result<Option<ObjectId>, Error> {
         Ok(durable::read_if_present(&self.rota_file())?
             .and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok()))
     }
 
     /// Remembers it.
-    pub fn save_read_up_to(&self, object: &crate::apk::ObjectId) -> Result<(), Error> {
+    pub fn save_read_up_to(&self, object: &ObjectId) -> Result<(), Error> {
         let _held = self.hold_runs()?;
-        Ok(durable::write(&self.rota_file(), format!("{object}\n").as_bytes(), 0o600)?)
+        self.save_as_the_stores(&self.rota_file(), format!("{object}\n").as_bytes())
+    }
+
+    /// Objects of the pool that the last checks found damaged.
+    pub fn damaged_objects(&self) -> Result<BTreeSet<ObjectId>, Error> {
+        let bytes = durable::read_if_present(&self.damaged_file())?.unwrap_or_default();
+        Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
+    /// Remembers them.
+    pub fn save_damaged_objects(&self, objects: &BTreeSet<ObjectId>) -> Result<(), Error> {
+        let _held = self.hold_runs()?;
+        let text: String = objects.iter().map(|object| format!("{object}\n")).collect();
+        self.save_as_the_stores(&self.damaged_file(), text.as_bytes())
+    }
+
+    /// A file of `runs/`. Whoever writes it, it belongs to whom the store does: a command that root ran once by hand is not to
+    /// keep the service from its own records.
+    fn save_as_the_stores(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        durable::write(path, bytes, 0o600)?;
+        durable::give_like(path, self.store.root())?;
+        Ok(())
+    }
+
+    fn damaged_file(&self) -> PathBuf {
+        self.store.runs_folder().join("damaged")
     }
 
     fn rota_file(&self) -> PathBuf {

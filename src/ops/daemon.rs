@@ -65,8 +65,8 @@ pub trait Listener {
     fn not_started(&self, _task: &Task, _error: &std::io::Error) {}
     /// It ended so.
     fn ended(&self, _task: &Task, _status: ExitStatus) {}
-    /// A task is due and still under way since then.
-    fn overlap(&self, _task: &Task, _since: Timestamp) {}
+    /// A task is due and still under way since then, so many times by now.
+    fn overlap(&self, _task: &Task, _since: Timestamp, _times: u32) {}
     /// Another configuration is in use.
     fn reloaded(&self) {}
     /// It stops.
@@ -85,6 +85,8 @@ pub enum Ended {
 /// A run under way.
 struct Running {
     since: Timestamp,
+    /// How often it was due meanwhile.
+    overlaps: u32,
     /// Tells it to stop.
     stop: tokio::sync::watch::Sender<Stop>,
 }
@@ -167,15 +169,16 @@ impl Daemon<'_> {
     }
 
     fn start(&mut self, task: Task, now: Timestamp) {
-        if let Some(running) = self.running.get(&task) {
-            self.setup.listener.overlap(&task, running.since);
+        if let Some(running) = self.running.get_mut(&task) {
+            running.overlaps += 1;
+            self.setup.listener.overlap(&task, running.since, running.overlaps);
             return;
         }
         self.setup.listener.started(&task);
         let commands: Vec<Command> = agenda::commands(&task).iter().map(|words| self.command(words)).collect();
         let (stop, asked) = tokio::sync::watch::channel(Stop::No);
         tokio::spawn(perform(task.clone(), commands, asked, self.events.clone()));
-        self.running.insert(task, Running { since: now, stop });
+        self.running.insert(task, Running { since: now, overlaps: 0, stop });
         service::tell(&[self.status()]);
     }
 

@@ -3,6 +3,7 @@
 //! Moments are told as seconds since 1970, never as ages: a file is read long after it was written, and an age in it would stand
 //! still exactly when the agent does. Units and names are by Prometheus' rules; names only grow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
@@ -10,9 +11,9 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::disk::durable;
-use crate::jobs::Error;
 use crate::jobs::UrlHad;
 use crate::jobs::status::{StatusReport, status};
+use crate::jobs::{Error, Task, carried};
 
 /// Everybody's to read: node_exporter runs as somebody else.
 const MODE: u32 = 0o644;
@@ -26,7 +27,9 @@ pub fn write_textfile(config: &Config, now: Timestamp) -> Result<Option<PathBuf>
 
 /// All metrics as text.
 pub fn page(config: &Config, now: Timestamp) -> Result<String, Error> {
-    Ok(print(&status(config, now)?, now))
+    // What bundles carry is known in the store alone, and changes with each.
+    let config = carried::spread(config, &[])?.config;
+    Ok(print(&status(&config, now)?, now))
 }
 
 /// What a metric is: a value that goes up and down, or a sum that only grows.
@@ -121,6 +124,11 @@ fn print(report: &StatusReport, now: Timestamp) -> String {
         report.space.free_bytes as f64,
     );
     page.single("store_size_bytes", "Bytes of the store's disk, used or not.", report.space.total_bytes as f64);
+    page.single(
+        "store_damaged_objects",
+        "Objects of the pool that the last checks found damaged.",
+        report.damaged_objects as f64,
+    );
     page.single("metrics_written_timestamp_seconds", "When this was written.", seconds(now));
     page.text
 }
@@ -153,7 +161,14 @@ fn repositories(page: &mut Page, report: &StatusReport, now: Timestamp) {
         "Whether it counted as stale (1) or not (0) when this was written.",
         all().map(|one| (of(one), f64::from(one.stale))),
     );
-    let runs = || report.tasks.iter().flat_map(|task| &task.repositories);
+    // Of what both a sync and an import were about, the sync tells: it publishes.
+    let mut runs = BTreeMap::new();
+    for task in [Task::Import, Task::Sync] {
+        for one in report.tasks.iter().filter(|one| one.task == task).flat_map(|one| &one.repositories) {
+            runs.insert((&one.name, &one.arch), one);
+        }
+    }
+    let runs = || runs.values().copied();
     let of = |one: &crate::jobs::RepositoryRun| labels(&[("repository", &one.name), ("arch", &one.arch)]);
     page.gauge(
         "repository_last_sync_failed",
@@ -225,8 +240,8 @@ fn indexes(page: &mut Page, report: &StatusReport, now: Timestamp) {
 }
 
 fn urls(page: &mut Page, report: &StatusReport) {
-    let mut seen: std::collections::BTreeMap<(String, &str), Vec<_>> = std::collections::BTreeMap::new();
-    let mut keys = std::collections::BTreeSet::new();
+    let mut seen: BTreeMap<(String, &str), Vec<_>> = BTreeMap::new();
+    let mut keys = BTreeSet::new();
     for index in report.repositories.iter().flat_map(|one| &one.indexes).filter(|one| keys.insert(&one.key)) {
         for (url, what) in &index.urls {
             seen.entry((index.key.source.to_string(), url)).or_default().push(*what);

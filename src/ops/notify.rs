@@ -18,13 +18,20 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::config::{Notify, WebhookUrl};
-use crate::jobs::ProxyVariables;
+use crate::config::{Notify, Webhook, WebhookUrl};
+use crate::disk::private_file::{self, Unread};
 use crate::jobs::runs::News;
+use crate::jobs::{Channel, ProxyVariables};
 
 /// Why somebody was not told.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotTell {
+    /// What the webhook's address stands in cannot be used.
+    #[error("{flaw}")]
+    Webhook {
+        /// Which file, and why; nothing of what is in it.
+        flaw: String,
+    },
     /// Nothing came back from the webhook.
     #[error("webhook {url} was not told")]
     Unreached {
@@ -91,18 +98,39 @@ impl From<reqwest::Error> for Hidden {
     }
 }
 
-/// Tells everybody that the configuration names; who could not be told, and why.
-pub async fn tell(notify: &Notify, news: &News, proxies: &ProxyVariables) -> Vec<CannotTell> {
+/// Tells everybody that the configuration names and that has not heard of it; who could not be told, and why.
+pub async fn tell(notify: &Notify, news: &News, proxies: &ProxyVariables) -> Vec<(Channel, CannotTell)> {
     let mut text = serde_json::to_vec(news).expect("a struct of texts and numbers becomes JSON");
     text.push(b'\n');
     let mut failed = Vec::new();
-    if let Some(url) = &notify.webhook {
-        failed.extend(post(url, text.clone(), notify.timeout, proxies).await.err());
+    if let Some(webhook) = notify.webhook.as_ref().filter(|_| news.to.contains(&Channel::Webhook)) {
+        let told = match url_of(webhook) {
+            Ok(url) => post(&url, text.clone(), notify.timeout, proxies).await,
+            Err(flaw) => Err(CannotTell::Webhook { flaw }),
+        };
+        failed.extend(told.err().map(|error| (Channel::Webhook, error)));
     }
-    if let Some(command) = &notify.command {
-        failed.extend(run(command, &notify.folder, &text, notify.timeout).await.err());
+    if let Some(command) = notify.command.as_ref().filter(|_| news.to.contains(&Channel::Command)) {
+        let told = run(command, &notify.folder, &text, notify.timeout).await;
+        failed.extend(told.err().map(|error| (Channel::Command, error)));
     }
     failed
+}
+
+/// A webhook's URL, read where it stands in a file. An error says which file and why, and nothing of what is in it.
+fn url_of(webhook: &Webhook) -> Result<WebhookUrl, String> {
+    /// Longest file of one URL, bytes.
+    const MOST: u64 = 16 << 10;
+    let path = match webhook {
+        Webhook::Url(url) => return Ok(url.clone()),
+        Webhook::File(path) => path,
+    };
+    let bytes = private_file::read(path, MOST).map_err(|unread| match unread {
+        Unread::Io(error) => format!("webhook_file {} cannot be read: {error}", path.display()),
+        Unread::Exposed { mode } => format!("webhook_file {} is open to others (mode {mode:04o})", path.display()),
+    })?;
+    WebhookUrl::of_text(&String::from_utf8_lossy(&bytes))
+        .map_err(|reason| format!("what webhook_file {} holds {reason}", path.display()))
 }
 
 async fn post(url: &WebhookUrl, text: Vec<u8>, limit: Duration, proxies: &ProxyVariables) -> Result<(), CannotTell> {

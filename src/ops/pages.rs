@@ -33,12 +33,13 @@ impl Current {
 pub struct OpsPages {
     config: Current,
     clock: fn() -> Timestamp,
+    told: fn(&dyn std::fmt::Display),
 }
 
 impl OpsPages {
-    /// Pages about the configuration in use.
-    pub fn new(config: Current, clock: fn() -> Timestamp) -> OpsPages {
-        OpsPages { config, clock }
+    /// Pages about the configuration in use. `told` hears why metrics cannot be made.
+    pub fn new(config: Current, clock: fn() -> Timestamp, told: fn(&dyn std::fmt::Display)) -> OpsPages {
+        OpsPages { config, clock, told }
     }
 }
 
@@ -62,7 +63,10 @@ impl Pages for OpsPages {
                 body: text.into_bytes().into(),
             },
             // The host's own words are for its own log.
-            Err(error) => Page::text(500, &format!("metrics cannot be made: {error}\n")),
+            Err(error) => {
+                (self.told)(&error);
+                Page::text(500, "metrics cannot be made\n")
+            }
         }
     }
 }

@@ -24,6 +24,8 @@ const BUFFER: usize = 128 * 1024;
 pub struct AuditReport {
     /// All that is wrong, ordered by subject.
     pub findings: Vec<Finding>,
+    /// Objects that are there and are not what their names say, or cannot be read.
+    pub damaged: BTreeSet<ObjectId>,
     /// Objects that were hashed.
     pub objects: u64,
     /// Their bytes.
@@ -89,6 +91,12 @@ impl Pool {
                         let mut report = report.lock().expect("no thread panics while it holds this lock");
                         report.objects += 1;
                         report.bytes += bytes;
+                        if finding
+                            .as_ref()
+                            .is_some_and(|finding| matches!(finding.code, "object-damaged" | "object-unreadable"))
+                        {
+                            report.damaged.insert(*object);
+                        }
                         report.findings.extend(finding);
                     }
                 });

@@ -178,3 +178,59 @@ fn a_daemon_without_anything_to_do_says_so() {
     let world = World::new("");
     world.bivouac(&["daemon"]).exits_with(2).tells(&["neither [schedule] nor [serve] listen"]);
 }
+
+#[test]
+fn of_a_run_that_cannot_speak_for_itself_the_daemon_tells() {
+    let (world, mut daemon) = synced(&format!("{HOURLY}\n[notify]\ncommand = [\"sh\", \"-c\", \"cat >> told\"]\n"));
+    let told = |count: usize| loop {
+        let text = std::fs::read_to_string(world.env.path("told")).unwrap_or_default();
+        if text.lines().count() >= count && text.ends_with('\n') {
+            return serde_json::from_str::<serde_json::Value>(text.lines().last().unwrap()).unwrap();
+        }
+        std::thread::yield_now();
+    };
+    // The file was broken after the daemon read it.
+    let good = std::fs::read(world.env.path("bivouac.toml")).unwrap();
+    world.env.write("bivouac.toml", b"store = 1\n");
+    world.clock("2026-12-01T02:17:00Z");
+    daemon.hears("STATUS=running sync");
+    let news = told(1);
+    assert_eq!((&news["exit"], &news["troubles"][0]["code"]), (&2.into(), &"usage".into()), "{news}");
+    world.env.write("bivouac.toml", &good);
+    // Killed in the middle, as by a host that is out of memory.
+    world.upstream("one", 1);
+    world.env.upstream.fail_always(INDEX, Fault::Silence);
+    world.clock("2026-12-01T03:17:00Z");
+    daemon.logs(&["index_requested"]);
+    let lock = std::fs::read_to_string(world.env.path("store/lock")).unwrap();
+    let holder: serde_json::Value = serde_json::from_str(&lock).unwrap();
+    let pid = rustix::process::Pid::from_raw(holder["pid"].as_i64().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    let news = told(2);
+    assert_eq!((&news["exit"], &news["troubles"][0]["code"]), (&137.into(), &"killed".into()), "{news}");
+    assert_eq!(world.runs("sync", 137), 1);
+}
+
+#[test]
+fn a_log_that_nobody_takes_stops_neither_server_nor_schedule() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = World::new(&format!("{HOURLY}\n[serve]\nlisten = \"{free}\"\n"));
+    world.bivouac(&["sync"]).exits_with(0);
+    let mut command = world.command(&["daemon"]);
+    // Both streams are pipes that nobody reads.
+    let mut daemon = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while std::net::TcpStream::connect(free).is_err() {
+        std::thread::yield_now();
+    }
+    let long = "x".repeat(8000);
+    for _ in 0..40 {
+        assert_eq!(super::served::get(&free.to_string(), &format!("/{long}")).status, 404);
+    }
+    assert_eq!(super::served::get(&free.to_string(), "/healthz").status, 200);
+    world.clock("2026-12-01T02:17:00Z");
+    while world.runs("sync", 0) < 2 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    rustix::process::kill_process(rustix::process::Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert_eq!(daemon.wait().unwrap().code(), Some(143));
+}

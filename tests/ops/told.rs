@@ -63,3 +63,70 @@ fn a_run_that_waits_for_nobody_and_finds_the_lock_held_is_no_run() {
     assert!(!world.env.path("told").exists());
     assert_eq!(world.runs("sync", 6), 0);
 }
+
+#[test]
+fn damage_is_not_over_because_another_share_is_whole() {
+    let world = World::new("[notify]\ncommand = [\"sh\", \"-c\", \"cat >> told\"]\n[metrics]\ntextfile = \"m.prom\"\n");
+    for name in ["two", "three", "four"] {
+        world.upstream(name, 0);
+        world.bivouac(&["sync"]).exits_with(0);
+    }
+    let object = world.env.files_below("store/pool/objects").remove(0);
+    let whole = std::fs::read(&object).unwrap();
+    let put = |bytes: &[u8]| {
+        std::fs::remove_file(&object).unwrap();
+        std::fs::write(&object, bytes).unwrap();
+        std::fs::set_permissions(&object, std::os::unix::fs::PermissionsExt::from_mode(0o444)).unwrap();
+    };
+    put(b"other bytes");
+    let share = || world.bivouac(&["check", "--read-data", "34%"]).code;
+    let found = (0..3).position(|_| share() == Some(5)).expect("in three shares it is read");
+    for _ in 0..3 {
+        assert_eq!(share(), Some(5), "found in share {found}, and each time from then on");
+    }
+    assert!(std::fs::read_to_string(world.env.path("m.prom")).unwrap().contains("bivouac_store_damaged_objects 1\n"));
+    put(&whole);
+    assert_eq!(share(), Some(0));
+    assert!(std::fs::read_to_string(world.env.path("m.prom")).unwrap().contains("bivouac_store_damaged_objects 0\n"));
+    let told = std::fs::read_to_string(world.env.path("told")).unwrap();
+    let events: Vec<_> = told.lines().map(|line| value(line)["event"].clone()).collect();
+    assert_eq!(events, ["failure", "recovery"]);
+}
+
+#[test]
+fn a_part_that_is_well_is_no_recovery_of_the_whole() {
+    let world = World::new("[notify]\ncommand = [\"sh\", \"-c\", \"cat >> told\"]\n");
+    world.env.upstream.fail_always(INDEX, Fault::Status(404));
+    world.bivouac(&["sync"]).exits_with(4);
+    world.env.upstream.mend();
+    world.bivouac(&["sync", "v3.23/main"]).exits_with(0);
+    world.bivouac(&["sync", "--no-publish"]).exits_with(0);
+    assert_eq!((world.runs("sync", 4), world.runs("sync", 0)), (1, 0));
+    world.bivouac(&["sync"]).exits_with(0);
+    let told = std::fs::read_to_string(world.env.path("told")).unwrap();
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn who_heard_it_hears_it_once_and_who_did_not_hears_it_later() {
+    let (address, heard) = webhook("204 No Content");
+    let world = World::new(&format!(
+        "[notify]\nwebhook_file = \"hook\"\ncommand = [\"sh\", \"-c\", \"test -e there && cat >> told\"]\n"
+    ));
+    let file = world.env.write("hook", format!("http://{address}/hook/s3cret?k=s3cret\n").as_bytes());
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    world.env.upstream.fail_always(INDEX, Fault::Status(404));
+    world.bivouac(&["sync"]).exits_with(4).tells(&["warning: nobody was told: command \"sh\" failed"]);
+    heard.recv().unwrap();
+    world.env.write("there", b"");
+    world.bivouac(&["sync"]).exits_with(4);
+    world.bivouac(&["sync"]).exits_with(4);
+    assert!(heard.try_recv().is_err(), "the webhook heard it once");
+    assert_eq!(std::fs::read_to_string(world.env.path("told")).unwrap().lines().count(), 1);
+    // A file that others may read is not believed to hold a secret.
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    world.env.upstream.mend();
+    let ran = world.bivouac(&["sync"]);
+    ran.exits_with(0).tells(&["nobody was told: webhook_file", "is open to others (mode 0644)"]);
+    assert!(!ran.stderr.contains("s3cret"), "{ran}");
+}

@@ -13,7 +13,7 @@ use crate::apk::BackupName;
 use crate::calendar::CrontabLine;
 use crate::config::problem::did_you_mean;
 use crate::config::written::{self, At};
-use crate::config::{Backup, Notify, Schedule, WebhookUrl};
+use crate::config::{Backup, Notify, Schedule, Webhook, WebhookUrl};
 
 /// How long a webhook or a command may take when the file does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -101,13 +101,21 @@ impl Resolver<'_> {
 
     pub(super) fn notify(&mut self, written: &written::Notify) -> Option<Notify> {
         let webhook = written.webhook.as_ref().map(|text| match WebhookUrl::parse(&text.value) {
-            Ok(url) => Some(url),
+            Ok(url) => Some(Webhook::Url(url)),
             // The text may hold a secret.
             Err(reason) => {
                 self.problems.add(text.line, format!("notify.webhook {reason}"));
                 None
             }
         });
+        let webhook = match (&written.webhook_file, webhook) {
+            (None, webhook) => webhook,
+            (Some(file), None) => Some(self.secret_path("notify.webhook_file", file).map(Webhook::File)),
+            (Some(file), Some(_)) => {
+                self.problems.add(file.line, "notify names both webhook and webhook_file; one of them is told");
+                Some(None)
+            }
+        };
         let command = written.command.as_ref().map(|command| {
             let words: Vec<String> = command.value.iter().map(|word| word.value.clone()).collect();
             if words.first().is_none_or(String::is_empty) {
