@@ -110,9 +110,8 @@ fn a_part_that_is_well_is_no_recovery_of_the_whole() {
 #[test]
 fn who_heard_it_hears_it_once_and_who_did_not_hears_it_later() {
     let (address, heard) = webhook("204 No Content");
-    let world = World::new(&format!(
-        "[notify]\nwebhook_file = \"hook\"\ncommand = [\"sh\", \"-c\", \"test -e there && cat >> told\"]\n"
-    ));
+    let world =
+        World::new("[notify]\nwebhook_file = \"hook\"\ncommand = [\"sh\", \"-c\", \"test -e there && cat >> told\"]\n");
     let file = world.env.write("hook", format!("http://{address}/hook/s3cret?k=s3cret\n").as_bytes());
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     world.env.upstream.fail_always(INDEX, Fault::Status(404));
