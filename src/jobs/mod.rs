@@ -19,6 +19,7 @@
 //! - [`receipt`]: what a site without a network holds.
 //! - [`runs`]: how runs ended, and who is to be told.
 //! - [`serve`]: the public tree over HTTP.
+//! - [`web_config`]: a web server's configuration for the public tree.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
@@ -62,6 +63,7 @@ pub mod sync;
 mod trust;
 mod upstream;
 pub mod verify;
+pub mod web_config;
 pub mod why;
 
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.
