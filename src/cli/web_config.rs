@@ -65,5 +65,6 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
 
 /// A server starts in another folder than ours.
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::host(format_args!("{} has no absolute path", path.display()), &error))
+    std::path::absolute(path)
+        .map_err(|error| Failure::host(format_args!("{} has no absolute path", path.display()), &error))
 }

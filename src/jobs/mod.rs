@@ -9,7 +9,7 @@
 //! - [`check`]: is everything what we left there?
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
-//! - [`client`]: what a client needs.
+//! - [`client`], [`client_script`]: what a client needs, and a script that sets it up.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
@@ -32,6 +32,7 @@ mod call;
 pub mod carried;
 pub mod check;
 pub mod client;
+pub mod client_script;
 pub mod demo;
 mod error;
 mod evidence;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::client_script::quoted;
 use super::{Error, Wanted};
 
 pub(super) fn text(public: &Path, wanted: &Wanted) -> Result<String, Error> {
@@ -19,7 +20,7 @@ pub(super) fn text(public: &Path, wanted: &Wanted) -> Result<String, Error> {
         return Err(refused("its last part would have to be escaped in every address"));
     }
     let (listen, address) = (wanted.listen(), wanted.address());
-    let link = shell(link);
+    let link = quoted(link);
     Ok(format!(
         "# Alpine packages, published by bivouac: /etc/bivouac-httpd.conf for the httpd of busybox.\n\
          #\n\
@@ -42,9 +43,4 @@ pub(super) fn text(public: &Path, wanted: &Wanted) -> Result<String, Error> {
          .apk:application/octet-stream\n\
          .gz:application/octet-stream\n"
     ))
-}
-
-/// A word of the shell.
-fn shell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -30,7 +30,8 @@ pub(super) fn text(public: &Path, changing: &Changing, wanted: &Wanted) -> Resul
     let (why, steady) = match changing.pattern() {
         None => ("# A package never changes under its name.".to_owned(), r"\.apk$".to_owned()),
         Some(pattern) => (
-            "# A package never changes under its name, but where a source may replace it (rebuilt = \"accept\").".to_owned(),
+            "# A package never changes under its name, but where a source may replace it (rebuilt = \"accept\")."
+                .to_owned(),
             format!(r"^(?!{}).*\.apk$", unanchored(&pattern)),
         ),
     };
