@@ -108,7 +108,8 @@ list=$etc/.repositories.new
 : > "$list"
 if [ -e "$etc/repositories" ]; then
     # A last line without an end would swallow ours.
-    sed '$a\' "$etc/repositories" > "$list"
+    cat "$etc/repositories" > "$list"
+    [ -z "$(tail -c 1 "$list")" ] || echo >> "$list"
 fi
 "#;
 
