@@ -82,6 +82,8 @@ commands! {
     Client => client,
     /// Serve the public tree over HTTP
     Serve => serve,
+    /// Print a web server's configuration for the public tree
+    WebConfig => web_config,
     /// Run the configured schedule, and serve
     Daemon => daemon,
     /// Make, list, rotate and export signing keys

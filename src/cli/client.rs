@@ -1,6 +1,7 @@
 //! `bivouac client`: what a client needs.
 
 use bivouac::jobs::client::{self as job, ClientKey};
+use bivouac::jobs::client_script;
 
 use super::global::Output;
 use super::{Failure, Global, Outcome, out};
@@ -10,14 +11,24 @@ use super::{Failure, Global, Outcome, out};
 pub(crate) struct Args {
     /// The address under which clients reach the public tree [default: its
     /// path, which serves clients on this machine]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, visible_alias = "base", value_name = "URL")]
     url: Option<String>,
+    /// Print a script of POSIX sh instead: it takes keys' fingerprints, and changes
+    /// the machine only where its keys have them
+    #[arg(long)]
+    script: bool,
 }
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
     let url = args.url.unwrap_or_else(|| config.public.display().to_string());
+    if url.contains(|c: char| c.is_control() || c == ' ') && args.script {
+        return Err(Failure::usage(format_args!("{url:?} is no address for a repositories line")));
+    }
     let report = job::client(&config, &url)?;
+    if args.script {
+        return script(global, &client_script::script(&report, &url));
+    }
     if global.output() == Output::Json {
         out::json(&report)?;
         return Ok(Outcome::Done);
@@ -46,6 +57,14 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
         out::line(format_args!("echo \"{line}\" >> /etc/apk/repositories\n"))?;
     }
     out::line("# does it work?\napk update")?;
+    Ok(Outcome::Done)
+}
+
+fn script(global: &Global, text: &str) -> Result<Outcome, Failure> {
+    match global.output() {
+        Output::Json => out::json(&serde_json::json!({ "script": text }))?,
+        Output::Text => out::text(text)?,
+    }
     Ok(Outcome::Done)
 }
 

@@ -9,7 +9,7 @@
 //! - [`check`]: is everything what we left there?
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
-//! - [`client`]: what a client needs.
+//! - [`client`], [`client_script`]: what a client needs, and a script that sets it up.
 //! - [`index`], [`sign`], [`verify`]: loose files, no configuration needed.
 //! - [`rotate`], [`keyring_package`]: another key of ours, and how clients get it.
 //! - [`init`], [`keys`], [`keyring`]: a first configuration, our keys, and those that we trust.
@@ -19,6 +19,7 @@
 //! - [`receipt`]: what a site without a network holds.
 //! - [`runs`]: how runs ended, and who is to be told.
 //! - [`serve`]: the public tree over HTTP.
+//! - [`web_config`]: a web server's configuration for the public tree.
 //! - [`demo`]: a small upstream to try all of it on.
 //!
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
@@ -31,6 +32,7 @@ mod call;
 pub mod carried;
 pub mod check;
 pub mod client;
+pub mod client_script;
 pub mod demo;
 mod error;
 mod evidence;
@@ -62,6 +64,7 @@ pub mod sync;
 mod trust;
 mod upstream;
 pub mod verify;
+pub mod web_config;
 pub mod why;
 
 /// Lets a crash test stop a job at a chosen step; release builds have none of it.

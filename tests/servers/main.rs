@@ -1,5 +1,6 @@
 //! Sources in the real world: passwords, certificates, redirects, proxies and rate limits against servers that are not ours,
-//! nginx and squid. Each is started by the test with a configuration of its own, on loopback, and ended by its process id.
+//! nginx and squid; and our own tree behind those servers, as `web-config` sets them up.
+//! Each is started by the test with a configuration of its own, on loopback, and ended by its process id.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@
 )]
 
 mod certificates;
+mod client_script;
 mod compared;
 mod logins;
 mod nginx;
@@ -16,8 +18,12 @@ mod proxies;
 mod redirects;
 mod squid;
 mod tls;
+mod web_config;
 
 // Shared with the command tests, each using what it needs.
+#[path = "../apk/client.rs"]
+#[allow(dead_code, reason = "shared")]
+mod client;
 #[path = "../commands/env.rs"]
 #[allow(dead_code, reason = "shared")]
 mod env;
