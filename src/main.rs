@@ -82,6 +82,8 @@ commands! {
     Client => client,
     /// Serve the public tree over HTTP
     Serve => serve,
+    /// Explain access logs: who fetched what, and why 404
+    Audit => audit,
     /// Run the configured schedule, and serve
     Daemon => daemon,
     /// Make, list, rotate and export signing keys

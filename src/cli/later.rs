@@ -11,7 +11,6 @@ pub(crate) const LATER: &[(&str, &str)] = &[
     ("repair", "Refetch damaged objects by their digest"),
     ("doctor", "Find the usual faults and say what to do"),
     ("web-config", "Print a ready server block for the public tree"),
-    ("audit", "Explain access logs: who fetched what, and why 404"),
 ];
 
 /// Refuses a command that is not here: by name when the contract knows it, else with the nearest name that works.

@@ -35,6 +35,7 @@ pub(crate) mod restore;
 pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
+pub(crate) mod audit;
 pub(crate) mod daemon;
 pub(crate) mod key;
 mod key_package;

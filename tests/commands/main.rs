@@ -9,6 +9,7 @@
 )]
 
 mod bundle;
+mod audit;
 mod configuration;
 mod bad_input;
 mod bundled;
