@@ -9,7 +9,6 @@
 )]
 
 mod bundle;
-mod audit;
 mod configuration;
 mod bad_input;
 mod bundled;
