@@ -11,6 +11,7 @@ pub mod merge;
 pub mod plan;
 pub mod delta;
 pub mod calendar;
+pub mod audit;
 pub mod finding;
 
 // hands: files, sockets, keys

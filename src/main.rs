@@ -84,6 +84,8 @@ commands! {
     Serve => serve,
     /// Print a web server's configuration for the public tree
     WebConfig => web_config,
+    /// Explain access logs: who fetched what, and why 404
+    Audit => audit,
     /// Run the configured schedule, and serve
     Daemon => daemon,
     /// Make, list, rotate and export signing keys

@@ -10,7 +10,6 @@ use super::Failure;
 pub(crate) const LATER: &[(&str, &str)] = &[
     ("repair", "Refetch damaged objects by their digest"),
     ("doctor", "Find the usual faults and say what to do"),
-    ("audit", "Explain access logs: who fetched what, and why 404"),
 ];
 
 /// Refuses a command that is not here: by name when the contract knows it, else with the nearest name that works.

@@ -37,6 +37,7 @@ pub(crate) mod receipt;
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod web_config;
+pub(crate) mod audit;
 pub(crate) mod daemon;
 pub(crate) mod key;
 mod key_package;

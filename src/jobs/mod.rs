@@ -7,6 +7,7 @@
 //! - [`prune`]: what nothing reaches goes.
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
+//! - [`audit`]: access logs, explained by what the mirror showed when.
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
 //! - [`client`], [`client_script`]: what a client needs, and a script that sets it up.
@@ -25,6 +26,7 @@
 //! A job that changes something holds the store's lock from its first look to its last write; jobs that only look take none,
 //! because what they look at never changes under its name.
 
+pub mod audit;
 pub mod backup;
 mod budget;
 pub mod bundle;
