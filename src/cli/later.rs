@@ -9,7 +9,6 @@ use super::Failure;
 /// Every command that the contract names and this release does not have, with what it will do.
 pub(crate) const LATER: &[(&str, &str)] = &[
     ("repair", "Refetch damaged objects by their digest"),
-    ("doctor", "Find the usual faults and say what to do"),
     ("web-config", "Print a ready server block for the public tree"),
     ("audit", "Explain access logs: who fetched what, and why 404"),
 ];

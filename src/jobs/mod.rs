@@ -7,6 +7,7 @@
 //! - [`prune`]: what nothing reaches goes.
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
+//! - [`doctor`]: the usual faults, of a server or of our own ground, and what to do.
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
 //! - [`client`]: what a client needs.
@@ -32,6 +33,7 @@ pub mod carried;
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod doctor;
 mod error;
 mod evidence;
 pub mod history;
