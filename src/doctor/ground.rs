@@ -140,9 +140,9 @@ pub fn store(store: &Path, runs: u32) -> Vec<Diagnosis> {
     seen
 }
 
-/// Links in the folder of the public link that lead to a generation which is not shown any more: a prune takes it away under
-/// whoever made them, or they show yesterday's packages for ever.
-pub fn foreign_links(folder: &Path, generations: &Path, ours: &Path, shown: &[u64]) -> Vec<Diagnosis> {
+/// Links in the folder of the public link that lead past it to a generation: they do not follow what is published, a prune takes
+/// away what they show, and publishing stops at what looks like another public link.
+pub fn foreign_links(folder: &Path, generations: &Path, ours: &Path) -> Vec<Diagnosis> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut links: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path != ours).collect();
     links.sort();
@@ -150,17 +150,17 @@ pub fn foreign_links(folder: &Path, generations: &Path, ours: &Path, shown: &[u6
     for link in links {
         let Ok(target) = fs::read_link(&link) else { continue };
         let target = link.parent().unwrap_or(folder).join(target);
-        let number =
-            target.strip_prefix(generations).ok().and_then(|rest| rest.iter().next()?.to_str()?.parse::<u64>().ok());
-        let Some(number) = number.filter(|number| !shown.contains(number)) else { continue };
+        let rest = target.strip_prefix(generations).ok();
+        let Some(number) = rest.and_then(|rest| rest.iter().next()?.to_str()?.parse::<u64>().ok()) else { continue };
         seen.push(Diagnosis {
             code: "foreign-link",
-            weight: Weight::Warning,
+            weight: Weight::Error(Class::Host),
             subject: link.display().to_string(),
-            message: format!("it leads to generation {number}, which is not shown any more, and will go with a prune"),
+            message: format!(
+                "it leads past the public link to generation {number}; a sync may refuse to publish beside it"
+            ),
             hint: Some(format!(
-                "ln -sfn {} {}; a tree that is to stay as it is: `bivouac publish SNAPSHOT --as NAME`",
-                ours.file_name().unwrap_or(ours.as_os_str()).to_string_lossy(),
+                "rm {}; who needs an earlier state beside live: `bivouac publish SNAPSHOT --as NAME`",
                 link.display()
             )),
         });

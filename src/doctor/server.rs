@@ -126,9 +126,11 @@ impl Looking<'_> {
             let diagnosis = reach::judge(self.http, &address, &fault).await;
             return self.report.diagnoses.push(diagnosis);
         }
-        if let Err(fault) = self.guess().await {
+        if let Err(elsewhere) = self.guess().await {
+            // Somebody who may not look is nearer to the truth than somebody who finds nothing.
+            let fault = if fault == Fault::Status(403) { fault } else { elsewhere.unwrap_or(fault) };
             let address = layout::file(line, arch.as_str(), INDEX);
-            let mut diagnosis = reach::judge(self.http, &address, fault.as_ref().unwrap_or(&Fault::Status(404))).await;
+            let mut diagnosis = reach::judge(self.http, &address, &fault).await;
             diagnosis.message = format!("{}, and no index was found near it", diagnosis.message);
             self.report.diagnoses.push(diagnosis);
         }

@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::env::{Env, Ran};
-use super::fixture::{CORP, OURS, STRANGER, UPSTREAM, gzip};
+use super::fixture::{CORP, OURS, Package, STRANGER, UPSTREAM, gzip};
 use super::served::Served;
-use super::site::{MAIN, Site, hello, libgreet, publish};
+use super::site::{COMMUNITY, MAIN, REPOSITORY as REPOSITORY_OF_SITE, SOURCES, extra, hello, libgreet, publish};
 use super::upstream::Fault;
 
 const REPOSITORY: &str = "/alpine/v3.23/main";
@@ -56,10 +56,20 @@ fn doctor(env: &Env, line: &str, more: &[&str]) -> Ran {
 }
 
 /// A site whose public tree a web server's user can reach.
-fn open_site() -> Site {
-    let site = Site::standing();
-    mode(&site.env.path(""), 0o755);
-    site
+struct Open {
+    env: Env,
+}
+
+fn open_site() -> Open {
+    let env = Env::new();
+    env.configure(&format!("{SOURCES}{REPOSITORY_OF_SITE}"));
+    let tool = Package::new("corp-tool", "1.0-r0").depends("hello").build(&CORP);
+    env.write(&format!("packages/{}", tool.file), &tool.bytes);
+    publish(&env, MAIN, 1, &[&hello("1.0-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)], &UPSTREAM);
+    publish(&env, COMMUNITY, 1, &[&extra("1.0-r0").build(&UPSTREAM)], &UPSTREAM);
+    env.bivouac(&["sync"]).exits_with(0);
+    mode(&env.path(""), 0o755);
+    Open { env }
 }
 
 #[test]
@@ -275,12 +285,10 @@ fn our_own_troubles_are_named() {
     let env = &site.env;
     mode(&env.path("store"), 0o755);
     std::os::unix::fs::symlink(".generations/1", env.path("site/yesterday")).unwrap();
+    mode(&env.path("store"), 0o755);
     let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
     let more = "\n[metrics]\ntextfile = \"nowhere/bivouac.prom\"\n\n[backups.disk]\ntarget = \"backups\"\n";
     env.write("bivouac.toml", format!("{text}{more}").as_bytes());
-    // Another generation, so that the link leads to one that is not shown.
-    site.main(2, &[&hello("1.1-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)]);
-    env.bivouac(&["sync"]);
     let ran = env.bivouac(&["--json", "doctor"]);
     ran.exits_with(1);
     for code in ["metrics-folder", "store-open", "foreign-link", "backup-old"] {

@@ -246,7 +246,7 @@ fn tree(mirror: &Mirror<'_>, reader: &Reader, world: Option<&(String, String)>, 
         seen.extend(ground::public(&mirror.tree.generation(*number), reader));
     }
     let folder = mirror.tree.folder();
-    seen.extend(ground::foreign_links(&folder, &mirror.tree.generations_folder(), mirror.tree.link(), &shown));
+    seen.extend(ground::foreign_links(&folder, &mirror.tree.generations_folder(), mirror.tree.link()));
     let mut indexes = BTreeMap::new();
     for repository in &mirror.config.repositories {
         for arch in &repository.arches {
