@@ -285,7 +285,6 @@ fn our_own_troubles_are_named() {
     let env = &site.env;
     mode(&env.path("store"), 0o755);
     std::os::unix::fs::symlink(".generations/1", env.path("site/yesterday")).unwrap();
-    mode(&env.path("store"), 0o755);
     let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
     let more = "\n[metrics]\ntextfile = \"nowhere/bivouac.prom\"\n\n[backups.disk]\ntarget = \"backups\"\n";
     env.write("bivouac.toml", format!("{text}{more}").as_bytes());
