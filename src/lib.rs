@@ -26,6 +26,7 @@ pub mod publish;
 pub mod bundle;
 pub mod backup;
 pub mod serve;
+pub mod doctor;
 
 // joints
 pub mod jobs;

@@ -66,6 +66,8 @@ commands! {
     Why => why,
     /// Compare pool and public tree with what was accepted
     Check => check,
+    /// Find the usual faults and say what to do
+    Doctor => doctor,
     /// Drop what no snapshot, generation or linger reaches
     Prune => prune,
     /// Back up to a disk that is put away: all of it, incrementally

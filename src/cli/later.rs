@@ -7,10 +7,7 @@ use clap::CommandFactory as _;
 use super::Failure;
 
 /// Every command that the contract names and this release does not have, with what it will do.
-pub(crate) const LATER: &[(&str, &str)] = &[
-    ("repair", "Refetch damaged objects by their digest"),
-    ("doctor", "Find the usual faults and say what to do"),
-];
+pub(crate) const LATER: &[(&str, &str)] = &[("repair", "Refetch damaged objects by their digest")];
 
 /// Refuses a command that is not here: by name when the contract knows it, else with the nearest name that works.
 pub(crate) fn refuse(words: &[OsString]) -> Failure {

@@ -28,6 +28,7 @@ pub(crate) mod why;
 pub(crate) mod status;
 pub(crate) mod history;
 pub(crate) mod check;
+pub(crate) mod doctor;
 pub(crate) mod source;
 pub(crate) mod prune;
 pub(crate) mod bundle;

@@ -17,7 +17,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Publish and go back", &["publish", "promote", "rollback", "withdraw", "snapshots", "history", "diff"]),
     ("Sites without a network", &["bundle", "import", "receipt"]),
     ("Backups", &["backup", "restore"]),
-    ("Clients", &["client", "serve", "web-config", "audit"]),
+    ("Clients", &["client", "serve", "web-config", "doctor", "audit"]),
     ("On a server", &["daemon", "completions", "man"]),
     ("Keys and configuration", &["key", "config"]),
     ("Loose files, no configuration needed", &["index", "sign", "verify"]),

@@ -8,6 +8,7 @@
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
 //! - [`audit`]: access logs, explained by what the mirror showed when.
+//! - [`doctor`]: the usual faults, of a server or of our own ground, and what to do.
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
 //! - [`client`], [`client_script`]: what a client needs, and a script that sets it up.
@@ -36,6 +37,7 @@ pub mod check;
 pub mod client;
 pub mod client_script;
 pub mod demo;
+pub mod doctor;
 mod error;
 mod evidence;
 pub mod history;

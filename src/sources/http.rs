@@ -13,6 +13,7 @@
 pub mod access;
 mod answer;
 mod index;
+pub mod look;
 mod pace;
 mod package;
 mod probe;
@@ -141,7 +142,20 @@ impl Http {
     /// Sends a request and follows redirects to its answer. One that does not let us in is a fault here, because only here is
     /// known what was shown.
     async fn send(&self, address: &Url, headers: &HeaderMap, got: u64, of: Option<u64>) -> Result<Response, Fault> {
+        let (response, _) = self.send_along(address, headers, got, of).await?;
+        Ok(response)
+    }
+
+    /// The same, and the status of each redirect on the way.
+    async fn send_along(
+        &self,
+        address: &Url,
+        headers: &HeaderMap,
+        got: u64,
+        of: Option<u64>,
+    ) -> Result<(Response, Vec<u16>), Fault> {
         let mut route = Route::new(address, self.settings.credentials.as_ref());
+        let mut redirects = Vec::new();
         loop {
             let mut request = self.client.get(route.target().clone()).headers(headers.clone());
             if let Some(credentials) = route.credentials() {
@@ -164,8 +178,9 @@ impl Http {
                 _ => {}
             }
             if route.follow(response.status(), response.headers())? == Hop::Arrived {
-                return Ok(response);
+                return Ok((response, redirects));
             }
+            redirects.push(response.status().as_u16());
         }
     }
 

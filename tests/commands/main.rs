@@ -12,6 +12,7 @@ mod bundle;
 mod configuration;
 mod bad_input;
 mod bundled;
+mod doctor;
 mod folders;
 mod gate;
 mod held;
