@@ -60,19 +60,19 @@ pub fn public(tree: &Path, reader: &Reader) -> Vec<Diagnosis> {
     let mut above: Vec<&Path> = tree.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()).collect();
     above.reverse();
     for folder in above {
-        if let Ok(metadata) = fs::metadata(folder) {
-            if !reader.may_on(1, &metadata) {
-                seen.push(closed(folder, &metadata, reader, "pass through", "x"));
-            }
+        if let Ok(metadata) = fs::metadata(folder)
+            && !reader.may_on(1, &metadata)
+        {
+            seen.push(closed(folder, &metadata, reader, "pass through", "x"));
         }
     }
     let mut folders = vec![tree.to_owned()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else { continue };
-        if let Ok(metadata) = fs::metadata(&folder) {
-            if !reader.may_on(1, &metadata) {
-                seen.push(closed(&folder, &metadata, reader, "pass through", "x"));
-            }
+        if let Ok(metadata) = fs::metadata(&folder)
+            && !reader.may_on(1, &metadata)
+        {
+            seen.push(closed(&folder, &metadata, reader, "pass through", "x"));
         }
         let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         inside.sort();

@@ -111,7 +111,7 @@ fn distrust(
             let has: Vec<&str> = keys.client.keys().map(|key| key.name().as_str()).collect();
             let has = match has.as_slice() {
                 [] => "no key at all".to_owned(),
-                [some @ .., last] if some.is_empty() => (*last).to_owned(),
+                [last] => (*last).to_owned(),
                 some if some.len() > 6 => format!("{} and {} more", some[..3].join(", "), some.len() - 3),
                 some => some.join(", "),
             };

@@ -10,6 +10,7 @@
 
 mod bundle;
 mod configuration;
+mod audit;
 mod bad_input;
 mod bundled;
 mod doctor;
