@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use bivouac::config::Config;
-use bivouac::error::Class;
+use bivouac::error::{Class, in_one_line};
 use bivouac::jobs::runs::{self, Ended, Scope, TroubleSeen};
 use bivouac::jobs::{Channel, RepositoryRun, Run, Task};
 use bivouac::ops::{metrics, notify};
@@ -131,24 +131,17 @@ impl Begun {
             ("summary".to_owned(), Value::from(account.summary.clone())),
             ("codes".to_owned(), account.troubles.iter().map(|trouble| Value::from(trouble.code.clone())).collect()),
         ]);
-        progress::run_done(global, exit, &format!("{task}: {}", account.summary), fields);
+        progress::run_done(global, exit, format!("{task}: {}", account.summary), fields);
     }
 }
 
 fn warn(global: &Global, what: &str, error: &dyn std::error::Error) {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    progress::warn(global, text);
+    progress::warn(global, format_args!("{what}: {}", in_one_line(error)));
 }
 
 /// The metrics' file, after a command that changed what is in force and is no task of its own.
 pub(super) fn measure(global: &Global, config: &Config) {
-    let now = sync::timestamp();
-    if let Ok(now) = now
+    if let Ok(now) = sync::timestamp()
         && let Err(error) = metrics::write_textfile(config, now)
     {
         warn(global, "metrics were not written", &error);

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bivouac::config::Config;
@@ -15,9 +16,10 @@ use bivouac::ops::service;
 use jiff::Timestamp;
 
 use super::after::Begun;
+use super::aside::Aside;
 use super::global::LogForm;
 use super::stop::Signal;
-use super::{Failure, Global, Outcome, config, environment, progress, serve, sync};
+use super::{Failure, Global, Outcome, config, progress, serve, sync};
 
 /// Longest time before the clock is looked at again: so late a task may be after the clock was set.
 const TICK: Duration = Duration::from_secs(10);
@@ -54,7 +56,7 @@ pub(crate) fn run(global: &Global, _args: Args) -> Result<Outcome, Failure> {
     let file = found.file.clone();
     let current = Current::new(found);
     let server = current.clone();
-    let told = Told { global, config: current.clone(), stopping: Cell::new(Stopping::No) };
+    let told = Told::new(global, current.clone());
     super::block_on_unwatched(async {
         if let Some(at) = at {
             let server = serve::listen(global, &server, at).await?;
@@ -122,10 +124,9 @@ fn reload(global: &Global) -> Option<Config> {
 
 fn tick() -> Duration {
     #[cfg(debug_assertions)]
-    if environment("BIVOUAC_CLOCK").is_some() {
+    if super::environment("BIVOUAC_CLOCK").is_some() {
         return Duration::from_millis(20);
     }
-    let _ = environment;
     TICK
 }
 
@@ -139,9 +140,17 @@ fn chance(most: Duration) -> Duration {
     most.mul_f64(u64::from_le_bytes(bytes) as f64 / (u64::MAX as f64 + 1.0))
 }
 
-struct Told<'g> {
-    global: &'g Global,
+/// Something that the daemon did: its word, the exit code that it stands for, and a line.
+type Said = (&'static str, u8, String);
+
+/// A run that could not speak for itself, and by whose configuration somebody is told.
+type Mute = (Arc<Config>, Task, u8, &'static str, String);
+
+/// Tells aside, in order: neither a log that nobody takes nor a webhook that takes its time holds up the schedule.
+struct Told {
     config: Current,
+    said: Aside<Said>,
+    mute: Aside<Mute>,
     stopping: Cell<Stopping>,
 }
 
@@ -152,24 +161,28 @@ enum Stopping {
     Yes,
 }
 
-impl Told<'_> {
-    /// Aside: a log that nobody takes holds up no schedule.
-    fn say(&self, event: &'static str, exit: u8, text: String) {
-        let global = self.global.clone();
-        std::thread::spawn(move || progress::event(&global, event, exit, &text));
+impl Told {
+    fn new(global: &Global, config: Current) -> Told {
+        let (log, news) = (global.clone(), global.clone());
+        let said = Aside::new(move |(event, exit, text): Said| progress::event(&log, event, exit, text));
+        let mute = Aside::new(move |(config, task, exit, code, message): Mute| match Begun::now() {
+            Ok(begun) => begun.speak_for(&news, &config, &task, exit, code, &message),
+            Err(failure) => progress::warn(&news, failure),
+        });
+        Told { config, said, mute, stopping: Cell::new(Stopping::No) }
     }
 
-    /// Of a run that could not speak for itself: it is remembered, measured and told from here, aside.
+    fn say(&self, event: &'static str, exit: u8, text: String) {
+        self.said.give((event, exit, text));
+    }
+
+    /// Of a run that could not speak for itself: it is remembered, measured and told from here.
     fn speak_for(&self, task: &Task, exit: u8, code: &'static str, message: String) {
-        let (global, config, task) = (self.global.clone(), self.config.get(), task.clone());
-        std::thread::spawn(move || match Begun::now() {
-            Ok(begun) => begun.speak_for(&global, &config, &task, exit, code, &message),
-            Err(failure) => progress::warn(&global, failure),
-        });
+        self.mute.give((self.config.get(), task.clone(), exit, code, message));
     }
 }
 
-impl Listener for Told<'_> {
+impl Listener for Told {
     fn started(&self, task: &Task) {
         self.say("task_started", 0, format!("{task}: started"));
     }

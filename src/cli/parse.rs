@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use super::global::Output;
 use super::{Failure, out};
-use crate::Cli;
+use crate::{Cli, Command};
 
 /// How `--help` groups the commands. A test holds that every command stands here once.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -34,14 +34,16 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     #[cfg(debug_assertions)]
     super::rehearse_crashes();
     let words: Vec<OsString> = std::env::args_os().collect();
-    if std::process::id() == 1 && !words.iter().any(|word| word == "daemon") {
-        super::stop::end_as_process_1();
-    }
     // A command line that does not parse has no flags yet; the caller who wrote --json still gets the one value.
     let output = if words.iter().any(|word| word == "--json") { Output::Json } else { Output::Text };
-    table().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches)).map_err(|error| match error
-        .kind()
+    let parsed = table().try_get_matches_from(words).and_then(|matches| Cli::from_arg_matches(&matches));
+    if let Ok(cli) = &parsed
+        && std::process::id() == 1
+        && !matches!(cli.command, Command::Daemon(_))
     {
+        super::stop::end_as_process_1();
+    }
+    parsed.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match out::text(error.render()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => ExitCode::from(failure.exit_code()),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bivouac::apk::{Arch, SourceName};
 use bivouac::ops::journal::{self, Journal, Priority};
 use bivouac::report::{Reporter, Silent, Work};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::global::LogForm;
 use super::{Global, environment};
@@ -52,31 +52,32 @@ fn systemd_journal() -> Option<Journal> {
     Journal::connect(&path).ok()
 }
 
-/// Something that the daemon did.
-pub(crate) fn event(global: &Global, event: &str, exit: u8, text: &str) {
+/// Something that the daemon did; of importance where the exit code that it stands for is not 0.
+pub(crate) fn event(global: &Global, event: &str, exit: u8, text: String) {
     let priority = if exit == 0 { Priority::Info } else { Priority::Error };
-    let fields = serde_json::Map::from_iter([("message".to_owned(), Value::from(text))]);
-    let told = Told { event: event.to_owned(), priority, message: text.to_owned(), fields };
-    match (global.log, systemd_journal()) {
-        (Some(LogForm::Json), _) => JsonLines.take(told),
-        (None, Some(journal)) => journal.take(told),
-        (None, None) if global.quiet && exit == 0 => {}
-        (None, None) => line(text),
+    let fields = Map::from_iter([("message".to_owned(), Value::from(text.clone()))]);
+    let told = Told { event: event.to_owned(), priority, message: text, fields };
+    if let Some(Told { message, .. }) = with_fields(global, told)
+        && !(global.quiet && exit == 0)
+    {
+        line(message);
     }
 }
 
-/// The last line of a run, for those who read lines: its task, how it ended, and what came of it.
-pub(crate) fn run_done(global: &Global, exit: u8, summary: &str, fields: serde_json::Map<String, Value>) {
+/// The last line of a run, for those who read lines: its task, how it ended, and what came of it. A person has read it already.
+pub(crate) fn run_done(global: &Global, exit: u8, summary: String, fields: Map<String, Value>) {
     let priority = if exit == 0 { Priority::Notice } else { Priority::Error };
-    let told = Told { event: "run_done".to_owned(), priority, message: summary.to_owned(), fields };
-    match global.log {
-        Some(LogForm::Json) => JsonLines.take(told),
-        None => {
-            if let Some(journal) = systemd_journal() {
-                journal.take(told);
-            }
-        }
+    with_fields(global, Told { event: "run_done".to_owned(), priority, message: summary, fields });
+}
+
+/// Hands an event to those who read its fields; it comes back where nobody does.
+fn with_fields(global: &Global, told: Told) -> Option<Told> {
+    match (global.log, systemd_journal()) {
+        (Some(LogForm::Json), _) => JsonLines.take(told),
+        (None, Some(journal)) => journal.take(told),
+        (None, None) => return Some(told),
     }
+    None
 }
 
 /// How much is told.

@@ -92,19 +92,22 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.
 pub(super) fn access_log(global: &Global) -> Box<dyn AccessLog> {
     match global.output() {
-        Output::Text if !global.quiet => Box::new(Lines { out: Aside::to(std::io::stdout) }),
+        Output::Text if !global.quiet => Box::new(Lines {
+            // That it cannot be written is its reader's trouble.
+            out: Aside::new(|line: String| drop(out::line(line))),
+        }),
         Output::Text | Output::Json => Box::new(Unlogged),
     }
 }
 
 /// Written aside: a log that nobody reads is no reason to stop serving.
 struct Lines {
-    out: Aside,
+    out: Aside<String>,
 }
 
 impl AccessLog for Lines {
     fn answered(&self, access: &Access) {
-        self.out.line(access.to_string());
+        self.out.give(access.to_string());
     }
 
     fn unreadable(&self, target: &str, error: &io::Error) {

@@ -1,7 +1,7 @@
 //! SIGINT and SIGTERM: the program ends with 128 + n, wherever it stands.
 //!
-//! Commands without a runtime keep the system's default action, which is the same thing seen from a shell. The others listen,
-//! because the first process of a container has no default action.
+//! Commands without a runtime keep the system's default action, which is the same thing seen from a shell; but the first process
+//! of a container has none, and a thread listens there. The daemon hears signals itself.
 
 use std::io;
 

@@ -27,7 +27,7 @@ pub mod reach;
 pub mod server;
 pub mod signer;
 
-use crate::error::{Class, Trouble};
+use crate::error::{Class, Trouble, in_one_line};
 use crate::finding::{Finding, Severity};
 
 /// One thing that is wrong, or may become so.
@@ -94,16 +94,6 @@ fn mendable(class: Class) -> Class {
         Class::Usage | Class::Locked => Class::Host,
         Class::Host | Class::Refused | Class::Upstream | Class::Damaged => class,
     }
-}
-
-fn in_one_line(error: &dyn Trouble) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 /// How many things of one kind are told before they are only counted.

@@ -13,6 +13,7 @@ use super::states::NoState;
 use super::sync::Shortage;
 use crate::apk::names::{KeyName, PackageName, RepositoryName, SourceName};
 use crate::disk::{durable, layout, lock};
+pub(super) use crate::error::in_one_line;
 use crate::error::{Class, Trouble};
 use crate::{ledger, pool, publish, sign, sources};
 
@@ -323,16 +324,4 @@ impl From<crate::places::Error> for Error {
     fn from(error: crate::places::Error) -> Self {
         crate::backup::Error::from(error).into()
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -90,14 +90,11 @@ pub enum Event {
 /// Remembers a run, and says what there is to tell. That it cannot be remembered, with a disk that is full or a store that is
 /// not ours, is no reason to say nothing; where there is no store yet nothing is.
 pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error>) {
-    let known = Mirror::look(config).and_then(|mirror| {
-        let record = mirror.ledger.task_record(&ended.task)?;
-        Ok((mirror, record))
-    });
-    let (mirror, known) = match known {
-        Ok(known) => known,
+    let mirror = match Mirror::look(config) {
+        Ok(mirror) => mirror,
         Err(error) => return (news(&TaskRecord::default(), ended, config), Err(error)),
     };
+    let known = mirror.ledger.task_record(&ended.task);
     let remembered = mirror.ledger.change_task_record(&ended.task, |record| {
         match ended.scope {
             Scope::All => record.add(ended.run.clone(), ended.refused_packages),

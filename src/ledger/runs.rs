@@ -207,13 +207,10 @@ impl Ledger {
         self.store.runs_folder().join(format!("{}.json", task.to_string().replace(' ', ",")))
     }
 
-    /// What is remembered of a task; nothing before its first run, or where the record does not read.
-    pub fn task_record(&self, task: &Task) -> Result<TaskRecord, Error> {
-        match load_json_if_present(&self.task_file(task)) {
-            Ok(record) => Ok(record.unwrap_or_default()),
-            // It is for people and their monitoring: what cannot be read of it does not keep them from the rest.
-            Err(_) => Ok(TaskRecord::default()),
-        }
+    /// What is remembered of a task; nothing before its first run, or where the record does not read: it is for people and their
+    /// monitoring, and what cannot be read of it does not keep them from the rest.
+    pub fn task_record(&self, task: &Task) -> TaskRecord {
+        load_json_if_present(&self.task_file(task)).ok().flatten().unwrap_or_default()
     }
 
     /// Every task of which something is remembered.
@@ -222,7 +219,7 @@ impl Ledger {
         let mut tasks: Vec<Task> =
             names.iter().filter_map(|name| name.strip_suffix(".json")?.replace(',', " ").parse().ok()).collect();
         tasks.sort();
-        tasks.into_iter().map(|task| Ok((task.clone(), self.task_record(&task)?))).collect()
+        Ok(tasks.into_iter().map(|task| (task.clone(), self.task_record(&task))).collect())
     }
 
     /// Changes what is remembered of a task; nothing where there is no store. Several may end at once: each waits for the others.
@@ -231,7 +228,7 @@ impl Ledger {
             return Ok(());
         }
         let _held = self.hold_runs()?;
-        let mut record = self.task_record(task)?;
+        let mut record = self.task_record(task);
         change(&mut record);
         let bytes = serde_json::to_vec(&record).expect("a struct of texts and numbers becomes JSON");
         self.save_as_the_stores(&self.task_file(task), &bytes)
@@ -243,9 +240,10 @@ impl Ledger {
         let folder = self.store.runs_folder();
         durable::create_folder(&folder, FOLDER_MODE)?;
         durable::give_like(&folder, self.store.root())?;
-        let lock = LockFile::open(folder.join("lock"))?;
+        let file = folder.join("lock");
+        let lock = LockFile::open(file.clone())?;
+        durable::give_like(&file, self.store.root())?;
         for _ in 0..ATTEMPTS {
-            durable::give_like(&folder.join("lock"), self.store.root())?;
             if lock.try_lock()? == Attempt::Taken {
                 durable::sweep_temporaries(&folder)?;
                 break;

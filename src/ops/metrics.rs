@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::disk::durable;
-use crate::jobs::UrlHad;
-use crate::jobs::status::{StatusReport, status};
-use crate::jobs::{Error, Task, carried};
+use crate::jobs::status::{
+    BackupStatus, BundlesStatus, IndexStatus, RepositoryStatus, StatusReport, TaskStatus, status,
+};
+use crate::jobs::{Error, RepositoryRun, Task, UrlHad, carried};
 
 /// Everybody's to read: node_exporter runs as somebody else.
 const MODE: u32 = 0o644;
@@ -135,7 +136,7 @@ fn print(report: &StatusReport, now: Timestamp) -> String {
 
 fn repositories(page: &mut Page, report: &StatusReport, now: Timestamp) {
     let all = || report.repositories.iter();
-    let of = |one: &crate::jobs::status::RepositoryStatus| labels(&[("repository", &one.name), ("arch", &one.arch)]);
+    let of = |one: &RepositoryStatus| labels(&[("repository", &one.name), ("arch", &one.arch)]);
     page.gauge(
         "repository_packages",
         "Packages that the live index lists.",
@@ -169,7 +170,7 @@ fn repositories(page: &mut Page, report: &StatusReport, now: Timestamp) {
         }
     }
     let runs = || runs.values().copied();
-    let of = |one: &crate::jobs::RepositoryRun| labels(&[("repository", &one.name), ("arch", &one.arch)]);
+    let of = |one: &RepositoryRun| labels(&[("repository", &one.name), ("arch", &one.arch)]);
     page.gauge(
         "repository_last_sync_failed",
         "Whether the last sync had to keep it, or one of its sources, as it was (1) or not (0).",
@@ -179,7 +180,7 @@ fn repositories(page: &mut Page, report: &StatusReport, now: Timestamp) {
         (
             "repository_last_sync_refused_packages",
             "Packages that the last sync refused or could not get.",
-            (|one| one.refused) as fn(&crate::jobs::RepositoryRun) -> u64,
+            (|one| one.refused) as fn(&RepositoryRun) -> u64,
         ),
         ("repository_last_sync_carried_packages", "Packages that keep a former version.", |one| one.carried),
         ("repository_last_sync_shadowed_packages", "Packages that lost to another source.", |one| one.shadowed),
@@ -204,9 +205,8 @@ fn indexes(page: &mut Page, report: &StatusReport, now: Timestamp) {
     all.sort_by(|a, b| a.key.cmp(&b.key));
     all.dedup_by(|a, b| a.key == b.key);
     let all = || all.iter();
-    let of = |one: &crate::jobs::status::IndexStatus| {
-        labels(&[("source", &one.key.source), ("path", &one.key.path), ("arch", &one.key.arch)])
-    };
+    let of =
+        |one: &IndexStatus| labels(&[("source", &one.key.source), ("path", &one.key.path), ("arch", &one.key.arch)]);
     page.gauge(
         "index_confirmed_timestamp_seconds",
         "When a URL of the source last confirmed the index in force.",
@@ -267,7 +267,7 @@ fn urls(page: &mut Page, report: &StatusReport) {
 
 fn tasks(page: &mut Page, report: &StatusReport) {
     let all = || report.tasks.iter();
-    let of = |one: &crate::jobs::status::TaskStatus| labels(&[("task", &one.task)]);
+    let of = |one: &TaskStatus| labels(&[("task", &one.task)]);
     page.gauge(
         "task_last_start_timestamp_seconds",
         "When the last run began.",
@@ -295,7 +295,7 @@ fn tasks(page: &mut Page, report: &StatusReport) {
     if report.tasks.is_empty() {
         return;
     }
-    let sum = |value: fn(&crate::jobs::status::TaskStatus) -> u64| all().map(value).sum::<u64>() as f64;
+    let sum = |value: fn(&TaskStatus) -> u64| all().map(value).sum::<u64>() as f64;
     for (name, help, value) in [
         ("fetched_packages_total", "Packages that came over the wire.", sum(|one| one.totals.fetched_packages)),
         ("fetched_bytes_total", "Their bytes.", sum(|one| one.totals.fetched_bytes)),
@@ -311,7 +311,7 @@ fn tasks(page: &mut Page, report: &StatusReport) {
 
 fn backups(page: &mut Page, report: &StatusReport, now: Timestamp) {
     let all = || report.backups.iter();
-    let of = |one: &crate::jobs::status::BackupStatus| labels(&[("backup", &one.name)]);
+    let of = |one: &BackupStatus| labels(&[("backup", &one.name)]);
     page.gauge(
         "backup_last_timestamp_seconds",
         "When the last backup ended.",
@@ -336,7 +336,7 @@ fn backups(page: &mut Page, report: &StatusReport, now: Timestamp) {
 
 fn bundles(page: &mut Page, report: &StatusReport) {
     let all = || report.bundles.iter();
-    let of = |one: &crate::jobs::status::BundlesStatus| labels(&[("source", &one.source)]);
+    let of = |one: &BundlesStatus| labels(&[("source", &one.source)]);
     page.gauge(
         "bundle_made_timestamp_seconds",
         "When the bundle in force was made.",
