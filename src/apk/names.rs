@@ -10,6 +10,11 @@ use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The arches that Alpine has or had, the commonest first. A folder of one of these names says what its packages are for; others
+/// are arches, too, but have to be named.
+pub const ALPINE_ARCHES: [&str; 10] =
+    ["x86_64", "aarch64", "x86", "armv7", "armhf", "ppc64le", "s390x", "riscv64", "loongarch64", "mips64"];
+
 /// Longest name plus version that every client can fetch: 2.x keeps `NAME-VERSION.apk` in 256 bytes.
 const MAX_FILE_NAME: usize = 255;
 

@@ -10,6 +10,7 @@ use super::known::{Folder, INDEX, Known, Life, minute};
 use super::path::{path_of, split, unescape};
 use super::probe;
 use crate::apk::Version;
+use crate::apk::names::ALPINE_ARCHES;
 
 /// Why a request found nothing; in the order in which they are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -82,22 +83,6 @@ fn told(cause: Cause, message: impl Into<String>, hint: Option<String>) -> Expla
     Explained { cause, message: message.into(), hint }
 }
 
-/// What apk knows as archs.
-const ARCHES: [&str; 13] = [
-    "x86_64",
-    "x86",
-    "aarch64",
-    "armv7",
-    "armhf",
-    "ppc64le",
-    "ppc",
-    "s390x",
-    "riscv64",
-    "riscv32",
-    "loongarch64",
-    "mips64",
-    "noarch",
-];
 /// How many folders are named where several may be meant.
 const NAMED: usize = 3;
 
@@ -356,7 +341,7 @@ impl Misfit {
                 "nothing is at the root itself: branch, repository and arch are missing".to_owned()
             }
             Misfit::Lacks(parts) => format!("the address lacks {parts}"),
-            Misfit::Extra(parts) if ARCHES.contains(&parts.as_str()) => {
+            Misfit::Extra(parts) if ALPINE_ARCHES.contains(&parts.as_str()) => {
                 format!("the arch {parts} is there twice: apk adds it to what stands in its list")
             }
             Misfit::Extra(parts) => format!("{parts} is too much in the address"),
@@ -389,14 +374,16 @@ fn misfit(asked: &[&str], ours: &str) -> Option<(usize, Misfit)> {
 /// Which part of a folder is known nowhere.
 fn not_mirrored(asked: &[&str], live: &[(usize, &Folder)]) -> String {
     if let [front @ .., arch] = asked
-        && ARCHES.contains(arch)
+        && ALPINE_ARCHES.contains(arch)
         && live.iter().any(|(_, folder)| folder.path.rsplit_once('/').is_some_and(|(path, _)| path == front.join("/")))
     {
         return format!("{} is not mirrored for {arch}", front.join("/"));
     }
     let parts: BTreeSet<&str> = live.iter().flat_map(|(_, folder)| folder.path.split('/')).collect();
     let unknown: Vec<&str> = asked.iter().copied().filter(|part| !parts.contains(part)).collect();
-    if unknown.is_empty() {
+    if asked.is_empty() {
+        "packages lie below a repository and an arch, not at the top".to_owned()
+    } else if unknown.is_empty() {
         format!("{} is no repository of this mirror", asked.join("/"))
     } else {
         format!("{} is not mirrored here", unknown.join("/"))

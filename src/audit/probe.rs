@@ -31,9 +31,18 @@ const NAMES: [&str; 22] = [
 const ENDS: [&str; 13] =
     [".php", ".asp", ".aspx", ".jsp", ".cgi", ".env", ".sql", ".bak", ".pem", ".key", ".yml", ".ini", ".do"];
 
-/// What kind of probing a target is, if any. Written in any case, and with escapes in two layers: one of them is the scanner's
-/// attempt to get past somebody's filter.
+/// What kind of probing a target is, if any.
 pub fn probing(target: &str) -> Option<&'static str> {
+    let query = target.split_once('?').map_or("", |(_, query)| query).to_ascii_lowercase();
+    let hostile = ["${jndi", "<script", "%3cscript", "../", "..%2f", "union+select", "union%20select"];
+    let in_query = || hostile.iter().any(|part| query.contains(part)).then_some("an attack in a query");
+    probing_path(target).or_else(in_query)
+}
+
+/// The same by the path alone: a server of files that answers such a one shows what it should not, whereas of a query it takes no
+/// notice. Written in any case, and with escapes in two layers: one of them is the scanner's attempt to get past somebody's
+/// filter.
+pub fn probing_path(target: &str) -> Option<&'static str> {
     let path = path_of(target);
     let once = unescape(path).unwrap_or_else(|| path.to_owned());
     let twice = unescape(&once).unwrap_or_else(|| once.clone());
@@ -53,9 +62,7 @@ pub fn probing(target: &str) -> Option<&'static str> {
     if ENDS.iter().any(|end| last.ends_with(end)) || segments.any(|segment| NAMES.contains(&stem(segment).as_str())) {
         return Some("software that is not here");
     }
-    let query = target.split_once('?').map_or("", |(_, query)| query).to_ascii_lowercase();
-    let hostile = ["${jndi", "<script", "%3cscript", "../", "..%2f", "union+select", "union%20select"];
-    hostile.iter().any(|part| query.contains(part)).then_some("an attack in a query")
+    None
 }
 
 #[cfg(test)]
@@ -80,6 +87,13 @@ mod tests {
             "http://x/phpmyadmin/",
         ] {
             assert!(probing(target).is_some(), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_answered_by_no_server_of_files() {
+        for target in ["/?x=${jndi:ldap://y}", "/?x=../"] {
+            assert_eq!((probing(target), probing_path(target)), (Some("an attack in a query"), None), "{target}");
         }
     }
 

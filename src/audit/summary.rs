@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::causes::Cause;
 use super::known::minute;
 use super::printable::printable;
-use super::tally::{Client, Tally};
+use super::tally::{Client, DISTINCT, Tally};
 use crate::finding::{Finding, Severity};
 
 /// What an audit tells; all text from logs is printable.
@@ -117,12 +117,17 @@ pub struct LowBy {
     pub clients: u64,
     /// Of the requests for a path that found nothing.
     pub paths: u64,
+    /// Of all requests that found nothing: so many are explained by no cause, because their paths were let go.
+    pub not_found: u64,
+    /// Whether there were more clients than are told apart.
+    pub more_clients: bool,
 }
 
 impl Tally<'_> {
     /// What is told of all that was counted; of packages and clients so many as `top`.
     pub fn summary(&self, top: usize) -> Summary {
         let (not_found, mut findings) = self.explained();
+        let explained: u64 = not_found.values().map(|cause| cause.requests).sum();
         findings.extend(self.of_clients());
         findings.extend(self.of_server());
         findings.sort_by_key(|told| std::cmp::Reverse((told.finding.severity, told.requests)));
@@ -155,6 +160,8 @@ impl Tally<'_> {
                 packages: self.packages.missed(),
                 clients: self.clients.missed(),
                 paths: self.missing.missed().max(self.troubles.missed()),
+                not_found: self.folders.iter().map(|sums| sums.not_found).sum::<u64>() - explained,
+                more_clients: self.distinct.len() >= DISTINCT,
             },
         }
     }
@@ -238,18 +245,18 @@ impl Tally<'_> {
             if client.probes == 0 {
                 continue;
             }
-            let quoted = |list: &[String]| {
-                list.iter().map(|one| format!("\"{}\"", printable(one))).collect::<Vec<_>>().join(", ")
-            };
-            if client.answered.is_empty() {
+            if !self.answered.contains_key(name) {
                 let message = format!("it looks for holes, {} times: {}", client.probes, quoted(&client.probe_samples));
                 tell("probing", Severity::Info, message, None, client.probes);
-            } else {
-                let message =
-                    format!("it looks for holes, {} times, and was sent {}", client.probes, quoted(&client.answered));
-                let hint = "the web server shows more than the public tree: give it the folder that holds the public link alone";
-                tell("probe-answered", Severity::Error, message, Some(hint), client.probes);
             }
+        }
+        for (name, answered) in &self.answered {
+            let message = format!("it looks for holes, and was sent {}", quoted(&answered.samples));
+            let hint =
+                "the web server shows more than the public tree: give it the folder that holds the public link alone";
+            let (code, severity, hint) = ("probe-answered", Severity::Error, Some(hint.to_owned()));
+            let finding = Finding { code, severity, subject: printable(name), message, hint };
+            findings.push(Told { finding, requests: answered.requests });
         }
         findings
     }
@@ -294,6 +301,11 @@ impl Tally<'_> {
             })
             .collect()
     }
+}
+
+/// Targets, each in quotes.
+fn quoted(list: &[String]) -> String {
+    list.iter().map(|one| format!("\"{}\"", printable(one))).collect::<Vec<_>>().join(", ")
 }
 
 fn often(requests: u64, last: i64, by: &str) -> String {

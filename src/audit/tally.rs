@@ -14,9 +14,11 @@ const CLIENTS: usize = 20_000;
 const PACKAGES: usize = 20_000;
 const PATHS: usize = 5_000;
 /// Clients that are told apart when they are counted.
-const DISTINCT: usize = 500_000;
+pub(super) const DISTINCT: usize = 500_000;
 /// Longest path that is remembered, in bytes; what is behind it does not tell paths apart.
 const LONGEST_PATH: usize = 1024;
+/// Clients that were sent what a scanner hopes for.
+const ANSWERED: usize = 1000;
 /// Requests of one client that are remembered as samples.
 const SAMPLES: usize = 3;
 /// Clients that one path tells apart.
@@ -62,6 +64,8 @@ pub struct Tally<'k> {
     pub(super) packages: Top<String, u64>,
     pub(super) clients: Top<String, Client>,
     pub(super) distinct: HashSet<u64>,
+    /// By client: what scanners were sent. Kept apart, because one such request weighs more than all else.
+    pub(super) answered: BTreeMap<String, Answered>,
     pub(super) missing: Top<String, Missing>,
     /// By status and path: what is refused, or failed.
     pub(super) troubles: Top<String, Missing>,
@@ -93,10 +97,15 @@ pub(super) struct Client {
     pub(super) oldest: Option<(i64, String)>,
     pub(super) probes: u64,
     pub(super) probe_samples: Vec<String>,
-    /// Of those, what it was sent.
-    pub(super) answered: Vec<String>,
     pub(super) burst: Option<Bursting>,
     recent: VecDeque<i64>,
+}
+
+/// What one scanner was sent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answered {
+    pub(super) requests: u64,
+    pub(super) samples: Vec<String>,
 }
 
 /// All of a client's bursts.
@@ -154,6 +163,7 @@ impl<'k> Tally<'k> {
             packages: Top::new(PACKAGES),
             clients: Top::new(CLIENTS),
             distinct: HashSet::new(),
+            answered: BTreeMap::new(),
             missing: Top::new(PATHS),
             troubles: Top::new(PATHS),
         }
@@ -190,10 +200,10 @@ impl<'k> Tally<'k> {
         if client.agent.is_empty() {
             client.agent = cut(&request.agent, 200).to_owned();
         }
+        if client.folders.len() < VISITED && !client.folders.contains(&at) {
+            client.folders.push(at);
+        }
         if let Some((at, file)) = &located {
-            if client.folders.len() < VISITED && !client.folders.contains(at) {
-                client.folders.push(*at);
-            }
             if file == INDEX && matches!(request.status, 200 | 206 | 304) {
                 sums.indexes += 1;
                 client.last_index = client.last_index.max(Some(time));
@@ -211,8 +221,14 @@ impl<'k> Tally<'k> {
                     }
                 }
             }
-        } else {
-            client.probe(request, if is_sent { Answer::Sent } else { Answer::Refused });
+        } else if let Some(probe) = client.probe(request)
+            && is_sent
+            && probe == Probe::OfWhatIsThere
+            && (self.answered.len() < ANSWERED || self.answered.contains_key(request.client.as_ref()))
+        {
+            let answered = self.answered.entry(request.client.as_ref().to_owned()).or_default();
+            answered.requests += 1;
+            sample(&mut answered.samples, &request.target);
         }
         if is_missing {
             client.miss(time, self.rules.burst);
@@ -227,26 +243,34 @@ impl<'k> Tally<'k> {
     }
 }
 
-/// Whether a scanner got something.
+/// What a scanner hopes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Sent,
-    Refused,
+enum Probe {
+    /// A file that is shown, or a server that speaks something else.
+    OfWhatIsThere,
+    /// Software that minds a query; whatever is sent says nothing.
+    OfAQuery,
+}
+
+/// Adds a target to some, if they are few and it is another one.
+fn sample(list: &mut Vec<String>, target: &str) {
+    let target = cut(target, 200);
+    if list.len() < SAMPLES && !list.iter().any(|known| known == target) {
+        list.push(target.to_owned());
+    }
 }
 
 impl Client {
-    fn probe(&mut self, request: &Request<'_>, answer: Answer) {
+    fn probe(&mut self, request: &Request<'_>) -> Option<Probe> {
         // What is no HTTP at all is sent by those who try other protocols; an empty line by those who only connect.
         let is_other = request.method.is_empty() && !matches!(request.target.as_ref(), "" | "-");
         if !is_other && probe::probing(&request.target).is_none() {
-            return;
+            return None;
         }
         self.probes += 1;
-        let sample = cut(&request.target, 200);
-        let list = if answer == Answer::Sent { &mut self.answered } else { &mut self.probe_samples };
-        if list.len() < SAMPLES && !list.iter().any(|known| known == sample) {
-            list.push(sample.to_owned());
-        }
+        sample(&mut self.probe_samples, &request.target);
+        let by_path = is_other || probe::probing_path(&request.target).is_some();
+        Some(if by_path { Probe::OfWhatIsThere } else { Probe::OfAQuery })
     }
 
     fn miss(&mut self, time: i64, burst: Burst) {

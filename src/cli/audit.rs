@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bivouac::config::{BadUnit, parse_duration};
+use bivouac::config::parse_duration;
 use bivouac::error::Class;
 use bivouac::jobs::audit::{self as job, AuditReport, AuditRequest, Burst, Input, Rules, Told};
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N/TIME", default_value = "20/min", value_parser = parse_burst)]
     burst: Burst,
     /// A client that fetches packages so long after its last index is told
-    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_stale)]
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = parse_duration)]
     stale: Duration,
     /// What stands before the tree's paths in the log, where a proxy adds it
     #[arg(long, value_name = "PATH")]
@@ -66,8 +66,11 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let report = report?;
     for log in &report.logs {
         if let Some(error) = &log.error {
-            let what = if log.lines == 0 { "not read" } else { "not read to its end" };
-            progress::warn(global, format_args!("{} was {what}, after {} lines: {error}", log.log, log.lines));
+            let how_far = match log.lines {
+                0 => String::new(),
+                lines => format!(" to its end, after {lines} lines"),
+            };
+            progress::warn(global, format_args!("{} was not read{how_far}: {error}", log.log));
         }
     }
     match global.output() {
@@ -91,10 +94,6 @@ fn parse_burst(text: &str) -> Result<Burst, String> {
     parts
         .filter(|burst| (2..=1000).contains(&burst.count))
         .ok_or_else(|| "it is not like 20/min: 2 to 1000 requests per s, min or h".to_owned())
-}
-
-fn parse_stale(text: &str) -> Result<Duration, BadUnit> {
-    parse_duration(text)
 }
 
 /// Seconds since 1970.
@@ -121,8 +120,9 @@ fn in_words(report: &AuditReport, top: usize) -> String {
         format!(", {} to {}", minute(first), minute(last))
     });
     line(format!(
-        "{} requests by {} clients, {} sent{span}",
+        "{} requests by {}{} clients, {} sent{span}",
         summary.requests,
+        if summary.low_by.more_clients { "at least " } else { "" },
         summary.clients,
         progress::bytes(summary.bytes)
     ));
@@ -197,6 +197,12 @@ fn in_words(report: &AuditReport, top: usize) -> String {
             "\nMore was asked for than is remembered: counts may be too low, of a package by {}, of a client by {}, of a path that \
              was not found by {}",
             low.packages, low.clients, low.paths
+        ));
+    }
+    if low.not_found > 0 {
+        line(format!(
+            "Of the requests that found nothing, {} are explained by no cause: their paths were too many",
+            low.not_found
         ));
     }
     text

@@ -86,12 +86,25 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     Ok(Outcome::of(report.worst()))
 }
 
-/// The configuration, where somebody named one or one lies in a usual place.
+/// The configuration, where somebody named one, or one lies in a usual place and is ours to read.
 fn config_if_any(global: &Global) -> Result<Option<Config>, Failure> {
-    if global.config.is_none() && super::config::find(global).is_err() {
+    if global.config.is_some() {
+        return super::config::load(global).map(Some);
+    }
+    if super::config::find(global).is_err() {
         return Ok(None);
     }
-    super::config::load(global).map(Some)
+    Ok(super::config::load(global)
+        .inspect_err(|failure| {
+            progress::warn(
+                global,
+                format_args!(
+                    "looking without a configuration: {}",
+                    failure.as_trouble().map_or("", |(_, _, message)| message)
+                ),
+            )
+        })
+        .ok())
 }
 
 fn this_machine() -> Wanted {

@@ -4,9 +4,7 @@
 
 use url::Url;
 
-/// What the folders of an index are called.
-pub const ARCHES: &[&str] =
-    &["x86_64", "aarch64", "x86", "armv7", "armhf", "ppc64le", "s390x", "riscv64", "loongarch64", "mips64"];
+use crate::apk::names::ALPINE_ARCHES;
 
 /// The index of v2.
 pub const INDEX: &str = "APKINDEX.tar.gz";
@@ -86,12 +84,12 @@ pub fn candidates(line: &Url, arch: &str, names: &[String]) -> Vec<Candidate> {
     if bare.last().is_some_and(|last| last == INDEX || last == INDEX_V3) {
         bare.pop();
     }
-    if bare.last().is_some_and(|last| ARCHES.contains(&last.as_str())) {
+    if bare.last().is_some_and(|last| ALPINE_ARCHES.contains(&last.as_str())) {
         bare.pop();
     }
     add(&bare, Kind::WithoutArch);
     // The arch in the middle, out of it or into it.
-    let without: Vec<String> = bare.iter().filter(|part| !ARCHES.contains(&part.as_str())).cloned().collect();
+    let without: Vec<String> = bare.iter().filter(|part| !ALPINE_ARCHES.contains(&part.as_str())).cloned().collect();
     add(&without, Kind::WithoutArch);
     for at in (0..without.len()).rev() {
         let mut first = without.clone();

@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use url::Url;
 
-use super::layout::{self, ARCHES, Candidate, INDEX, INDEX_V3, Kind};
+use super::layout::{self, Candidate, INDEX, INDEX_V3, Kind};
 use super::packages::{self, Looked, Sample};
 use super::signer::{self, Keys};
 use super::{Diagnosis, Weight, age, head, needs, reach};
 use crate::apk::Entry;
-use crate::apk::names::Arch;
+use crate::apk::names::{ALPINE_ARCHES, Arch};
 use crate::error::Class;
 use crate::sources::fault::Fault;
 use crate::sources::http::Http;
@@ -155,7 +155,7 @@ impl Looking<'_> {
             self.check_signer_of(there);
             return Ok(());
         }
-        for other in ARCHES.iter().filter(|arch| **arch != wanted.as_str()) {
+        for other in ALPINE_ARCHES.iter().filter(|arch| **arch != wanted.as_str()) {
             let Ok(other) = other.parse::<Arch>() else { continue };
             if let Ok(there) = self.ask(line, &other).await {
                 if let Wanted::Exactly(arch) = &self.request.arch {
@@ -191,15 +191,17 @@ impl Looking<'_> {
     async fn farther(&mut self, far: Vec<Candidate>) -> Result<(), Option<Fault>> {
         let wanted = self.request.arch.arch().clone();
         let this: &Self = self;
+        // Nothing of them is read here: only one, as a rule, is what was meant.
         let tries = far.into_iter().map(|candidate| {
             let wanted = &wanted;
             async move {
-                let answer = match this.ask(&candidate.line, wanted).await {
+                let at = layout::file(&candidate.line, wanted.as_str(), INDEX);
+                let answer = match this.http.look(&at, Part::From(0)).await {
                     Err(fault) if is_away(&fault) && candidate.kind == Kind::ArchFirst => {
-                        let flat = this.ask_at(&candidate.line, wanted, layout::beside(&candidate.line, INDEX)).await;
-                        flat.map(|there| (there, Lies::Flat))
+                        let at = layout::beside(&candidate.line, INDEX);
+                        this.http.look(&at, Part::From(0)).await.map(|_| (at, Lies::Flat))
                     }
-                    answer => answer.map(|there| (there, Lies::AsClientsLook)),
+                    answer => answer.map(|_| (at, Lies::AsClientsLook)),
                 };
                 (candidate, answer)
             }
@@ -209,14 +211,15 @@ impl Looking<'_> {
         let mut hits = Vec::new();
         for (candidate, answer) in tried {
             match answer {
-                Ok((there, lies)) => hits.push((candidate, there, lies)),
+                Ok((at, lies)) => hits.push((candidate, at, lies)),
                 Err(Fault::Status(403)) => forbidden = Some(Fault::Status(403)),
                 Err(_) => {}
             }
         }
         let Some(first) = hits.first().map(|(candidate, ..)| candidate.kind) else { return Err(forbidden) };
         if first != Kind::Below {
-            let (candidate, there, lies) = hits.swap_remove(0);
+            let (candidate, at, lies) = hits.swap_remove(0);
+            let there = self.ask_at(&candidate.line, &wanted, at).await.map_err(Some)?;
             if lies == Lies::Flat {
                 self.flat(&candidate.line, &wanted);
                 self.check_signer_of(there);
@@ -233,7 +236,8 @@ impl Looking<'_> {
             self.check(there).await;
             return Ok(());
         }
-        for (_, there, _) in hits.into_iter().filter(|(candidate, ..)| candidate.kind == Kind::Below) {
+        for (candidate, at, _) in hits.into_iter().filter(|(candidate, ..)| candidate.kind == Kind::Below) {
+            let there = self.ask_at(&candidate.line, &wanted, at).await.map_err(Some)?;
             self.check(there).await;
         }
         Ok(())

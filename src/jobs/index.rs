@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::sign::SigningKey;
 use crate::apk::Entry;
 use crate::apk::entry::BadEntry;
-use crate::apk::names::{Arch, KeyName};
+use crate::apk::names::{ALPINE_ARCHES, Arch, KeyName};
 use crate::apk::v2::index::{self, MAX_DESCRIPTION};
 use crate::apk::v2::sections::{HeadReader, Limits};
 use crate::apk::v2::signature::Algorithm;
@@ -338,16 +338,12 @@ fn common_arch(folder: &Path, entries: &[Entry]) -> Result<Option<Arch>, Error> 
         0 => {
             let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
             let name = folder.file_name().and_then(|name| name.to_str()?.parse::<Arch>().ok());
-            name.filter(|name| KNOWN_ARCHES.contains(&name.as_str())).map(Some).ok_or_else(|| mixed(Vec::new()))
+            name.filter(|name| ALPINE_ARCHES.contains(&name.as_str())).map(Some).ok_or_else(|| mixed(Vec::new()))
         }
         1 => Ok(arches.into_iter().next().cloned()),
         _ => Err(mixed(arches.into_iter().cloned().collect())),
     }
 }
-
-/// Alpine's arches: a folder of one of these names says what its packages are for. Others must be named.
-const KNOWN_ARCHES: &[&str] =
-    &["aarch64", "armhf", "armv7", "loongarch64", "mips64", "ppc64le", "riscv64", "s390x", "x86", "x86_64"];
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use ring::signature::{
     RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY, RsaPublicKeyComponents,
 };
 use rsa::PublicKey as RsaPublicKey;
-use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _};
+use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, LineEnding};
 use rsa::traits::PublicKeyParts as _;
 use sha2::{Digest as _, Sha256};
 
@@ -101,6 +101,10 @@ impl PublicKey {
             return Err(BadKey::Size { name, bits });
         }
         let Ok(der) = key.to_public_key_der() else { return Err(BadKey::NotAKey { name, source: None }) };
+        // A file may hold anything around its key, and the text is printed into scripts: what is kept is made anew from the key.
+        let Ok(text) = der.to_pem("PUBLIC KEY", LineEnding::LF) else {
+            return Err(BadKey::NotAKey { name, source: None });
+        };
         Ok(PublicKey {
             fingerprint: Fingerprint::of(der.as_bytes()),
             pem: text.into(),
@@ -120,7 +124,7 @@ impl PublicKey {
         self.fingerprint
     }
 
-    /// The file's content.
+    /// The key in PEM form, and nothing else that its file may hold.
     pub fn pem(&self) -> &str {
         &self.pem
     }
@@ -435,6 +439,19 @@ mod tests {
         );
         assert!(parse("-----BEGIN RSA PUBLIC KEY-----\n").contains("PKCS#1"));
         assert!(parse("hello").ends_with("is not an RSA key in PEM form (BEGIN PUBLIC KEY)"));
+    }
+
+    #[test]
+    fn what_stands_around_a_key_is_not_handed_on() {
+        let (_, _, pem) = OFFICIAL[0];
+        let key = |text: &str| PublicKey::parse("k.rsa.pub".parse().unwrap(), text.as_bytes());
+        let plain = key(pem).unwrap();
+        for text in [format!("END\ntouch /x\n{pem}"), pem.replace('\n', "\r\n")] {
+            let read = key(&text).unwrap();
+            assert_eq!((read.pem(), read.fingerprint()), (plain.pem(), plain.fingerprint()), "{text:?}");
+        }
+        assert_eq!(plain.pem().trim(), pem.trim());
+        assert!(key(&format!("{pem}touch /x\n")).is_err(), "and behind it nothing may stand");
     }
 
     #[test]

@@ -21,13 +21,16 @@ impl Changing {
             return Changing::All;
         }
         let replaced = config.repositories.iter().filter(|one| one.from.iter().any(|from| accepts(&from.source)));
-        let mut folders: BTreeSet<String> = replaced.map(|one| one.name.to_string()).collect();
         let aliases: Vec<(String, String)> =
             config.aliases.iter().map(|(link, to)| (link.to_string(), to.to_string())).collect();
-        // A link may lead through another one, so as long as that brings a new name; each link adds to a name once at most.
-        for _ in 0..aliases.len() {
-            let more: Vec<String> = folders.iter().flat_map(|folder| through(&aliases, folder)).collect();
-            folders.extend(more);
+        let mut folders = BTreeSet::new();
+        for repository in replaced {
+            folders.insert(repository.name.to_string());
+            folders.extend(through(&aliases, repository.name.as_str()));
+            // A link names the arch itself; it never leads to another link.
+            for folder in repository.arches.iter().map(|arch| repository.name.folder(arch)) {
+                folders.extend(through(&aliases, &folder.to_string_lossy()));
+            }
         }
         Changing::Below(folders)
     }
@@ -73,13 +76,23 @@ mod tests {
 
     #[test]
     fn links_are_other_names_of_a_folder() {
-        let aliases = [("latest", "v3.23"), ("main", "latest/main"), ("new", "v3.23/main/x86_64"), ("v3", "v3.2")];
+        let aliases = [("latest", "v3.23"), ("arch", "x86_64/main"), ("new", "v3.23/main/x86_64"), ("v3", "v3.2")];
         let aliases: Vec<_> = aliases.iter().map(|(link, to)| ((*link).to_owned(), (*to).to_owned())).collect();
         let names = |folder| through(&aliases, folder).collect::<Vec<_>>();
         assert_eq!(names("v3.23/main"), ["latest/main", "new"]);
-        assert_eq!(names("latest/main"), ["main"]);
+        assert_eq!(names("x86_64/main"), ["arch"]);
         assert_eq!(names("v3.23/mai"), ["latest/mai"]);
         assert!(names("v3.2x/main").is_empty());
+    }
+
+    #[test]
+    fn a_link_into_a_repository_by_arch_shows_what_changes_there() {
+        let text = "store = \"s\"\npublic = \"p/a\"\n[signing]\nkey = \"k.rsa\"\n[sources.s]\nurl = [\"http://h/\"]\n\
+                    keyring = \"alpine\"\nrebuilt = \"accept\"\n[[repositories]]\nname = \"{arch}/main\"\nfrom = [\"s:m\"]\n\
+                    arches = [\"x86_64\"]\n[aliases]\nlatest = \"x86_64/main\"\n";
+        let config = Config::parse(text, std::path::Path::new("b.toml"), std::path::Path::new("/site"), None).unwrap();
+        let pattern = Changing::of(&config).pattern().unwrap();
+        assert_eq!(pattern, r"^/(@[^/]+/)?(latest|[^/]+/main)/.*\.apk$");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::changing::Changing;
 use super::{Error, FOR_GOOD, Wanted, quoted};
 
 pub(super) fn text(public: &Path, changing: &Changing, wanted: &Wanted) -> Result<String, Error> {
-    let quoted = |path: &Path| quoted(path, "lighttpd", &['"', '\\'], &[]);
+    // It undoes \" and nothing else: no way to write a backslash holds everywhere.
+    let quoted = |path: &Path| quoted(path, "lighttpd", &['"'], &['\\']);
     let (root, log) = (quoted(public)?, quoted(&wanted.log("/var/log/lighttpd/bivouac.access.log"))?);
     let listen = wanted.listen();
     let bind = match listen.address {
