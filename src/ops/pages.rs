@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::metrics;
 use crate::config::Config;
-use crate::serve::{Page, Pages};
+use crate::serve::{Asked, Kept, Page, Pages};
 
 /// The configuration in use, which a reload replaces.
 #[derive(Clone, Debug)]
@@ -48,9 +48,9 @@ impl Pages for OpsPages {
         matches!(path, "/metrics" | "/healthz")
     }
 
-    fn page(&self, path: &str) -> Page {
+    fn page(&self, asked: &Asked) -> Page {
         let config = self.config.get();
-        if path == "/healthz" {
+        if asked.path == "/healthz" {
             return match crate::jobs::serve::is_live(&config) {
                 true => Page::text(200, "ok\n"),
                 false => Page::text(503, "nothing is published yet\n"),
@@ -60,6 +60,7 @@ impl Pages for OpsPages {
             Ok(text) => Page {
                 status: 200,
                 content_type: "text/plain; version=0.0.4; charset=utf-8",
+                kept: Kept::Never,
                 body: text.into_bytes().into(),
             },
             // The host's own words are for its own log.

@@ -1,56 +1,89 @@
-//! A folder as a plain page: names, times, sizes.
+//! What lies in a folder: names, times, sizes; and the plainest page of it.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
 
 use jiff::Timestamp;
 
 use super::request::encode;
 
-/// The page for `folder`, which the client knows as `segments`. Hidden names are left out.
-pub(super) fn page(folder: &Path, segments: &[String]) -> io::Result<String> {
-    let mut rows = Vec::new();
-    for entry in folder.read_dir()? {
-        let entry = entry?;
-        // No name of ours is anything but text.
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') {
-            continue;
-        }
-        // Through links, as a request for it would go; one that leads nowhere is left out.
-        let Ok(about) = entry.path().metadata() else { continue };
-        rows.push((!about.is_dir(), name, about.len(), about.modified().ok()));
-    }
-    rows.sort();
-    Ok(print(segments, &rows))
+/// A folder of the public tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its path below the tree, decoded; empty for the tree itself.
+    pub segments: Vec<String>,
+    /// What lies in it, folders first, each kind by name; hidden names are left out.
+    pub rows: Vec<Row>,
 }
 
-fn print(segments: &[String], rows: &[(bool, String, u64, Option<SystemTime>)]) -> String {
-    let title = escape(&format!("/{}", segments.join("/")));
-    let mut html = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
-         <body><h1>{title}</h1>\n<pre>"
-    );
-    if !segments.is_empty() {
-        html.push_str("<a href=\"../\">../</a>\n");
-    }
-    for (is_file, name, size, modified) in rows {
-        let slash = if *is_file { "" } else { "/" };
-        let pad = " ".repeat(50_usize.saturating_sub(name.chars().count() + slash.len()));
-        let time = modified
-            .and_then(|time| Timestamp::try_from(time).ok())
-            .map(|time| time.strftime("%Y-%m-%d %H:%M").to_string())
-            .unwrap_or_default();
-        let size = if *is_file { size.to_string() } else { "-".to_owned() };
+/// A thing in a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// A file, not a folder.
+    pub is_file: bool,
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed, where that is a time.
+    pub modified: Option<Timestamp>,
+}
+
+impl Row {
+    /// Its name as it stands in a link on the folder's page, a folder's with its slash.
+    pub fn href(&self) -> String {
         // `./` keeps a name with a colon from being read as a scheme.
-        let (href, name) = (encode(name), escape(name));
-        writeln!(html, "<a href=\"./{href}{slash}\">{name}{slash}</a>{pad} {time:>16} {size:>12}")
-            .expect("writing to a String does not fail");
+        format!("./{}{}", encode(&self.name), self.slash())
     }
-    html.push_str("</pre></body></html>\n");
-    html
+
+    /// What follows its name.
+    pub fn slash(&self) -> &'static str {
+        if self.is_file { "" } else { "/" }
+    }
+}
+
+impl Listing {
+    /// Reads `folder`, which the client knows as `segments`.
+    pub fn read(folder: &Path, segments: Vec<String>) -> io::Result<Listing> {
+        let mut rows = Vec::new();
+        for entry in folder.read_dir()? {
+            let entry = entry?;
+            // No name of ours is anything but text.
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if name.starts_with('.') {
+                continue;
+            }
+            // Through links, as a request for it would go; one that leads nowhere is left out.
+            let Ok(about) = entry.path().metadata() else { continue };
+            let modified = about.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+            rows.push(Row { is_file: !about.is_dir(), name, size: about.len(), modified });
+        }
+        rows.sort();
+        Ok(Listing { segments, rows })
+    }
+
+    /// As the simplest of pages.
+    pub(super) fn plain(&self) -> String {
+        let title = escape(&format!("/{}", self.segments.join("/")));
+        let mut html = format!(
+            "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
+             <body><h1>{title}</h1>\n<pre>"
+        );
+        if !self.segments.is_empty() {
+            html.push_str("<a href=\"../\">../</a>\n");
+        }
+        for row in &self.rows {
+            let (slash, href, name) = (row.slash(), row.href(), escape(&row.name));
+            let pad = " ".repeat(50_usize.saturating_sub(row.name.chars().count() + slash.len()));
+            let time = row.modified.map(|time| time.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+            let size = if row.is_file { row.size.to_string() } else { "-".to_owned() };
+            writeln!(html, "<a href=\"{href}\">{name}{slash}</a>{pad} {time:>16} {size:>12}")
+                .expect("writing to a String does not fail");
+        }
+        html.push_str("</pre></body></html>\n");
+        html
+    }
 }
 
 fn escape(text: &str) -> String {
@@ -63,8 +96,9 @@ mod tests {
 
     #[test]
     fn names_are_escaped_and_folders_come_first() {
-        let rows = [(false, "main".to_owned(), 0, None), (true, "<b>&+~".to_owned(), 7, None)];
-        let html = print(&["v3.23".to_owned(), "<i>".to_owned()], &rows);
+        let row = |is_file, name: &str| Row { is_file, name: name.to_owned(), size: 7, modified: None };
+        let segments = vec!["v3.23".to_owned(), "<i>".to_owned()];
+        let html = Listing { segments, rows: vec![row(false, "main"), row(true, "<b>&+~")] }.plain();
         assert!(html.contains("<title>/v3.23/&lt;i&gt;</title>"), "{html}");
         assert!(html.contains("<a href=\"../\">../</a>\n<a href=\"./main/\">main/</a>"), "{html}");
         assert!(html.contains("<a href=\"./%3Cb%3E%26+~\">&lt;b&gt;&amp;+~</a>"), "{html}");

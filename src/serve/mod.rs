@@ -10,6 +10,8 @@
 //!
 //! It takes no lock: a published generation does not change.
 
+mod access;
+mod answer;
 mod files;
 mod listing;
 mod pages;
@@ -17,5 +19,7 @@ mod patience;
 mod request;
 mod server;
 
-pub use pages::{Page, Pages};
-pub use server::{Access, AccessLog, Error, Limits, Server, Unlogged};
+pub use access::{Access, AccessLog, Unlogged};
+pub use listing::{Listing, Row};
+pub use pages::{Asked, Kept, Page, Pages};
+pub use server::{Error, Limits, Server};

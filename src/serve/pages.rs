@@ -2,12 +2,29 @@
 
 use std::borrow::Cow;
 
+use super::listing::Listing;
+
 /// Makes pages. Called from several threads.
 pub trait Pages: Send + Sync {
     /// Whether `path` (absolute, as sent) is one of these; whatever the tree has there is not seen then.
     fn has(&self, path: &str) -> bool;
-    /// The page at `path`. May block.
-    fn page(&self, path: &str) -> Page;
+    /// The page at a path that [`has`](Pages::has) said yes to. May block.
+    fn page(&self, asked: &Asked) -> Page;
+    /// A better page of a folder than the plain one, if there is any. May block.
+    fn folder(&self, _listing: &Listing) -> Option<Page> {
+        None
+    }
+}
+
+/// A request for a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The path, as sent.
+    pub path: String,
+    /// What follows `?`, as sent; empty if there is nothing.
+    pub query: String,
+    /// Under which name, with its port, the client knows this server: letters, digits and `.-:[]`.
+    pub host: Option<String>,
 }
 
 /// One page.
@@ -17,14 +34,40 @@ pub struct Page {
     pub status: u16,
     /// `Content-Type`.
     pub content_type: &'static str,
+    /// How long the client may keep it.
+    pub kept: Kept,
     /// The bytes.
     pub body: Cow<'static, [u8]>,
+}
+
+/// How long a client may keep a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is as of now.
+    Never,
+    /// An hour: a part of the program, such as a style sheet.
+    Hour,
+}
+
+impl Kept {
+    pub(super) fn as_header(self) -> &'static str {
+        match self {
+            Kept::Never => "no-store",
+            Kept::Hour => "max-age=3600",
+        }
+    }
 }
 
 impl Page {
     /// Plain text.
     pub fn text(status: u16, text: &str) -> Page {
         let body = Cow::Owned(text.as_bytes().to_vec());
-        Page { status, content_type: "text/plain; charset=utf-8", body }
+        Page { status, content_type: "text/plain; charset=utf-8", kept: Kept::Never, body }
+    }
+
+    /// HTML.
+    pub fn html(status: u16, html: String) -> Page {
+        let body = Cow::Owned(html.into_bytes());
+        Page { status, content_type: "text/html; charset=utf-8", kept: Kept::Never, body }
     }
 }

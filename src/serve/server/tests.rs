@@ -1,8 +1,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream as Wire;
 use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 
 use super::*;
+use crate::serve::Access;
 
 /// 2026-11-24 00:00:00 UTC.
 const NOW: u64 = 1_795_478_400;
