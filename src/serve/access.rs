@@ -3,57 +3,92 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-/// One request, answered. Prints as a line of the combined log format.
+/// One request and what became of it. Prints as a line of the combined log format.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Who asked.
     pub peer: IpAddr,
-    /// When the reply began.
+    /// When the request came.
     pub time: SystemTime,
-    /// `GET`, as sent.
+    /// `GET`, as sent; empty where what was sent is no request.
     pub method: String,
     /// The target as sent, escapes and all.
     pub target: String,
-    /// The reply's status code.
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2.0`.
+    pub protocol: &'static str,
+    /// The reply's status code; 499 where the client left before there was one.
     pub status: u16,
-    /// Bytes of the body that were promised.
+    /// Bytes of the body that were sent: fewer than promised where the client left or was cut off. They were given to the
+    /// system; whether all of them arrived is not known.
     pub bytes: u64,
     /// `Referer`, as sent.
     pub referer: Option<String>,
     /// `User-Agent`, as sent.
     pub agent: Option<String>,
+    /// From the request's arrival to the reply's end. Not part of the line.
+    pub took: Duration,
+}
+
+impl Access {
+    /// Something came that is no request: it was too long (431), made no sense (400) or did not come to an end in time (408).
+    pub(super) fn unheard(peer: IpAddr, time: SystemTime, status: u16) -> Access {
+        Access {
+            peer,
+            time,
+            method: String::new(),
+            target: String::new(),
+            protocol: "HTTP/1.1",
+            status,
+            bytes: 0,
+            referer: None,
+            agent: None,
+            took: Duration::ZERO,
+        }
+    }
 }
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = Timestamp::try_from(self.time).unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000");
-        // What a client sent cannot end the field or the line.
-        let field = |text: &str| text.replace('\\', "\\x5C").replace('"', "\\x22");
-        let optional = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), field);
-        write!(
-            f,
-            "{} - - [{time}] \"{} {} HTTP/1.1\" {} {} \"{}\" \"{}\"",
-            self.peer,
-            field(&self.method),
-            field(&self.target),
-            self.status,
-            self.bytes,
-            optional(&self.referer),
-            optional(&self.agent),
-        )
+        write!(f, "{} - - [{time}] \"", self.peer)?;
+        if self.method.is_empty() {
+            f.write_str("-")?;
+        } else {
+            write!(f, "{} {} {}", Field(&self.method), Field(&self.target), self.protocol)?;
+        }
+        let (referer, agent) = (self.referer.as_deref().unwrap_or("-"), self.agent.as_deref().unwrap_or("-"));
+        write!(f, "\" {} {} \"{}\" \"{}\"", self.status, self.bytes, Field(referer), Field(agent))
+    }
+}
+
+/// What a client sent, so that it cannot end the field or the line.
+struct Field<'t>(&'t str);
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(['\\', '"']) {
+            f.write_str(&rest[..at])?;
+            f.write_str(if rest.as_bytes()[at] == b'"' { "\\x22" } else { "\\x5C" })?;
+            rest = &rest[at + 1..];
+        }
+        f.write_str(rest)
     }
 }
 
 /// Is told of every request. Called from several threads; must not block for long.
 pub trait AccessLog: Send + Sync {
-    /// A request was answered.
+    /// A reply is at its end.
     fn answered(&self, access: &Access);
     /// What a target names is there and could not be read; the client was told no more than that.
     fn unreadable(&self, _target: &str, _error: &io::Error) {}
+    /// So many connections are open that those which are idle are closed for new ones: as many as there may be, or as one
+    /// address may have. Told once a minute at most.
+    fn crowded(&self, _open: usize, _of: Option<IpAddr>) {}
 }
 
 /// Keeps no log.

@@ -1,100 +1,112 @@
 //! A reply for each request.
 
+use std::fs::File;
 use std::io;
-use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::access::{Access, AccessLog};
-use super::files::{self, Found, Missing};
+use super::account::{Account, Counted, text_of};
+use super::body::{Body, Chunks, Part};
+use super::crowd::Place;
 use super::listing::Listing;
 use super::pages::{Asked, Page, Pages};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
+use super::traffic::{Cut, Kind, Traffic};
+use super::tree::{Found, Missing, Tree, Wait};
 
 /// What every request needs.
 pub(super) struct Shared {
-    pub(super) tree: PathBuf,
+    pub(super) tree: Arc<Tree>,
     pub(super) pages: Option<Arc<dyn Pages>>,
     pub(super) clock: fn() -> SystemTime,
     pub(super) log: Box<dyn AccessLog>,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) chunks: Arc<Chunks>,
 }
 
 /// For the browser: style sheets, pictures and scripts are files of this server.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-type Body = UnsyncBoxBody<Bytes, io::Error>;
-
 impl Shared {
-    pub(super) async fn reply<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
+    pub(super) async fn reply<B>(self: &Arc<Self>, request: &Request<B>, place: &Arc<Place>) -> Response<Counted> {
         let now = (self.clock)();
-        let mut response = self.answer(request, now).await;
-        let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let bytes = headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
-        if request.method() == Method::HEAD {
-            *response.body_mut() = empty();
-        }
-        self.log.answered(&Access {
-            peer,
-            time: now,
-            method: request.method().to_string(),
-            target: request.uri().to_string(),
-            status: response.status().as_u16(),
-            bytes: if request.method() == Method::HEAD { 0 } else { bytes.unwrap_or_default() },
-            referer: text_of(request.headers(), &header::REFERER).map(str::to_owned),
-            agent: text_of(request.headers(), &header::USER_AGENT).map(str::to_owned),
-        });
-        response
+        let mut account = Account::open(self, place, request, now);
+        let (kind, mut response) = self.answer(request, now).await;
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        account.answered(response.status(), kind);
+        let is_head = request.method() == Method::HEAD;
+        response.map(|body| Counted::new(if is_head { Body::empty() } else { body }, account))
     }
 
-    async fn answer<B>(&self, request: &Request<B>, now: SystemTime) -> Response<Body> {
+    /// What came on a connection that broke off is told if it was no request. What becomes of replies, their accounts tell.
+    pub(super) fn broke_off(&self, place: &Place, error: &hyper::Error) {
+        let status = match error {
+            error if error.is_timeout() => {
+                self.traffic.cut(if place.has_unheard() { Cut::Head } else { Cut::Idle });
+                // A client that is done with us, and leaves its connection open, has asked for nothing.
+                if !place.has_unheard() {
+                    return;
+                }
+                408
+            }
+            error if error.is_parse_too_large() => 431,
+            error if error.is_parse() => 400,
+            // The client left.
+            _ => return,
+        };
+        self.log.answered(&Access::unheard(place.peer, (self.clock)(), status));
+        self.traffic.answered(Kind::Other, status, 0);
+    }
+
+    async fn answer<B>(&self, request: &Request<B>, now: SystemTime) -> (Kind, Response<Body>) {
+        let path = request.uri().path();
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = words(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+            return (Kind::Other, response);
         }
-        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(request.uri().path())) {
+        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(path)) {
             let (pages, asked) = (Arc::clone(pages), asked(request));
-            return match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
+            let response = match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
                 Ok(page) => made(page),
                 Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
             };
+            return (Kind::Page, response);
         }
-        let (segments, named) = match request::segments(request.uri().path()) {
+        let kind = Kind::of(path);
+        let (segments, named) = match request::segments(path) {
             Ok(path) => path,
-            Err(BadTarget::Malformed) => return words(StatusCode::BAD_REQUEST, "the path is malformed"),
-            Err(BadTarget::Forbidden) => return not_found(),
+            Err(BadTarget::Malformed) => return (kind, words(StatusCode::BAD_REQUEST, "the path is malformed")),
+            Err(BadTarget::Forbidden) => return (kind, not_found()),
         };
-        let (tree, pages) = (self.tree.clone(), self.pages.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let found = files::find(&tree, &segments)?;
-            Ok(match found {
-                Found::File(..) if named == Named::Folder => return Err(Missing::File),
-                Found::File(file, version) => Ready::File(file, version),
-                Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
-                Found::Folder(path) => {
-                    let listing = Listing::read(&path, segments).map_err(Missing::Unreadable)?;
-                    let page = pages.and_then(|pages| pages.folder(&listing));
-                    Ready::Page(page.unwrap_or_else(|| Page::html(200, listing.plain())))
+        let found = match self.tree.find(&segments, Wait::Never) {
+            // A folder is read from the disk in any case.
+            Err(Missing::NotInMemory) | Ok(Found::Folder(_)) => {
+                let (tree, pages) = (Arc::clone(&self.tree), self.pages.clone());
+                let looked = move || look(&tree, pages.as_deref(), segments, named);
+                match tokio::task::spawn_blocking(looked).await {
+                    Ok(looked) => looked,
+                    Err(died) => Err(Missing::Unreadable(io::Error::other(died))),
                 }
-            })
-        });
-        match looked.await {
-            Ok(Ok(Ready::File(file, version))) => send(request.headers(), file, version, now),
-            Ok(Ok(Ready::Page(page))) => made(page),
-            Ok(Ok(Ready::Elsewhere(segments))) => redirect(&segments),
-            Ok(Err(Missing::File)) => not_found(),
-            Ok(Err(Missing::Tree)) => words(StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet"),
-            Ok(Err(Missing::Unreadable(error))) => self.unreadable(request.uri(), &error),
-            Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
+            }
+            Ok(Found::File(..)) if named == Named::Folder => Err(Missing::File),
+            Ok(Found::File(file, version)) => Ok(Ready::File(file, version)),
+            Err(missing) => Err(missing),
+        };
+        match found {
+            Ok(Ready::File(file, version)) => (kind, self.send(request.headers(), file, version, now)),
+            Ok(Ready::Page(page)) => (Kind::Page, made(page)),
+            Ok(Ready::Elsewhere(segments)) => (Kind::Page, redirect(&segments)),
+            Err(Missing::File) => (kind, not_found()),
+            Err(Missing::Tree) => (kind, words(StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet")),
+            Err(Missing::Unreadable(error)) => (kind, self.unreadable(request.uri(), &error)),
+            Err(Missing::NotInMemory) => (kind, self.unreadable(request.uri(), &io::ErrorKind::WouldBlock.into())),
         }
     }
 
@@ -102,11 +114,65 @@ impl Shared {
         self.log.unreadable(&target.to_string(), error);
         words(StatusCode::INTERNAL_SERVER_ERROR, "it is there and cannot be read")
     }
+
+    fn send(&self, headers: &HeaderMap, file: File, version: Version, now: SystemTime) -> Response<Body> {
+        let conditions = Conditions {
+            if_none_match: text_of(headers, &header::IF_NONE_MATCH),
+            if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
+            range: text_of(headers, &header::RANGE),
+            if_range: text_of(headers, &header::IF_RANGE),
+        };
+        let seconds =
+            now.duration_since(UNIX_EPOCH).map_or(0, |past| i64::try_from(past.as_secs()).unwrap_or(i64::MAX));
+        let size = version.size;
+        let (status, sent, range) = match conditions.answer(&version, seconds) {
+            Answer::NotModified => (StatusCode::NOT_MODIFIED, None, None),
+            Answer::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Some(0..0), Some(format!("bytes */{size}"))),
+            Answer::Whole => (StatusCode::OK, Some(0..size), None),
+            Answer::Part { first, last } => {
+                (StatusCode::PARTIAL_CONTENT, Some(first..last + 1), Some(format!("bytes {first}-{last}/{size}")))
+            }
+        };
+        let body = match sent.clone() {
+            Some(sent) if !sent.is_empty() => Body::File(Part::new(file, sent.start, sent.end, &self.chunks)),
+            _ => Body::empty(),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        put(headers, header::ETAG, &version.etag());
+        if let Some(date) = version.last_modified() {
+            put(headers, header::LAST_MODIFIED, &date);
+        }
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some(sent) = sent {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        }
+        if let Some(range) = range {
+            put(headers, header::CONTENT_RANGE, &range);
+        }
+        response
+    }
+}
+
+/// Looks a path up, and reads a folder. Blocks for as long as the disk takes.
+fn look(tree: &Tree, pages: Option<&dyn Pages>, segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
+    Ok(match tree.find(&segments, Wait::ForDisk)? {
+        Found::File(..) if named == Named::Folder => return Err(Missing::File),
+        Found::File(file, version) => Ready::File(file, version),
+        Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
+        Found::Folder(folder) => {
+            let listing = Listing::read(folder, segments).map_err(Missing::Unreadable)?;
+            let page = pages.and_then(|pages| pages.folder(&listing));
+            Ready::Page(page.unwrap_or_else(|| Page::html(200, listing.plain())))
+        }
+    })
 }
 
 /// What a path led to.
 enum Ready {
-    File(std::fs::File, Version),
+    File(File, Version),
     Page(Page),
     /// A folder asked for without its slash: links on its page would lead astray.
     Elsewhere(Vec<String>),
@@ -130,7 +196,7 @@ fn made(page: Page) -> Response<Body> {
     let status = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let bytes = Bytes::from(page.body.into_owned());
     let length = HeaderValue::from(bytes.len());
-    let mut response = Response::new(Full::new(bytes).map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(Body::Whole(bytes));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
@@ -139,46 +205,6 @@ fn made(page: Page) -> Response<Body> {
     // A page is complete in itself: whatever a name on it may say, nothing is loaded from elsewhere or run.
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    response
-}
-
-fn send(headers: &HeaderMap, file: std::fs::File, version: Version, now: SystemTime) -> Response<Body> {
-    let conditions = Conditions {
-        if_none_match: text_of(headers, &header::IF_NONE_MATCH),
-        if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
-        range: text_of(headers, &header::RANGE),
-        if_range: text_of(headers, &header::IF_RANGE),
-    };
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |past| i64::try_from(past.as_secs()).unwrap_or(i64::MAX));
-    let body = |first: u64, last: u64| StreamBody::new(files::stream(file, first, last)).boxed_unsync();
-    let size = version.size;
-    let (status, length, range, body) = match conditions.answer(&version, seconds) {
-        Answer::NotModified => (StatusCode::NOT_MODIFIED, None, None, empty()),
-        Answer::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Some(0), Some(format!("bytes */{size}")), empty()),
-        Answer::Whole if size == 0 => (StatusCode::OK, Some(0), None, empty()),
-        Answer::Whole => (StatusCode::OK, Some(size), None, body(0, size - 1)),
-        Answer::Part { first, last } => (
-            StatusCode::PARTIAL_CONTENT,
-            Some(last - first + 1),
-            Some(format!("bytes {first}-{last}/{size}")),
-            body(first, last),
-        ),
-    };
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    put(headers, header::ETAG, &version.etag());
-    if let Some(date) = version.last_modified() {
-        put(headers, header::LAST_MODIFIED, &date);
-    }
-    put(headers, header::ACCEPT_RANGES, "bytes");
-    if let Some(length) = length {
-        put(headers, header::CONTENT_LENGTH, &length.to_string());
-        put(headers, header::CONTENT_TYPE, "application/octet-stream");
-    }
-    if let Some(range) = range {
-        put(headers, header::CONTENT_RANGE, &range);
-    }
     response
 }
 
@@ -201,21 +227,13 @@ fn redirect(segments: &[String]) -> Response<Body> {
 
 fn whole(status: StatusCode, kind: &str, text: String) -> Response<Body> {
     let length = text.len().to_string();
-    let mut response = Response::new(Full::from(text).map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(Body::Whole(text.into()));
     *response.status_mut() = status;
     put(response.headers_mut(), header::CONTENT_TYPE, kind);
     put(response.headers_mut(), header::CONTENT_LENGTH, &length);
     response
 }
 
-fn empty() -> Body {
-    Empty::new().map_err(|never| match never {}).boxed_unsync()
-}
-
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, HeaderValue::from_str(value).expect("made from ASCII without control characters"));
-}
-
-fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }

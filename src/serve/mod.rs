@@ -11,15 +11,21 @@
 //! It takes no lock: a published generation does not change.
 
 mod access;
+mod account;
 mod answer;
-mod files;
+mod body;
+mod crowd;
 mod listing;
 mod pages;
 mod patience;
 mod request;
 mod server;
+mod traffic;
+mod tree;
 
 pub use access::{Access, AccessLog, Unlogged};
 pub use listing::{Listing, Row};
 pub use pages::{Asked, Kept, Page, Pages};
+pub use patience::Pace;
 pub use server::{Error, Limits, Server};
+pub use traffic::{Cut, Kind, Latencies, Traffic};

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,12 +10,14 @@ use std::time::{Duration, SystemTime};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
 use super::answer::Shared;
+use super::crowd::{Crowd, Seat};
 use super::pages::Pages;
-use super::patience::Patience;
+use super::patience::{Pace, Patience};
+use super::traffic::Traffic;
+use super::tree::Tree;
 use crate::error::{Class, Trouble};
 
 /// Why the server cannot serve.
@@ -58,19 +60,42 @@ impl Trouble for Error {
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections served at once; further ones wait in the system's queue.
+    /// Connections served at once. For further ones, those are closed that have been idle for longest.
     pub connections: usize,
+    /// Of these, how many one address may have (of IPv6, 64 bits of it).
+    pub of_one_address: usize,
     /// How long a client may take to send a request's head, the pause before it counted.
     pub head: Duration,
-    /// How long a client may take nothing of a reply before it is cut off.
-    pub stall: Duration,
+    /// How fast a client must take a reply.
+    pub pace: Pace,
 }
 
 impl Default for Limits {
+    /// 1 KiB a second, averaged over a minute: a tenth of what the slowest links bring that still carry packages.
     fn default() -> Self {
-        Limits { connections: 512, head: Duration::from_secs(30), stall: Duration::from_secs(60) }
+        Limits {
+            connections: 4096,
+            of_one_address: 1024,
+            head: Duration::from_secs(30),
+            pace: Pace { least: 60 << 10, within: Duration::from_secs(60) },
+        }
     }
 }
+
+impl Limits {
+    /// Lowered to what a process can serve that may have so many files open: a connection needs two, and others need some.
+    pub fn within(self, files: u64) -> Limits {
+        let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX).max(1);
+        Limits { connections: self.connections.min(room), ..self }
+    }
+}
+
+/// Files that are open beside those of connections: logs, sockets, what a sync in the same process has open.
+const OTHER_FILES: u64 = 128;
+
+/// Bytes that wait in the system to be sent on a connection, beside those that are on their way. More would be memory for
+/// clients that stopped reading; and progress would be seen in steps so large that a slow link looks like a stopped one.
+const UNSENT: u32 = 128 << 10;
 
 /// Longest request head, in bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -96,7 +121,7 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits })
     }
 
     /// The same on a socket that listens already, such as one that a service manager handed over.
@@ -112,13 +137,19 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits })
     }
 
     /// With pages beside the tree.
     pub fn with(self, pages: Arc<dyn Pages>) -> Server {
         let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
         Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
+    }
+
+    /// Counting what it does there.
+    pub fn counting(self, traffic: Arc<Traffic>) -> Server {
+        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
+        Server { shared: Arc::new(Shared { traffic, ..shared }), ..self }
     }
 
     /// Where it listens; the port is known now.
@@ -128,17 +159,13 @@ impl Server {
 
     /// Serves for as long as it is polled. Requests under way end with the runtime.
     pub async fn run(self) -> Infallible {
-        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let traffic = Arc::clone(&self.shared.traffic);
+        let crowd = Crowd::new(self.limits.connections, self.limits.of_one_address, traffic);
         loop {
-            let permit = Arc::clone(&free).acquire_owned().await.expect("this semaphore is never closed");
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let shared = Arc::clone(&self.shared);
-                    let limits = self.limits;
-                    tokio::spawn(async move {
-                        shared.connection(stream, peer.ip(), limits).await;
-                        drop(permit);
-                    });
+                    let Some(seat) = crowd.enter(peer.ip(), &*self.shared.log).await else { continue };
+                    tokio::spawn(Arc::clone(&self.shared).connection(stream, seat, self.limits));
                 }
                 // A client that went away before it was accepted, or no file descriptors left: both pass. Without the
                 // pause the latter would spin.
@@ -148,21 +175,33 @@ impl Server {
     }
 }
 
+fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
+    let tree = Arc::new(Tree::new(tree));
+    Arc::new(Shared { tree, pages: None, clock, log, traffic: Arc::default(), chunks: Arc::default() })
+}
+
 impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, limits: Limits) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, seat: Seat, limits: Limits) {
         // Heads and small files are one write each; waiting to join them costs a round trip. Not vital.
         let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+        let place = &seat.place;
+        let stream = Patience::new(stream, limits.pace, place, &self.traffic);
         let service = service_fn(|request| {
             let shared = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(shared.reply(&request, peer).await) }
+            async move { Ok::<_, Infallible>(shared.reply(&request, place).await) }
         });
-        // What goes wrong on a connection is the client's affair: it went away, or it does not speak HTTP.
-        let _ = hyper::server::conn::http1::Builder::new()
+        let serving = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(Patience::new(stream, limits.stall)), service)
-            .await;
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::select! {
+            served = serving => if let Err(error) = served {
+                self.broke_off(place, &error);
+            },
+            why = place.asked_to_leave() => self.traffic.cut(why),
+        }
     }
 }
 

@@ -207,12 +207,16 @@ fn a_reply_that_is_under_way_survives_a_switch() {
 }
 
 #[test]
-fn further_connections_wait_their_turn() {
+fn further_connections_wait_while_all_are_busy() {
     let site = Site::new(Limits { connections: 1, ..Limits::default() });
-    let first = Wire::connect(site.address).unwrap();
+    site.put("1", "big.apk", &vec![0; 64 << 20]);
+    site.switch("1");
+    let mut first = Wire::connect(site.address).unwrap();
+    first.write_all(b"GET /v3.23/main/x86_64/big.apk HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    first.read_exact(&mut [0; 1]).unwrap();
     let mut second = Wire::connect(site.address).unwrap();
     second.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    second.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut byte = [0; 1];
     assert!(second.read(&mut byte).is_err(), "the first connection holds the only place");
     drop(first);
@@ -232,7 +236,8 @@ fn a_client_that_sends_no_head_is_cut_off() {
 
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {
-    let site = Site::new(Limits { stall: Duration::from_millis(50), connections: 1, ..Limits::default() });
+    let pace = Pace { least: 1, within: Duration::from_millis(50) };
+    let site = Site::new(Limits { pace, connections: 1, ..Limits::default() });
     site.put("1", "big.apk", &vec![0; 64 << 20]);
     site.switch("1");
     let mut idle = Wire::connect(site.address).unwrap();
