@@ -73,8 +73,10 @@ async fn listen(
         None => usual,
     };
     let clock = || sync::timestamp().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let pages = OpsPages::new(Current::new(demo.config.clone()), clock, |_| ());
-    serve::listen(&demo.config, serve::At::Address(address), super::now, log, Arc::new(pages)).await
+    let (config, traffic) = (Current::new(demo.config.clone()), Arc::default());
+    let pages = Arc::new(OpsPages::new(config.clone(), Arc::clone(&traffic), clock, |_| ()));
+    let beside = serve::Beside { pages, rules: Box::new(config), traffic };
+    serve::listen(&demo.config, serve::At::Address(address), super::now, log, beside).await
 }
 
 async fn is_taken(address: SocketAddr) -> bool {

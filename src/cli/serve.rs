@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Server, Unlogged};
+use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Beside, Server, Traffic, Unlogged};
 use bivouac::ops::pages::{Current, OpsPages};
 use bivouac::ops::service::{self, Word};
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -75,8 +76,11 @@ async fn reload_when_asked(global: Global, config: Current, mut hangup: Signal) 
 pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
     let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
     let told = |error: &dyn std::fmt::Display| progress::note(format_args!("warning: metrics cannot be made: {error}"));
-    let pages = Arc::new(OpsPages::new(config.clone(), clock, told));
-    let server = job::listen(&config.get(), at, super::now, access_log(global), pages).await?;
+    let traffic = Arc::<Traffic>::default();
+    let pages = Arc::new(OpsPages::new(config.clone(), Arc::clone(&traffic), clock, told));
+    let beside = Beside { pages, rules: Box::new(config.clone()), traffic };
+    raise_open_files();
+    let server = job::listen(&config.get(), at, super::now, access_log(global), beside).await?;
     match global.output() {
         // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
         Output::Json => out::json(&Listening { listening: server.address() })?,
@@ -87,6 +91,14 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
         }
     }
     Ok(server)
+}
+
+/// As many open files as we may have: each connection needs two. What the soft limit protects are programs that use `select`,
+/// which we do not.
+pub(super) fn raise_open_files() {
+    let allowed = getrlimit(Resource::Nofile);
+    // Where it cannot be raised, fewer are served at once.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed });
 }
 
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.
@@ -112,5 +124,17 @@ impl AccessLog for Lines {
 
     fn unreadable(&self, target: &str, error: &io::Error) {
         progress::note(format_args!("warning: {target}: {error}"));
+    }
+
+    fn crowded(&self, open: usize, of: Option<IpAddr>) {
+        match of {
+            None => progress::note(format_args!(
+                "warning: {open} connections are open, as many as there may be: those idle for longest are closed for new ones"
+            )),
+            Some(peer) => progress::note(format_args!(
+                "warning: {open} connections of {peer} are open, as many as one address may have: those idle for longest are \
+                 closed for new ones"
+            )),
+        }
     }
 }

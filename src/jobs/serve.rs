@@ -4,10 +4,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustix::process::{Resource, getrlimit};
+
 use crate::config::Config;
 use crate::serve::{Limits, Pages};
 
-pub use crate::serve::{Access, AccessLog, Error, Server, Unlogged};
+pub use crate::serve::{Access, AccessLog, Error, Rules, Server, Traffic, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -18,21 +20,33 @@ pub enum At {
     Socket(TcpListener),
 }
 
-/// A server that listens for requests on the configured public tree, which need not be there yet, and for `pages` beside it.
-/// Takes no lock: what is published does not change under its name.
+/// What stands beside the tree.
+pub struct Beside {
+    /// Pages.
+    pub pages: Arc<dyn Pages>,
+    /// How long clients may keep what.
+    pub rules: Box<dyn Rules>,
+    /// Where everything is counted.
+    pub traffic: Arc<Traffic>,
+}
+
+/// A server that listens for requests on the configured public tree, which need not be there yet, and for the pages `beside`
+/// it. It takes as many connections as the process may have files for. Takes no lock: what is published does not change under
+/// its name.
 pub async fn listen(
     config: &Config,
     at: At,
     clock: fn() -> SystemTime,
     log: Box<dyn AccessLog>,
-    pages: Arc<dyn Pages>,
+    beside: Beside,
 ) -> Result<Server, Error> {
-    let (tree, limits) = (config.public.clone(), Limits::default());
+    let limits = Limits::default().within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
+    let tree = config.public.clone();
     let server = match at {
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(pages))
+    Ok(server.with(beside.pages).by(beside.rules).counting(beside.traffic))
 }
 
 /// Whether there is a tree that clients see.

@@ -1,45 +1,81 @@
 //! What the server answers beside the public tree: `/metrics` and `/healthz`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 use super::metrics;
 use crate::config::Config;
-use crate::serve::{Asked, Kept, Page, Pages};
+use crate::jobs::Changing;
+use crate::serve::{Asked, Kept, Page, Pages, Rules, Traffic, Usual};
 
 /// The configuration in use, which a reload replaces.
 #[derive(Clone, Debug)]
-pub struct Current(Arc<Mutex<Arc<Config>>>);
+pub struct Current(Arc<Mutex<InUse>>);
+
+#[derive(Debug)]
+struct InUse {
+    config: Arc<Config>,
+    changing: Arc<Changing>,
+}
+
+impl InUse {
+    fn new(config: Config) -> InUse {
+        InUse { changing: Arc::new(Changing::of(&config)), config: Arc::new(config) }
+    }
+}
 
 impl Current {
     /// This one, for now.
     pub fn new(config: Config) -> Current {
-        Current(Arc::new(Mutex::new(Arc::new(config))))
+        Current(Arc::new(Mutex::new(InUse::new(config))))
     }
 
     /// The one in use.
     pub fn get(&self) -> Arc<Config> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.in_use().config)
     }
 
     /// From now on, this one.
     pub fn set(&self, config: Config) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.in_use() = InUse::new(config);
+    }
+
+    fn in_use(&self) -> MutexGuard<'_, InUse> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// `/metrics`: all metrics, as in the textfile. `/healthz`: 200 where a generation is live, else 503.
+/// As the web servers are told by `web-config`: packages are kept for good, but where a source may replace them.
+impl Rules for Current {
+    fn kept(&self, segments: &[String]) -> Kept {
+        match Usual.kept(segments) {
+            Kept::ForGood => {
+                let changing = Arc::clone(&self.in_use().changing);
+                if changing.has(segments) { Kept::UntilAsked } else { Kept::ForGood }
+            }
+            usual => usual,
+        }
+    }
+}
+
+/// `/metrics`: all metrics, as in the textfile, and those of the server itself. `/healthz`: 200 where a generation is live, else 503.
 pub struct OpsPages {
     config: Current,
+    traffic: Arc<Traffic>,
     clock: fn() -> Timestamp,
     told: fn(&dyn std::fmt::Display),
 }
 
 impl OpsPages {
-    /// Pages about the configuration in use. `told` hears why metrics cannot be made.
-    pub fn new(config: Current, clock: fn() -> Timestamp, told: fn(&dyn std::fmt::Display)) -> OpsPages {
-        OpsPages { config, clock, told }
+    /// Pages about the configuration in use, and what a server counts in `traffic`. `told` hears why metrics cannot be made.
+    pub fn new(
+        config: Current,
+        traffic: Arc<Traffic>,
+        clock: fn() -> Timestamp,
+        told: fn(&dyn std::fmt::Display),
+    ) -> OpsPages {
+        OpsPages { config, traffic, clock, told }
     }
 }
 
@@ -61,7 +97,7 @@ impl Pages for OpsPages {
                 status: 200,
                 content_type: "text/plain; version=0.0.4; charset=utf-8",
                 kept: Kept::Never,
-                body: text.into_bytes().into(),
+                body: (text + &metrics::traffic(&self.traffic)).into_bytes().into(),
             },
             // The host's own words are for its own log.
             Err(error) => {

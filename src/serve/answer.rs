@@ -14,7 +14,7 @@ use super::account::{Account, Counted, text_of};
 use super::body::{Body, Chunks, Part};
 use super::crowd::Place;
 use super::listing::Listing;
-use super::pages::{Asked, Page, Pages};
+use super::pages::{Asked, Kept, Page, Pages};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use super::traffic::{Cut, Kind, Traffic};
 use super::tree::{Found, Missing, Tree, Wait};
@@ -23,10 +23,27 @@ use super::tree::{Found, Missing, Tree, Wait};
 pub(super) struct Shared {
     pub(super) tree: Arc<Tree>,
     pub(super) pages: Option<Arc<dyn Pages>>,
+    pub(super) rules: Box<dyn Rules>,
     pub(super) clock: fn() -> SystemTime,
     pub(super) log: Box<dyn AccessLog>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) chunks: Arc<Chunks>,
+}
+
+/// What is known of the tree's files by whoever publishes them. Called from several threads; must not block.
+pub trait Rules: Send + Sync {
+    /// How long clients may keep the file at this path, decoded.
+    fn kept(&self, segments: &[String]) -> Kept;
+}
+
+/// Packages are kept for good, all else until it is asked for: how it is where no source may replace what it has supplied.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usual;
+
+impl Rules for Usual {
+    fn kept(&self, segments: &[String]) -> Kept {
+        if segments.last().is_some_and(|name| name.ends_with(".apk")) { Kept::ForGood } else { Kept::UntilAsked }
+    }
 }
 
 /// For the browser: style sheets, pictures and scripts are files of this server.
@@ -85,6 +102,7 @@ impl Shared {
             Err(BadTarget::Malformed) => return (kind, words(StatusCode::BAD_REQUEST, "the path is malformed")),
             Err(BadTarget::Forbidden) => return (kind, not_found()),
         };
+        let kept = self.rules.kept(&segments);
         let found = match self.tree.find(&segments, Wait::Never) {
             // A folder is read from the disk in any case.
             Err(Missing::NotInMemory) | Ok(Found::Folder(_)) => {
@@ -100,7 +118,7 @@ impl Shared {
             Err(missing) => Err(missing),
         };
         match found {
-            Ok(Ready::File(file, version)) => (kind, self.send(request.headers(), file, version, now)),
+            Ok(Ready::File(file, version)) => (kind, self.send(request.headers(), file, version, kept, now)),
             Ok(Ready::Page(page)) => (Kind::Page, made(page)),
             Ok(Ready::Elsewhere(segments)) => (Kind::Page, redirect(&segments)),
             Err(Missing::File) => (kind, not_found()),
@@ -115,7 +133,7 @@ impl Shared {
         words(StatusCode::INTERNAL_SERVER_ERROR, "it is there and cannot be read")
     }
 
-    fn send(&self, headers: &HeaderMap, file: File, version: Version, now: SystemTime) -> Response<Body> {
+    fn send(&self, headers: &HeaderMap, file: File, version: Version, kept: Kept, now: SystemTime) -> Response<Body> {
         let conditions = Conditions {
             if_none_match: text_of(headers, &header::IF_NONE_MATCH),
             if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
@@ -125,7 +143,7 @@ impl Shared {
         let seconds =
             now.duration_since(UNIX_EPOCH).map_or(0, |past| i64::try_from(past.as_secs()).unwrap_or(i64::MAX));
         let size = version.size;
-        let (status, sent, range) = match conditions.answer(&version, seconds) {
+        let (status, sent, range) = match conditions.answer(&version, kept, seconds) {
             Answer::NotModified => (StatusCode::NOT_MODIFIED, None, None),
             Answer::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Some(0..0), Some(format!("bytes */{size}"))),
             Answer::Whole => (StatusCode::OK, Some(0..size), None),
@@ -144,6 +162,7 @@ impl Shared {
         if let Some(date) = version.last_modified() {
             put(headers, header::LAST_MODIFIED, &date);
         }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept.as_header()));
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Some(sent) = sent {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));

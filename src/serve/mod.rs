@@ -24,6 +24,7 @@ mod traffic;
 mod tree;
 
 pub use access::{Access, AccessLog, Unlogged};
+pub use answer::{Rules, Usual};
 pub use listing::{Listing, Row};
 pub use pages::{Asked, Kept, Page, Pages};
 pub use patience::Pace;

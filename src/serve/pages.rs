@@ -40,13 +40,17 @@ pub struct Page {
     pub body: Cow<'static, [u8]>,
 }
 
-/// How long a client may keep a page.
+/// How long a client, or a cache on the way, may keep what it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is as of now.
     Never,
     /// An hour: a part of the program, such as a style sheet.
     Hour,
+    /// For as long as it likes; it asks whether it is still the same before each use.
+    UntilAsked,
+    /// For good: it never becomes another under its name.
+    ForGood,
 }
 
 impl Kept {
@@ -54,6 +58,8 @@ impl Kept {
         match self {
             Kept::Never => "no-store",
             Kept::Hour => "max-age=3600",
+            Kept::UntilAsked => "no-cache",
+            Kept::ForGood => "public, max-age=31536000, immutable",
         }
     }
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
+use super::pages::Kept;
+
 /// Why a target was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadTarget {
@@ -113,14 +115,22 @@ pub(super) enum Answer {
     Unsatisfiable,
 }
 
+/// How long after its publication a file is sent whole to whoever asks by date. apk sends the time of its last download, by
+/// its own clock: shortly after a publication that may have been the former file.
+const FRESH: i64 = 10 * 60;
+
 impl Conditions<'_> {
     /// Decides in RFC 9110's order (13.2.2): `If-None-Match`, else `If-Modified-Since`; then `Range`, if `If-Range` holds.
     /// `now` is in seconds since 1970.
-    pub(super) fn answer(&self, version: &Version, now: i64) -> Answer {
+    pub(super) fn answer(&self, version: &Version, kept: Kept, now: i64) -> Answer {
         let unchanged = match (self.if_none_match, self.if_modified_since) {
             (Some(tags), _) => matches_any(tags, &version.etag()),
-            // A date in the future comes from a clock that runs ahead; taken at its word it would hide every update.
-            (None, Some(date)) => seconds(date).is_some_and(|since| since <= now && version.seconds <= since),
+            (None, Some(date)) => seconds(date).is_some_and(|since| {
+                // What never changes may be asked for by the very date that it has, as `wget -N` does.
+                let fresh = if kept == Kept::ForGood { 0 } else { FRESH };
+                // A date in the future comes from a clock that runs ahead; taken at its word it would hide every update.
+                since <= now && version.seconds.saturating_add(fresh) <= since
+            }),
             (None, None) => false,
         };
         if unchanged {
@@ -233,7 +243,8 @@ mod tests {
 
     #[test]
     fn ranges_follow_rfc_9110() {
-        let part = |range| Conditions { range: Some(range), ..Conditions::default() }.answer(&VERSION, NOW);
+        let part =
+            |range| Conditions { range: Some(range), ..Conditions::default() }.answer(&VERSION, Kept::ForGood, NOW);
         for (range, first, last) in [
             ("bytes=0-0", 0, 0),
             ("bytes=10-19", 10, 19),
@@ -253,7 +264,7 @@ mod tests {
         }
         let empty = Version { size: 0, ..VERSION };
         let range = Conditions { range: Some("bytes=0-"), ..Conditions::default() };
-        assert_eq!(range.answer(&empty, NOW), Answer::Unsatisfiable);
+        assert_eq!(range.answer(&empty, Kept::ForGood, NOW), Answer::Unsatisfiable);
     }
 
     #[test]
@@ -266,7 +277,10 @@ mod tests {
     #[test]
     fn conditions_are_met_in_order() {
         let etag = VERSION.etag();
-        let since = |date| Conditions { if_modified_since: Some(date), ..Conditions::default() }.answer(&VERSION, NOW);
+        let since = |date| {
+            let conditions = Conditions { if_modified_since: Some(date), ..Conditions::default() };
+            conditions.answer(&VERSION, Kept::ForGood, NOW)
+        };
         assert_eq!(since("Sun, 06 Nov 1994 08:49:37 GMT"), Answer::NotModified);
         assert_eq!(since("Sun, 06 Nov 1994 08:50:37 GMT"), Answer::NotModified);
         assert_eq!(since("Sun, 06 Nov 1994 08:49:36 GMT"), Answer::Whole);
@@ -279,7 +293,7 @@ mod tests {
             [(etag.as_str(), Answer::NotModified), (&weak, Answer::NotModified), ("*", Answer::NotModified)]
         {
             let none = Conditions { if_none_match: Some(tags), ..Conditions::default() };
-            assert_eq!(none.answer(&VERSION, NOW), answer, "{tags}");
+            assert_eq!(none.answer(&VERSION, Kept::UntilAsked, NOW), answer, "{tags}");
         }
         // A tag that differs wins over a date that does not.
         let both = Conditions {
@@ -287,7 +301,7 @@ mod tests {
             if_modified_since: Some("Sun, 06 Nov 1994 08:49:37 GMT"),
             ..Conditions::default()
         };
-        assert_eq!(both.answer(&VERSION, NOW), Answer::Whole);
+        assert_eq!(both.answer(&VERSION, Kept::ForGood, NOW), Answer::Whole);
 
         let part = Answer::Part { first: 5, last: 999 };
         for (if_range, answer) in [
@@ -297,7 +311,30 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:38 GMT", Answer::Whole),
         ] {
             let range = Conditions { range: Some("bytes=5-"), if_range: Some(if_range), ..Conditions::default() };
-            assert_eq!(range.answer(&VERSION, NOW), answer, "{if_range}");
+            assert_eq!(range.answer(&VERSION, Kept::ForGood, NOW), answer, "{if_range}");
         }
+    }
+
+    /// apk-tools ask with the time of their last download, not with what `Last-Modified` said.
+    #[test]
+    fn within_ten_minutes_of_publication_an_index_is_sent_whole() {
+        let since = |seconds: i64, kept| {
+            let date = Version { seconds, ..VERSION }.last_modified().unwrap();
+            Conditions { if_modified_since: Some(&date), ..Conditions::default() }.answer(&VERSION, kept, NOW)
+        };
+        for (after, answer) in [
+            (-1, Answer::Whole),
+            // In the second of the publication: it may have been the former index that the client got.
+            (0, Answer::Whole),
+            (1, Answer::Whole),
+            (FRESH - 1, Answer::Whole),
+            (FRESH, Answer::NotModified),
+            (3600, Answer::NotModified),
+            (3601, Answer::Whole),
+        ] {
+            assert_eq!(since(VERSION.seconds + after, Kept::UntilAsked), answer, "{after}");
+        }
+        assert_eq!(since(VERSION.seconds, Kept::ForGood), Answer::NotModified);
+        assert_eq!(since(VERSION.seconds - 1, Kept::ForGood), Answer::Whole);
     }
 }

@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::access::AccessLog;
-use super::answer::Shared;
+use super::answer::{Rules, Shared, Usual};
 use super::crowd::{Crowd, Seat};
 use super::pages::Pages;
 use super::patience::{Pace, Patience};
@@ -146,6 +146,12 @@ impl Server {
         Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
     }
 
+    /// By these rules instead of the [`Usual`] ones.
+    pub fn by(self, rules: Box<dyn Rules>) -> Server {
+        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
+        Server { shared: Arc::new(Shared { rules, ..shared }), ..self }
+    }
+
     /// Counting what it does there.
     pub fn counting(self, traffic: Arc<Traffic>) -> Server {
         let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
@@ -177,7 +183,8 @@ impl Server {
 
 fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
     let tree = Arc::new(Tree::new(tree));
-    Arc::new(Shared { tree, pages: None, clock, log, traffic: Arc::default(), chunks: Arc::default() })
+    let rules = Box::new(Usual);
+    Arc::new(Shared { tree, pages: None, rules, clock, log, traffic: Arc::default(), chunks: Arc::default() })
 }
 
 impl Shared {
