@@ -70,7 +70,7 @@ fn is_below(path: &[String], folder: &str) -> bool {
 /// Whether a segment is `part`, in which `{arch}` stands for anything.
 fn is_shaped(segment: &str, part: &str) -> bool {
     let Some((before, after)) = part.split_once("{arch}") else { return segment == part };
-    let Some(rest) = segment.strip_prefix(before) else { return false };
+    let Some(rest) = segment.strip_prefix(before).filter(|rest| !rest.is_empty()) else { return false };
     rest.char_indices().skip(1).map(|(at, _)| &rest[at..]).chain([""]).any(|rest| is_shaped(rest, after))
 }
 

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,8 +19,11 @@ use tokio::task::JoinHandle;
 /// Bytes read and sent at a time: few enough that they are still in the processor's cache when they are sent.
 const CHUNK: usize = 128 << 10;
 
-/// Chunks kept for the next replies. More may be in use; those are given back to the system.
-const KEPT: usize = 32;
+/// Chunks that there are, at most: 8 MiB of them, however many clients there are, and however slow.
+const CHUNKS: usize = 64;
+
+/// What is read at a time while all chunks are on their way to clients.
+const MORSEL: usize = 16 << 10;
 
 /// A reply's body.
 #[derive(Debug)]
@@ -90,9 +93,9 @@ impl Part {
     /// The next bytes. A file that turns out shorter is an error, which cuts the connection: the client sees that it has not
     /// got all.
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let size = usize::try_from(self.end - self.at).map_or(CHUNK, |left| left.min(CHUNK));
+        let left = self.end - self.at;
         if let Some(file) = &self.file {
-            let read = self.chunks.filled(size, |buffer| {
+            let read = self.chunks.filled(left, |buffer| {
                 let mut buffers = [IoSliceMut::new(buffer)];
                 Ok(preadv2(file, &mut buffers, self.at, ReadWriteFlags::NOWAIT)?)
             });
@@ -103,7 +106,7 @@ impl Part {
                     let file = self.file.take().expect("it was just looked at");
                     let (chunks, at) = (Arc::clone(&self.chunks), self.at);
                     self.reading = Some(tokio::task::spawn_blocking(move || {
-                        let read = chunks.filled(size, |buffer| file.read_at(buffer, at));
+                        let read = chunks.filled(left, |buffer| file.read_at(buffer, at));
                         (file, read)
                     }));
                 }
@@ -126,22 +129,43 @@ impl Part {
 
 /// Memory for chunks, used again and again: to get it anew for each would mean to have it cleared for each.
 #[derive(Debug, Default)]
-pub(super) struct Chunks(Mutex<Vec<Vec<u8>>>);
+pub(super) struct Chunks(Mutex<Shelf>);
+
+#[derive(Debug, Default)]
+struct Shelf {
+    lent: usize,
+    here: Vec<Vec<u8>>,
+}
 
 impl Chunks {
-    /// As many of `size` bytes, at most [`CHUNK`], as `fill` says that it filled.
-    fn filled(self: &Arc<Self>, size: usize, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<Bytes> {
-        // What is small is not worth a chunk that stays in use until the client has taken it.
-        if size <= CHUNK / 4 {
-            let mut buffer = vec![0; size];
-            let filled = fill(&mut buffer)?;
-            buffer.truncate(filled);
-            return Ok(buffer.into());
+    /// The next `left` bytes, or the first of them, as many as `fill` says that it filled.
+    fn filled(self: &Arc<Self>, left: u64, fill: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<Bytes> {
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        if left > MORSEL
+            && let Some(mut lent) = self.lend()
+        {
+            lent.filled = fill(&mut lent.buffer[..left.min(CHUNK)])?;
+            return Ok(Bytes::from_owner(lent));
         }
-        let buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut lent = Lent { buffer: buffer.unwrap_or_else(|| vec![0; CHUNK]), filled: 0, chunks: Arc::clone(self) };
-        lent.filled = fill(&mut lent.buffer[..size])?;
-        Ok(Bytes::from_owner(lent))
+        let mut buffer = vec![0; left.min(MORSEL)];
+        let filled = fill(&mut buffer)?;
+        buffer.truncate(filled);
+        Ok(buffer.into())
+    }
+
+    fn lend(self: &Arc<Self>) -> Option<Lent> {
+        let mut shelf = self.shelf();
+        if shelf.lent == CHUNKS {
+            return None;
+        }
+        shelf.lent += 1;
+        let buffer = shelf.here.pop();
+        drop(shelf);
+        Some(Lent { buffer: buffer.unwrap_or_else(|| vec![0; CHUNK]), filled: 0, chunks: Arc::clone(self) })
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -160,10 +184,9 @@ impl AsRef<[u8]> for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let mut kept = self.chunks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
-            kept.push(std::mem::take(&mut self.buffer));
-        }
+        let mut shelf = self.chunks.shelf();
+        shelf.lent -= 1;
+        shelf.here.push(std::mem::take(&mut self.buffer));
     }
 }
 
@@ -194,8 +217,22 @@ mod tests {
             let part = Part::new(file(&content), first as u64, end as u64, &chunks);
             assert!(collected(part).unwrap() == content[first..end], "{first}..{end}");
         }
-        let kept = chunks.0.lock().unwrap();
-        assert!((1..=KEPT).contains(&kept.len()) && kept.iter().all(|chunk| chunk.len() == CHUNK));
+        let shelf = chunks.shelf();
+        assert_eq!(shelf.lent, 0);
+        assert!((1..=CHUNKS).contains(&shelf.here.len()) && shelf.here.iter().all(|chunk| chunk.len() == CHUNK));
+    }
+
+    #[test]
+    fn when_all_chunks_are_lent_replies_go_on_in_morsels() {
+        let chunks = Arc::new(Chunks::default());
+        let lent: Vec<_> = std::iter::from_fn(|| chunks.lend()).collect();
+        assert_eq!(lent.len(), CHUNKS);
+        let content = vec![7; CHUNK + 1];
+        assert!(collected(Part::new(file(&content), 0, content.len() as u64, &chunks)).unwrap() == content);
+        assert!(chunks.shelf().here.is_empty());
+        drop(lent);
+        let shelf = chunks.shelf();
+        assert_eq!((shelf.lent, shelf.here.len()), (0, CHUNKS));
     }
 
     #[test]
