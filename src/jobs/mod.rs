@@ -72,12 +72,12 @@ pub mod verify;
 pub mod web_config;
 pub mod why;
 
+/// Lets a crash test stop a job at a chosen step; release builds have none of it.
+#[cfg(debug_assertions)]
 pub use crate::disk::durable::Rehearsal;
 pub use crate::ledger::{Channel, RepositoryRun, Run, Task, UrlHad};
 pub use crate::sources::http::ProxyVariables;
 pub use call::Call;
-/// Lets a crash test stop a job at a chosen step; release builds have none of it.
-#[cfg(debug_assertions)]
 pub use changing::Changing;
 pub use error::Error;
 pub use mirror::Mirror;

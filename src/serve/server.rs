@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::access::AccessLog;
 use super::answer::{Rules, Shared, Usual};
@@ -119,7 +119,7 @@ impl Server {
         log: Box<dyn AccessLog>,
     ) -> Result<Server, Error> {
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listening(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Server { listener, address, shared: shared(tree, clock, log), limits })
     }
@@ -179,6 +179,18 @@ impl Server {
             }
         }
     }
+}
+
+/// As many connections as the system lets wait until they are accepted. The usual 128 are there within milliseconds where many
+/// clients come at once, and whoever finds no room among them tries again only after a second.
+const BACKLOG: u32 = 4096;
+
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was stopped a moment ago may be started again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {

@@ -12,6 +12,7 @@
 mod certificates;
 mod client_script;
 mod compared;
+mod crowded;
 mod logins;
 mod nginx;
 mod proxies;
@@ -33,6 +34,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/served.rs"]
+#[allow(dead_code, reason = "shared")]
+mod served;
 #[path = "../commands/upstream.rs"]
 #[allow(dead_code, reason = "shared")]
 mod upstream;
