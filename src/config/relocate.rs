@@ -209,7 +209,12 @@ basic_file = "users"
     #[test]
     fn a_secret_of_a_folder_that_was_not_handed_over_is_beside_the_file() {
         let folder = Path::new("/etc/bivouac");
-        let then = Config::parse(TEXT.replace("DIRECTORY/ops", "DIRECTORY/secrets/ops").as_str(), &folder.join("b.toml"), folder, None);
+        let then = Config::parse(
+            TEXT.replace("DIRECTORY/ops", "DIRECTORY/secrets/ops").as_str(),
+            &folder.join("b.toml"),
+            folder,
+            None,
+        );
         let moved = homes(&then.unwrap());
         let text = "[serve]\ntls = { key = \"$CREDENTIALS_DIRECTORY/secrets/mirror.key\" }";
         let now = relocate(text, folder, None, &moved).unwrap();

@@ -23,8 +23,8 @@ use repositories::Published;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots,
-    parse_duration, parse_percent, parse_size,
+    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, parse_duration,
+    parse_percent, parse_size,
 };
 use crate::apk::{Place, Sha1Policy};
 

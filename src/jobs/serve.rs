@@ -1,13 +1,13 @@
-//! Serve the public tree over HTTP.
+//! Serve the public tree over HTTP or HTTPS.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::serve::{Limits, Pages};
+use crate::serve::{Limits, Pages, TlsFiles};
 
-pub use crate::serve::{Access, AccessLog, Error, Server, Unlogged};
+pub use crate::serve::{Access, AccessLog, Entrance, Error, Server, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -18,8 +18,8 @@ pub enum At {
     Socket(TcpListener),
 }
 
-/// A server that listens for requests on the configured public tree, which need not be there yet, and for `pages` beside it.
-/// Takes no lock: what is published does not change under its name.
+/// A server that listens for requests on the configured public tree, which need not be there yet, and for `pages` beside it;
+/// over TLS and for those who log in, where the configuration says so. Takes no lock: what is published does not change under its name.
 pub async fn listen(
     config: &Config,
     at: At,
@@ -27,12 +27,23 @@ pub async fn listen(
     log: Box<dyn AccessLog>,
     pages: Arc<dyn Pages>,
 ) -> Result<Server, Error> {
+    let entrance = entrance(config)?;
     let (tree, limits) = (config.public.clone(), Limits::default());
     let server = match at {
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(pages))
+    Ok(server.with(pages).behind(entrance))
+}
+
+/// Who gets in, by the configuration: what it names is read before anything listens.
+fn entrance(config: &Config) -> Result<Entrance, Error> {
+    let tls = config.serve.tls.as_ref().map(|files| TlsFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        client_ca: config.serve.client_ca.clone(),
+    });
+    Entrance::open(tls, config.serve.basic_file.clone())
 }
 
 /// Whether there is a tree that clients see.

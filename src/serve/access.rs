@@ -7,11 +7,15 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
+use super::error::Error;
+
 /// One request, answered. Prints as a line of the combined log format.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Who asked.
     pub peer: IpAddr,
+    /// As whom: they logged in so, or it is the name of the certificate that they showed.
+    pub user: Option<String>,
     /// When the reply began.
     pub time: SystemTime,
     /// `GET`, as sent.
@@ -36,8 +40,9 @@ impl fmt::Display for Access {
         let optional = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), field);
         write!(
             f,
-            "{} - - [{time}] \"{} {} HTTP/1.1\" {} {} \"{}\" \"{}\"",
+            "{} - {} [{time}] \"{} {} HTTP/1.1\" {} {} \"{}\" \"{}\"",
             self.peer,
+            self.user.as_deref().map_or("-".to_owned(), |user| field(user).replace(char::is_whitespace, "\\x20")),
             field(&self.method),
             field(&self.target),
             self.status,
@@ -54,6 +59,9 @@ pub trait AccessLog: Send + Sync {
     fn answered(&self, access: &Access);
     /// What a target names is there and could not be read; the client was told no more than that.
     fn unreadable(&self, _target: &str, _error: &io::Error) {}
+    /// A certificate, its key or the logins were changed and cannot be used so; those from before stay in use. Told once for each
+    /// reason.
+    fn not_renewed(&self, _error: &Error) {}
 }
 
 /// Keeps no log.

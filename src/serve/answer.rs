@@ -1,7 +1,6 @@
 //! A reply for each request.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,9 +12,10 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::access::{Access, AccessLog};
+use super::client::{Client, Standing};
 use super::files::{self, Found, Missing};
 use super::listing::Listing;
-use super::pages::{Asked, Page, Pages};
+use super::pages::{Asked, Page, Pages, Scheme};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 
 /// What every request needs.
@@ -30,12 +30,18 @@ pub(super) struct Shared {
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
-type Body = UnsyncBoxBody<Bytes, io::Error>;
+pub(super) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 impl Shared {
-    pub(super) async fn reply<B>(&self, request: &Request<B>, peer: IpAddr) -> Response<Body> {
+    pub(super) async fn reply<B>(&self, request: &Request<B>, client: &Client) -> Response<Body> {
         let now = (self.clock)();
-        let mut response = self.answer(request, now).await;
+        let mut response = match client.standing {
+            Standing::Welcome => self.answer(request, client.scheme, now).await,
+            Standing::LoginNeeded => login_needed(),
+            Standing::NotEncrypted => {
+                words(StatusCode::BAD_REQUEST, "TLS is spoken here: the URL begins with https://")
+            }
+        };
         let headers = response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         let bytes = headers.get(header::CONTENT_LENGTH).and_then(|text| text.to_str().ok()?.parse().ok());
@@ -43,7 +49,8 @@ impl Shared {
             *response.body_mut() = empty();
         }
         self.log.answered(&Access {
-            peer,
+            peer: client.peer,
+            user: client.user.clone(),
             time: now,
             method: request.method().to_string(),
             target: request.uri().to_string(),
@@ -55,14 +62,14 @@ impl Shared {
         response
     }
 
-    async fn answer<B>(&self, request: &Request<B>, now: SystemTime) -> Response<Body> {
+    async fn answer<B>(&self, request: &Request<B>, scheme: Scheme, now: SystemTime) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = words(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(request.uri().path())) {
-            let (pages, asked) = (Arc::clone(pages), asked(request));
+            let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
             return match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
                 Ok(page) => made(page),
                 Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
@@ -113,14 +120,15 @@ enum Ready {
 }
 
 /// What a page's maker may know of a request.
-fn asked<B>(request: &Request<B>) -> Asked {
+fn asked<B>(request: &Request<B>, scheme: Scheme) -> Asked {
     let uri = request.uri();
-    // HTTP/2 sends the host as part of the target.
+    // A target may be a whole URL.
     let host = uri.authority().map(|host| host.as_str()).or_else(|| text_of(request.headers(), &header::HOST));
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
     Asked {
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
+        scheme,
         host: host.filter(|host| !host.is_empty() && host.chars().all(plain)).map(str::to_owned),
     }
 }
@@ -184,6 +192,13 @@ fn send(headers: &HeaderMap, file: std::fs::File, version: Version, now: SystemT
 
 fn words(status: StatusCode, words: &str) -> Response<Body> {
     whole(status, "text/plain; charset=utf-8", format!("{words}\n"))
+}
+
+fn login_needed() -> Response<Body> {
+    let mut response = words(StatusCode::UNAUTHORIZED, "log in first");
+    // RFC 7617, 2.1: names and passwords are UTF-8.
+    put(response.headers_mut(), header::WWW_AUTHENTICATE, "Basic realm=\"bivouac\", charset=\"UTF-8\"");
+    response
 }
 
 fn not_found() -> Response<Body> {

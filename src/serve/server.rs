@@ -1,64 +1,25 @@
 //! Connections: how many, how slow they may be, and one task for each.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
 use super::answer::Shared;
+use super::connection::Connection;
+use super::entrance::Entrance;
+use super::error::Error;
 use super::pages::Pages;
-use super::patience::Patience;
-use crate::error::{Class, Trouble};
-
-/// Why the server cannot serve.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address is taken, or not ours to take.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Trouble for Error {
-    fn class(&self) -> Class {
-        match self {
-            Error::Listen { .. } => Class::Host,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Error::Listen { .. } => "cannot-listen",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("choose another with --listen; port 0 takes any that is free".to_owned())
-            }
-            Error::Listen { .. } => None,
-        }
-    }
-}
 
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections served at once; further ones wait in the system's queue.
+    /// Connections served at once; further ones wait in the system's queue. Requests of HTTP/2 under way on all of them, too.
     pub connections: usize,
     /// How long a client may take to send a request's head, the pause before it counted.
     pub head: Duration,
@@ -72,15 +33,13 @@ impl Default for Limits {
     }
 }
 
-/// Longest request head, in bytes.
-const MAX_HEAD: usize = 16 << 10;
-
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
     limits: Limits,
+    entrance: Arc<Entrance>,
 }
 
 impl Server {
@@ -96,7 +55,8 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+        let shared = Arc::new(Shared { tree, pages: None, clock, log });
+        Ok(Server { listener, address, shared, limits, entrance: Arc::default() })
     }
 
     /// The same on a socket that listens already, such as one that a service manager handed over.
@@ -112,13 +72,24 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: None, clock, log }), limits })
+        let shared = Arc::new(Shared { tree, pages: None, clock, log });
+        Ok(Server { listener, address, shared, limits, entrance: Arc::default() })
     }
 
     /// With pages beside the tree.
     pub fn with(self, pages: Arc<dyn Pages>) -> Server {
         let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
         Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
+    }
+
+    /// For those alone who get in there.
+    pub fn behind(self, entrance: Entrance) -> Server {
+        Server { entrance: Arc::new(entrance), ..self }
+    }
+
+    /// Who gets in.
+    pub fn entrance(&self) -> &Arc<Entrance> {
+        &self.entrance
     }
 
     /// Where it listens; the port is known now.
@@ -129,14 +100,20 @@ impl Server {
     /// Serves for as long as it is polled. Requests under way end with the runtime.
     pub async fn run(self) -> Infallible {
         let free = Arc::new(Semaphore::new(self.limits.connections));
+        let requests = Arc::new(Semaphore::new(self.limits.connections));
         loop {
             let permit = Arc::clone(&free).acquire_owned().await.expect("this semaphore is never closed");
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let shared = Arc::clone(&self.shared);
-                    let limits = self.limits;
+                    let connection = Connection {
+                        shared: Arc::clone(&self.shared),
+                        entrance: Arc::clone(&self.entrance),
+                        limits: self.limits,
+                        requests: Arc::clone(&requests),
+                        peer: peer.ip(),
+                    };
                     tokio::spawn(async move {
-                        shared.connection(stream, peer.ip(), limits).await;
+                        connection.serve(stream).await;
                         drop(permit);
                     });
                 }
@@ -145,24 +122,6 @@ impl Server {
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
         }
-    }
-}
-
-impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, limits: Limits) {
-        // Heads and small files are one write each; waiting to join them costs a round trip. Not vital.
-        let _ = stream.set_nodelay(true);
-        let service = service_fn(|request| {
-            let shared = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(shared.reply(&request, peer).await) }
-        });
-        // What goes wrong on a connection is the client's affair: it went away, or it does not speak HTTP.
-        let _ = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(Patience::new(stream, limits.stall)), service)
-            .await;
     }
 }
 

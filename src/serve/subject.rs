@@ -36,7 +36,7 @@ const TEXTS: [u8; 3] = [0x0c, 0x13, 0x16];
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let [tag, first, rest @ ..] = bytes else { return None };
     let (length, rest) = match first {
-        0..0x80 => (usize::from(*first), rest),
+        0..=0x7f => (usize::from(*first), rest),
         0x81 | 0x82 => {
             let (length, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
             (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
@@ -64,7 +64,8 @@ mod tests {
         let name = |(kind, tag, text): &(&[u8], u8, &[u8])| {
             der(0x31, &[&der(0x30, &[&der(0x06, &[kind]), &der(*tag, &[text])])])
         };
-        let subject = der(0x30, &names.iter().map(name).collect::<Vec<_>>().iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let subject =
+            der(0x30, &names.iter().map(name).collect::<Vec<_>>().iter().map(Vec::as_slice).collect::<Vec<_>>());
         let issuer = der(0x30, &[&name(&(&COMMON_NAME, 0x0c, b"the authority"))]);
         let (serial, signature, validity) = (der(0x02, &[&[1]]), der(0x30, &[&[0; 200]]), der(0x30, &[]));
         der(0x30, &[&der(0x30, &[version, &serial, &signature, &issuer, &validity, &subject]), &[0x30, 0]])

@@ -43,7 +43,8 @@ impl TlsFiles {
     /// What a handshake needs, of files that fit together. Sessions are remembered in it: whoever resumes one under another
     /// certificate or authority begins anew.
     pub(super) fn read(&self) -> Result<Arc<ServerConfig>, Error> {
-        let key_pem = private_file::read(&self.key, MAX_FILE).map_err(|unread| Error::of_secret(KEY, &self.key, unread))?;
+        let key_pem =
+            private_file::read(&self.key, MAX_FILE).map_err(|unread| Error::of_secret(KEY, &self.key, unread))?;
         let chain = certificates(CERT, &self.certificate)?;
         let key = private_key(&self.key, &key_pem)?;
         let provider = Arc::new(ring::default_provider());
@@ -54,7 +55,8 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some(path) => {
                 let verifier = WebPkiClientVerifier::builder_with_provider(authorities(path)?, provider);
-                builder.with_client_cert_verifier(verifier.build().expect("there is an authority, and no list of revoked"))
+                builder
+                    .with_client_cert_verifier(verifier.build().expect("there is an authority, and no list of revoked"))
             }
         };
         let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {

@@ -98,7 +98,8 @@ impl Resolver<'_> {
 
     fn server_files(&mut self, tls: &written::ServeTls) -> Option<ServerFiles> {
         let (Some(certificate), Some(key)) = (&tls.cert, &tls.key) else {
-            let hint = "tls = { cert = \"FILE\", key = \"FILE\" }; one file may hold both, then both name it".to_owned();
+            let hint =
+                "tls = { cert = \"FILE\", key = \"FILE\" }; one file may hold both, then both name it".to_owned();
             self.problems.add_with_hint(tls.line, "serve.tls has both a cert and a key", Some(hint));
             return None;
         };

@@ -100,7 +100,10 @@ fn what_is_served_how_and_to_whom_resolves_and_is_printed_as_it_means() {
 fn half_of_what_tls_needs_is_refused_with_its_line() {
     for (serve, expected) in [
         ("tls = { cert = \"c\" }", "tls has both a cert and a key"),
-        ("tls = { cert = \"c\", key = \"$HOME/k\" }", "of variables, serve.tls.key may begin with $CREDENTIALS_DIRECTORY/ alone"),
+        (
+            "tls = { cert = \"c\", key = \"$HOME/k\" }",
+            "of variables, serve.tls.key may begin with $CREDENTIALS_DIRECTORY/ alone",
+        ),
         ("tls = { cert = \"\", key = \"k\" }", "serve.tls.cert is not a path: \"\""),
         ("tls = { certificate = \"c\", key = \"k\" }", "unknown key \"certificate\" in [serve.tls]"),
         ("tls = \"c\"", "serve.tls must be a table"),
