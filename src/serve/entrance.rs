@@ -115,3 +115,6 @@ impl Entrance {
         Entrance { pause, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,20 +61,19 @@ where
         .keep_alive_timeout(limits.head)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
+    // A request that begins while none was awaited, or the other way round, sets another bound: neither is overslept so.
+    let shorter = limits.head.min(limits.stall);
     loop {
-        let (state, until) = activity.state(limits);
+        let (_, until) = activity.state(limits);
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = sleep_until(until) => {}
+            () = sleep_until(until.min(Instant::now() + shorter)) => {}
         }
-        // Nothing may have happened since.
-        if activity.state(limits) != (state, until) {
-            continue;
-        }
-        match state {
-            State::Busy => return,
+        match activity.state(limits) {
+            (_, until) if until > Instant::now() => {}
+            (State::Busy, _) => return,
             // What was sent before the client hears of it is still answered.
-            State::Idle => {
+            (State::Idle, _) => {
                 connection.as_mut().graceful_shutdown();
                 let _ = timeout(limits.head, connection).await;
                 return;
@@ -199,3 +198,6 @@ impl Body for Counted {
         hint
     }
 }
+
+#[cfg(test)]
+mod tests;
