@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     OtherHost,
     /// For a client.
     Client,
+    /// For a client, long ago.
+    ExpiredClient,
 }
 
 /// Makes the authority `certificates/ca.pem`.
@@ -38,6 +40,7 @@ pub(crate) fn certificate(env: &Env, name: &str, kind: Kind) {
         Kind::Expired => ("good", "-startdate 20200101000000Z -enddate 20200201000000Z"),
         Kind::OtherHost => ("other", "-days 30"),
         Kind::Client => ("client", "-days 30"),
+        Kind::ExpiredClient => ("client", "-startdate 20200101000000Z -enddate 20200201000000Z"),
     };
     let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(env, &format!("req -new {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name} -config ca.cnf"));

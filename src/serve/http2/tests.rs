@@ -155,7 +155,7 @@ fn a_client_that_takes_little_at_a_time_gets_all_of_it() {
     runtime().block_on(async {
         let (wire, _) = serving(Limits { stall: Duration::from_secs(2), ..patient() }, 8);
         // Four slices fit in its window: it makes room for one more every now and then.
-        let (mut sender, _) = connected(wire, 65_535).await;
+        let (mut sender, _) = connected(wire, 4 * SLICE as u32).await;
         let (response, _) = sender.send_request(request("/"), true).unwrap();
         let mut body = response.await.unwrap().into_body();
         let mut taken = 0;
