@@ -8,9 +8,9 @@ use super::env::Env;
 /// What a server's certificate is like.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// For 127.0.0.1, today.
+    /// For 127.0.0.1 and localhost, today.
     Good,
-    /// For 127.0.0.1, long ago.
+    /// For the same, long ago.
     Expired,
     /// For another host.
     OtherHost,
@@ -88,7 +88,7 @@ unique_subject = no
 commonName = supplied
 [good]
 basicConstraints = critical,CA:false
-subjectAltName = IP:127.0.0.1
+subjectAltName = IP:127.0.0.1,DNS:localhost
 [other]
 basicConstraints = critical,CA:false
 subjectAltName = DNS:other.example

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -54,14 +55,15 @@ impl Serving {
         format!("{}://{}", self.scheme, self.address)
     }
 
-    /// With a user and password in it, as they stand in a repositories line.
-    pub(crate) fn url_as(&self, login: &str) -> String {
-        format!("{}://{login}@{}", self.scheme, self.address)
+    /// For a repositories line, with what stands before the host in it. apk 2 takes no certificate of an address, only one of a
+    /// name.
+    pub(crate) fn url_of_the_name(&self, login: &str) -> String {
+        format!("{}://{login}localhost:{}", self.scheme, self.address.rsplit(':').next().unwrap())
     }
 
     /// The next line of the access log.
     pub(crate) fn logged(&self) -> String {
-        self.log.recv().unwrap()
+        self.log.recv_timeout(Duration::from_secs(60)).expect("a line of the access log")
     }
 
     /// What it said on standard error so far.
