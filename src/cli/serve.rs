@@ -103,12 +103,17 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
             progress::note(format_args!("serving {} on {scheme}://{}/", public.display(), server.address()))
         }
     }
-    let entrance = server.entrance();
-    if entrance.has_logins() && !entrance.is_encrypted() && !server.address().ip().is_loopback() {
-        let words = "passwords come in the clear, for there is [serve] basic_file and no tls: only behind a server that speaks it";
+    if is_told_in_the_clear(server.entrance(), server.address()) {
+        let words = "passwords come in the clear: [serve] has a basic_file and no tls; where a server in front speaks TLS, listen \
+                     on loopback";
         progress::warn(global, words);
     }
     Ok(server)
+}
+
+/// Whether passwords may cross a network as they are.
+fn is_told_in_the_clear(entrance: &Entrance, address: SocketAddr) -> bool {
+    entrance.has_logins() && !entrance.is_encrypted() && !address.ip().to_canonical().is_loopback()
 }
 
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.
@@ -140,5 +145,35 @@ impl AccessLog for Lines {
 
     fn not_renewed(&self, error: &Error) {
         not_renewed(&self.global, error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_without_tls_are_warned_of_where_others_may_listen() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("users");
+        #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+        std::fs::write(&file, "ops:pw").unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let with_logins = Entrance::open(None, Some(file)).unwrap();
+        for (address, expected) in [
+            ("127.0.0.1:80", false),
+            ("127.8.8.8:80", false),
+            ("[::1]:80", false),
+            ("[::ffff:127.0.0.1]:80", false),
+            ("0.0.0.0:80", true),
+            ("[::]:80", true),
+            ("192.0.2.7:80", true),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(is_told_in_the_clear(&with_logins, address), expected, "{address}");
+            assert!(!is_told_in_the_clear(&Entrance::default(), address), "{address}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `serve` over TLS: real apks, HTTP/2, logins, client certificates, and files that change while it runs.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +38,39 @@ fn with_logins() -> (Env, Serving) {
     secret(&env, "secrets/users", &format!("# those who may read\nops@corp:{SECRET}@/%\n"));
     let serving = Serving::start(&env);
     (env, serving)
+}
+
+/// README's `[serve]`.
+fn readme() -> &'static str {
+    let readme = include_str!("../../README.md");
+    let blocks = readme.split("```").filter_map(|block| block.strip_prefix("toml\n[serve]\n"));
+    blocks.into_iter().find(|block| block.contains("basic_file")).expect("README shows how")
+}
+
+#[test]
+fn the_lines_of_readme_serve_as_it_says() {
+    let env = published(readme());
+    certificate(&env, "web-17", Kind::Client);
+    let put = |name: &str, from: &str| {
+        let text = std::fs::read_to_string(env.path(&format!("certificates/{from}"))).unwrap();
+        drop(secret(&env, name, &text));
+    };
+    put("tls/mirror.pem", "server.pem");
+    put("tls/mirror.key", "server.key");
+    put("tls/clients-ca.pem", "ca.pem");
+    // "pw", as `htpasswd -B -C 4` prints it.
+    secret(&env, "secrets/users", "ops:$2y$04$Q6EOfFZwpfgFCGgnPjlxNewSPIkam3CJmQTl.FmsU3E.ml0vbNKk6\n");
+    let mut command = env.command(&["--json", "serve", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let client = TlsClient::new(&env, Some("web-17"), &[]);
+    let answer = client.get(told["listening"].as_str().unwrap(), INDEX, "Authorization: Basic b3BzOnB3\r\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(told["tls"], true, "{told}");
+    assert_eq!(answer.unwrap().status, 200);
 }
 
 /// A repositories line of this server.
@@ -187,6 +220,15 @@ fn who_does_not_log_in_is_asked_to() {
         assert_eq!(asks, status == 401, "{path} {login}: {}", answer.head);
     }
     assert_eq!(get("/healthz", "").body, b"ok\n");
+    // What somebody is called does not end the log's field.
+    secret(&env, "secrets/users", "we \"b\\ [c]:pw\n");
+    serving.hang_up();
+    wait_until(|| get("/v3.23/called", "we \"b\\ [c]:pw").status == 404);
+    let mut line = serving.logged();
+    while !line.contains("/v3.23/called HTTP/1.1\" 404") {
+        line = serving.logged();
+    }
+    assert!(line.starts_with(r"127.0.0.1 - we\x20\x22b\x5C\x20[c] ["), "{line}");
     // A changed file is taken up; one that others may read is not.
     secret(&env, "secrets/users", "new:pw\n");
     serving.hang_up();
