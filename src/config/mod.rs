@@ -34,7 +34,7 @@ use crate::error::{Class, Trouble};
 pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
 pub use named::{FileKind, NamedFile, homes};
-pub use operations::{Metrics, Notify, Schedule, Serve, Webhook};
+pub use operations::{Metrics, Notify, Schedule, Serve, ServerFiles, Webhook};
 pub use problem::{Problem, Problems};
 pub use redacted::{SourceUrl, WebhookUrl};
 pub use relocate::{CannotRelocate, relocate};

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::Problems;
 use keys::{
     AUTH, BACKUP, BACKUP_KEEP, FILE, Keys, METRICS, NOTIFY, POLICY, PUBLISH, RATE_WINDOW, REPOSITORY, RETAIN,
-    RETAIN_GENERATIONS, RETAIN_SNAPSHOTS, SCHEDULE, SERVE, SIGNING, SOURCE,
+    RETAIN_GENERATIONS, RETAIN_SNAPSHOTS, SCHEDULE, SERVE, SERVE_TLS, SIGNING, SOURCE,
 };
 use reader::{Reader, Section};
 
@@ -39,7 +39,7 @@ pub(super) struct Written {
     pub(super) retain: Retain,
     pub(super) backups: Vec<Backup>,
     pub(super) schedule: Option<Schedule>,
-    pub(super) serve_listen: Option<At<String>>,
+    pub(super) serve: Serve,
     pub(super) policy_sha1: Option<At<String>>,
     pub(super) metrics_textfile: Option<At<String>>,
     pub(super) notify: Option<Notify>,
@@ -56,6 +56,23 @@ pub(super) struct Schedule {
     pub(super) check: Option<At<String>>,
     /// By the backup's name.
     pub(super) backup: Vec<(At<String>, At<String>)>,
+}
+
+/// `[serve]`.
+#[derive(Debug, Default)]
+pub(super) struct Serve {
+    pub(super) listen: Option<At<String>>,
+    pub(super) tls: Option<ServeTls>,
+    pub(super) client_ca: Option<At<String>>,
+    pub(super) basic_file: Option<At<String>>,
+}
+
+/// `tls` of `[serve]`.
+#[derive(Debug)]
+pub(super) struct ServeTls {
+    pub(super) line: usize,
+    pub(super) cert: Option<At<String>>,
+    pub(super) key: Option<At<String>>,
 }
 
 /// `[notify]`.
@@ -241,8 +258,7 @@ impl Written {
         }
         written.schedule = reader.table(&top, "schedule").map(|section| reader.schedule(&section));
         if let Some(section) = reader.table(&top, "serve") {
-            reader.check_keys(&section, &SERVE);
-            written.serve_listen = reader.text(&section, "listen");
+            written.serve = reader.serve(&section);
         }
         if let Some(section) = reader.table(&top, "metrics") {
             reader.check_keys(&section, &METRICS);
@@ -285,6 +301,20 @@ impl Reader<'_> {
             sync: self.text(section, "sync"),
             check: self.text(section, "check"),
             backup: self.table(section, "backup").map(|lines| self.texts_of(&lines)).unwrap_or_default(),
+        }
+    }
+
+    fn serve(&mut self, section: &Section<'_>) -> Serve {
+        self.check_keys(section, &SERVE);
+        let tls = self.table(section, "tls").map(|tls| {
+            self.check_keys(&tls, &SERVE_TLS);
+            ServeTls { line: tls.line, cert: self.text(&tls, "cert"), key: self.text(&tls, "key") }
+        });
+        Serve {
+            listen: self.text(section, "listen"),
+            tls,
+            client_ca: self.text(section, "client_ca"),
+            basic_file: self.text(section, "basic_file"),
         }
     }
 

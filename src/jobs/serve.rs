@@ -1,4 +1,4 @@
-//! Serve the public tree over HTTP.
+//! Serve the public tree over HTTP or HTTPS.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use rustix::process::{Resource, getrlimit};
 
 use crate::config::Config;
-use crate::serve::{Limits, Pages};
+use crate::serve::{Limits, Pages, TlsFiles};
 
-pub use crate::serve::{Access, AccessLog, Error, Rules, Server, Traffic, Unlogged};
+pub use crate::serve::{Access, AccessLog, Entrance, Error, Rules, Server, Traffic, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub struct Beside {
 }
 
 /// A server that listens for requests on the configured public tree, which need not be there yet, and for the pages `beside`
-/// it. It takes as many connections as the process may have files for. Takes no lock: what is published does not change under
-/// its name.
+/// it; over TLS and for those who log in, where the configuration says so. It takes as many connections as the process may have
+/// files for. Takes no lock: what is published does not change under its name.
 pub async fn listen(
     config: &Config,
     at: At,
@@ -40,13 +40,24 @@ pub async fn listen(
     log: Box<dyn AccessLog>,
     beside: Beside,
 ) -> Result<Server, Error> {
+    let entrance = entrance(config)?;
     let limits = Limits::default().within(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
     let tree = config.public.clone();
     let server = match at {
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(beside.pages).by(beside.rules).counting(beside.traffic))
+    Ok(server.with(beside.pages).by(beside.rules).counting(beside.traffic).behind(entrance))
+}
+
+/// Who gets in, by the configuration: what it names is read before anything listens.
+fn entrance(config: &Config) -> Result<Entrance, Error> {
+    let tls = config.serve.tls.as_ref().map(|files| TlsFiles {
+        certificate: files.certificate.clone(),
+        key: files.key.clone(),
+        client_ca: config.serve.client_ca.clone(),
+    });
+    Entrance::open(tls, config.serve.basic_file.clone())
 }
 
 /// Whether there is a tree that clients see.

@@ -7,11 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
+use super::error::Error;
+
 /// One request and what became of it. Prints as a line of the combined log format.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Who asked.
     pub peer: IpAddr,
+    /// As whom: they logged in so, or it is the name of the certificate that they showed.
+    pub user: Option<String>,
     /// When the request came.
     pub time: SystemTime,
     /// `GET`, as sent; empty where what was sent is no request.
@@ -38,6 +42,7 @@ impl Access {
     pub(super) fn unheard(peer: IpAddr, time: SystemTime, status: u16) -> Access {
         Access {
             peer,
+            user: None,
             time,
             method: String::new(),
             target: String::new(),
@@ -54,7 +59,7 @@ impl Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = Timestamp::try_from(self.time).unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000");
-        write!(f, "{} - - [{time}] \"", self.peer)?;
+        write!(f, "{} - {} [{time}] \"", self.peer, User(self.user.as_deref().unwrap_or("-")))?;
         if self.method.is_empty() {
             f.write_str("-")?;
         } else {
@@ -80,6 +85,19 @@ impl fmt::Display for Field<'_> {
     }
 }
 
+/// The same for a name that stands between spaces.
+struct User<'t>(&'t str);
+
+impl fmt::Display for User<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.split(char::is_whitespace).enumerate();
+        words.into_iter().try_for_each(|(at, word)| {
+            f.write_str(if at == 0 { "" } else { "\\x20" })?;
+            Field(word).fmt(f)
+        })
+    }
+}
+
 /// Is told of every request. Called from several threads; must not block for long.
 pub trait AccessLog: Send + Sync {
     /// A reply is at its end.
@@ -89,6 +107,9 @@ pub trait AccessLog: Send + Sync {
     /// So many connections are open that those which are idle are closed for new ones: as many as there may be, or as one
     /// address may have. Told once a minute at most.
     fn crowded(&self, _open: usize, _of: Option<IpAddr>) {}
+    /// A certificate, its key or the logins were changed and cannot be used so; those from before stay in use. Told once for each
+    /// reason.
+    fn not_renewed(&self, _error: &Error) {}
 }
 
 /// Keeps no log.

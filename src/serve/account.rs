@@ -36,13 +36,20 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// Begins with the request, at `time`.
-    pub(super) fn open<B>(shared: &Arc<Shared>, place: &Arc<Place>, request: &Request<B>, time: SystemTime) -> Account {
+    /// Begins with the request, at `time`, of whoever logged in.
+    pub(super) fn open<B>(
+        shared: &Arc<Shared>,
+        place: &Arc<Place>,
+        request: &Request<B>,
+        user: Option<String>,
+        time: SystemTime,
+    ) -> Account {
         let text = |name: &HeaderName| text_of(request.headers(), name).map(str::to_owned);
         Account {
             written_before: place.request_began(),
             access: Access {
                 peer: place.peer,
+                user,
                 time,
                 method: request.method().to_string(),
                 target: request.uri().to_string(),

@@ -12,9 +12,10 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use super::access::{Access, AccessLog};
 use super::account::{Account, Counted, text_of};
 use super::body::{Body, Chunks, Part};
+use super::client::{Client, Standing};
 use super::crowd::Place;
 use super::listing::Listing;
-use super::pages::{Asked, Kept, Page, Pages};
+use super::pages::{Asked, Kept, Page, Pages, Scheme};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use super::traffic::{Cut, Kind, Traffic};
 use super::tree::{Found, Missing, Tree, Wait};
@@ -51,10 +52,21 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; scri
                       base-uri 'none'; frame-ancestors 'none'";
 
 impl Shared {
-    pub(super) async fn reply<B>(self: &Arc<Self>, request: &Request<B>, place: &Arc<Place>) -> Response<Counted> {
+    pub(super) async fn reply<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        client: &Client,
+        place: &Arc<Place>,
+    ) -> Response<Counted> {
         let now = (self.clock)();
-        let mut account = Account::open(self, place, request, now);
-        let (kind, mut response) = self.answer(request, now).await;
+        let mut account = Account::open(self, place, request, client.user.clone(), now);
+        let (kind, mut response) = match client.standing {
+            Standing::Welcome => self.answer(request, client.scheme, now).await,
+            Standing::LoginNeeded => (Kind::of(request.uri().path()), login_needed()),
+            Standing::NotEncrypted => {
+                (Kind::Other, words(StatusCode::BAD_REQUEST, "TLS is spoken here: the URL begins with https://"))
+            }
+        };
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         account.answered(response.status(), kind);
         let is_head = request.method() == Method::HEAD;
@@ -63,25 +75,32 @@ impl Shared {
 
     /// What came on a connection that broke off is told if it was no request. What becomes of replies, their accounts tell.
     pub(super) fn broke_off(&self, place: &Place, error: &hyper::Error) {
-        let status = match error {
-            error if error.is_timeout() => {
-                self.traffic.cut(if place.has_unheard() { Cut::Head } else { Cut::Idle });
-                // A client that is done with us, and leaves its connection open, has asked for nothing.
-                if !place.has_unheard() {
-                    return;
-                }
-                408
-            }
-            error if error.is_parse_too_large() => 431,
-            error if error.is_parse() => 400,
+        match error {
+            error if error.is_timeout() => self.waited_in_vain(place),
+            error if error.is_parse_too_large() => self.unheard(place, 431),
+            error if error.is_parse() => self.unheard(place, 400),
             // The client left.
-            _ => return,
-        };
+            _ => {}
+        }
+    }
+
+    /// A request, or a handshake, did not come to its end in time, or none came: a client that is done with us, and leaves its
+    /// connection open, has asked for nothing.
+    pub(super) fn waited_in_vain(&self, place: &Place) {
+        if place.has_unheard() {
+            self.traffic.cut(Cut::Head);
+            self.unheard(place, 408);
+        } else {
+            self.traffic.cut(Cut::Idle);
+        }
+    }
+
+    fn unheard(&self, place: &Place, status: u16) {
         self.log.answered(&Access::unheard(place.peer, (self.clock)(), status));
         self.traffic.answered(Kind::Other, status, 0);
     }
 
-    async fn answer<B>(&self, request: &Request<B>, now: SystemTime) -> (Kind, Response<Body>) {
+    async fn answer<B>(&self, request: &Request<B>, scheme: Scheme, now: SystemTime) -> (Kind, Response<Body>) {
         let path = request.uri().path();
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = words(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here");
@@ -89,7 +108,7 @@ impl Shared {
             return (Kind::Other, response);
         }
         if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(path)) {
-            let (pages, asked) = (Arc::clone(pages), asked(request));
+            let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
             let response = match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
                 Ok(page) => made(page),
                 Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
@@ -198,14 +217,15 @@ enum Ready {
 }
 
 /// What a page's maker may know of a request.
-fn asked<B>(request: &Request<B>) -> Asked {
+fn asked<B>(request: &Request<B>, scheme: Scheme) -> Asked {
     let uri = request.uri();
-    // HTTP/2 sends the host as part of the target.
+    // A target may be a whole URL.
     let host = uri.authority().map(|host| host.as_str()).or_else(|| text_of(request.headers(), &header::HOST));
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
     Asked {
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
+        scheme,
         host: host.filter(|host| !host.is_empty() && host.chars().all(plain)).map(str::to_owned),
     }
 }
@@ -229,6 +249,13 @@ fn made(page: Page) -> Response<Body> {
 
 fn words(status: StatusCode, words: &str) -> Response<Body> {
     whole(status, "text/plain; charset=utf-8", format!("{words}\n"))
+}
+
+fn login_needed() -> Response<Body> {
+    let mut response = words(StatusCode::UNAUTHORIZED, "log in first");
+    // RFC 7617, 2.1: names and passwords are UTF-8.
+    put(response.headers_mut(), header::WWW_AUTHENTICATE, "Basic realm=\"bivouac\", charset=\"UTF-8\"");
+    response
 }
 
 fn not_found() -> Response<Body> {

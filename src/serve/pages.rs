@@ -23,8 +23,30 @@ pub struct Asked {
     pub path: String,
     /// What follows `?`, as sent; empty if there is nothing.
     pub query: String,
+    /// How it came.
+    pub scheme: Scheme,
     /// Under which name, with its port, the client knows this server: letters, digits and `.-:[]`.
     pub host: Option<String>,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plainly.
+    #[default]
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As a URL begins.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
 }
 
 /// One page.

@@ -7,60 +7,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
 use super::answer::{Rules, Shared, Usual};
-use super::crowd::{Crowd, Seat};
+use super::connection::Connection;
+use super::crowd::Crowd;
+use super::entrance::Entrance;
+use super::error::Error;
 use super::pages::Pages;
-use super::patience::{Pace, Patience};
+use super::patience::Pace;
 use super::traffic::Traffic;
 use super::tree::Tree;
-use crate::error::{Class, Trouble};
-
-/// Why the server cannot serve.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address is taken, or not ours to take.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Trouble for Error {
-    fn class(&self) -> Class {
-        match self {
-            Error::Listen { .. } => Class::Host,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Error::Listen { .. } => "cannot-listen",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("choose another with --listen; port 0 takes any that is free".to_owned())
-            }
-            Error::Listen { .. } => None,
-        }
-    }
-}
 
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections served at once. For further ones, those are closed that have been idle for longest.
+    /// Connections served at once. For further ones, those are closed that have been idle for longest. Requests of HTTP/2
+    /// under way on all of them, too.
     pub connections: usize,
     /// Of these, how many one address may have (of IPv6, 64 bits of it).
     pub of_one_address: usize,
@@ -71,7 +36,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 1 KiB a second, averaged over a minute: a tenth of what the slowest links bring that still carry packages.
+    /// The pace is 1 KiB a second, averaged over a minute: a quarter of what GPRS brings, the slowest link on which somebody
+    /// may still wait for a package.
     fn default() -> Self {
         Limits {
             connections: 4096,
@@ -93,19 +59,13 @@ impl Limits {
 /// Files that are open beside those of connections: logs, sockets, what a sync in the same process has open.
 const OTHER_FILES: u64 = 128;
 
-/// Bytes that wait in the system to be sent on a connection, beside those that are on their way. More would be memory for
-/// clients that stopped reading; and progress would be seen in steps so large that a slow link looks like a stopped one.
-const UNSENT: u32 = 128 << 10;
-
-/// Longest request head, in bytes.
-const MAX_HEAD: usize = 16 << 10;
-
 /// A server that listens.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     shared: Arc<Shared>,
     limits: Limits,
+    entrance: Arc<Entrance>,
 }
 
 impl Server {
@@ -121,7 +81,7 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = listening(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, shared: shared(tree, clock, log), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits, entrance: Arc::default() })
     }
 
     /// The same on a socket that listens already, such as one that a service manager handed over.
@@ -137,7 +97,7 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Server { listener, address, shared: shared(tree, clock, log), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits, entrance: Arc::default() })
     }
 
     /// With pages beside the tree.
@@ -158,6 +118,16 @@ impl Server {
         Server { shared: Arc::new(Shared { traffic, ..shared }), ..self }
     }
 
+    /// For those alone who get in there.
+    pub fn behind(self, entrance: Entrance) -> Server {
+        Server { entrance: Arc::new(entrance), ..self }
+    }
+
+    /// Who gets in.
+    pub fn entrance(&self) -> &Arc<Entrance> {
+        &self.entrance
+    }
+
     /// Where it listens; the port is known now.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -167,11 +137,22 @@ impl Server {
     pub async fn run(self) -> Infallible {
         let traffic = Arc::clone(&self.shared.traffic);
         let crowd = Crowd::new(self.limits.connections, self.limits.of_one_address, traffic);
+        let requests = Arc::new(Semaphore::new(self.limits.connections));
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     let Some(seat) = crowd.enter(peer.ip(), &*self.shared.log).await else { continue };
-                    tokio::spawn(Arc::clone(&self.shared).connection(stream, seat, self.limits));
+                    let connection = Connection {
+                        shared: Arc::clone(&self.shared),
+                        entrance: Arc::clone(&self.entrance),
+                        limits: self.limits,
+                        requests: Arc::clone(&requests),
+                        place: Arc::clone(&seat.place),
+                    };
+                    tokio::spawn(async move {
+                        connection.serve(stream).await;
+                        drop(seat);
+                    });
                 }
                 // A client that went away before it was accepted, or no file descriptors left: both pass. Without the
                 // pause the latter would spin.
@@ -197,31 +178,6 @@ fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> 
     let tree = Arc::new(Tree::new(tree));
     let rules = Box::new(Usual);
     Arc::new(Shared { tree, pages: None, rules, clock, log, traffic: Arc::default(), chunks: Arc::default() })
-}
-
-impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, seat: Seat, limits: Limits) {
-        // Heads and small files are one write each; waiting to join them costs a round trip. Not vital.
-        let _ = stream.set_nodelay(true);
-        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
-        let place = &seat.place;
-        let stream = Patience::new(stream, limits.pace, place, &self.traffic);
-        let service = service_fn(|request| {
-            let shared = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(shared.reply(&request, place).await) }
-        });
-        let serving = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::select! {
-            served = serving => if let Err(error) = served {
-                self.broke_off(place, &error);
-            },
-            why = place.asked_to_leave() => self.traffic.cut(why),
-        }
-    }
 }
 
 #[cfg(test)]

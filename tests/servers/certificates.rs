@@ -8,14 +8,16 @@ use super::env::Env;
 /// What a server's certificate is like.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// For 127.0.0.1, today.
+    /// For 127.0.0.1 and localhost, today.
     Good,
-    /// For 127.0.0.1, long ago.
+    /// For the same, long ago.
     Expired,
     /// For another host.
     OtherHost,
     /// For a client.
     Client,
+    /// For a client, long ago.
+    ExpiredClient,
 }
 
 /// Makes the authority `certificates/ca.pem`.
@@ -38,6 +40,7 @@ pub(crate) fn certificate(env: &Env, name: &str, kind: Kind) {
         Kind::Expired => ("good", "-startdate 20200101000000Z -enddate 20200201000000Z"),
         Kind::OtherHost => ("other", "-days 30"),
         Kind::Client => ("client", "-days 30"),
+        Kind::ExpiredClient => ("client", "-startdate 20200101000000Z -enddate 20200201000000Z"),
     };
     let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(env, &format!("req -new {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name} -config ca.cnf"));
@@ -85,7 +88,7 @@ unique_subject = no
 commonName = supplied
 [good]
 basicConstraints = critical,CA:false
-subjectAltName = IP:127.0.0.1
+subjectAltName = IP:127.0.0.1,DNS:localhost
 [other]
 basicConstraints = critical,CA:false
 subjectAltName = DNS:other.example

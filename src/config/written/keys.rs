@@ -93,7 +93,8 @@ pub(super) const REPOSITORY: Keys = Keys {
 };
 pub(super) const PUBLISH: Keys = Keys { now: &["linger", "to"], later: &[] };
 pub(super) const SCHEDULE: Keys = Keys { now: &["timezone", "jitter", "sync", "check", "backup"], later: &[] };
-pub(super) const SERVE: Keys = Keys { now: &["listen"], later: &["tls", "client_ca", "basic_file"] };
+pub(super) const SERVE: Keys = Keys { now: &["listen", "tls", "client_ca", "basic_file"], later: &[] };
+pub(super) const SERVE_TLS: Keys = Keys { now: &["cert", "key"], later: &[] };
 pub(super) const METRICS: Keys = Keys { now: &["textfile"], later: &[] };
 pub(super) const NOTIFY: Keys = Keys { now: &["webhook", "webhook_file", "command", "timeout"], later: &[] };
 pub(super) const POLICY: Keys = Keys { now: &["sha1"], later: &[] };
