@@ -1,13 +1,15 @@
 //! Serve the public tree over HTTP or HTTPS.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit};
 
+use super::Mirror;
 use crate::config::Config;
-use crate::serve::{Limits, Pages, TlsFiles};
+use crate::serve::{Limits, Objects, Pages, TlsFiles};
 
 pub use crate::serve::{Access, AccessLog, Entrance, Error, Rules, Server, Traffic, Unlogged};
 
@@ -58,6 +60,29 @@ fn entrance(config: &Config) -> Result<Entrance, Error> {
         client_ca: config.serve.client_ca.clone(),
     });
     Entrance::open(tls, config.serve.basic_file.clone())
+}
+
+/// Which objects the files of a generation are, by its record. `None` where that cannot be read, as by a server that may see
+/// the tree alone.
+pub fn objects(config: &Config, number: u64) -> Option<Objects> {
+    let mirror = Mirror::look(config).ok()?;
+    let generation = mirror.ledger.generation(number).ok()?;
+    let tree = mirror.tree.generation(number);
+    let text = |path: PathBuf| path.into_os_string().into_string().ok();
+    let mut files = Vec::new();
+    for state in &generation.repositories {
+        let folder = state.name.folder(&state.arch);
+        let index = folder.join("APKINDEX.tar.gz");
+        // The record has no size of it.
+        if let Ok(about) = tree.join(&index).metadata() {
+            files.push((text(index)?, &state.index, about.len()));
+        }
+        for placed in &state.files {
+            files.push((text(folder.join(placed.file.as_str()))?, &placed.object, placed.size));
+        }
+    }
+    let links = generation.aliases.iter().map(|(name, target)| (name.to_string(), target.to_string()));
+    Some(Objects::new(files.into_iter(), links))
 }
 
 /// Whether there is a tree that clients see.

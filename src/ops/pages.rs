@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::metrics;
 use crate::config::Config;
 use crate::jobs::Changing;
-use crate::serve::{Asked, Kept, Page, Pages, Rules, Traffic, Usual};
+use crate::serve::{Asked, Kept, Objects, Page, Pages, Rules, Traffic, Usual};
 
 /// The configuration in use, which a reload replaces.
 #[derive(Clone, Debug)]
@@ -56,6 +56,10 @@ impl Rules for Current {
             }
             usual => usual,
         }
+    }
+
+    fn objects(&self, generation: u64) -> Option<Objects> {
+        crate::jobs::serve::objects(&self.get(), generation)
     }
 }
 

@@ -15,6 +15,7 @@ use super::body::{Body, Chunks, Part};
 use super::client::{Client, Standing};
 use super::crowd::Place;
 use super::listing::Listing;
+use super::objects::{Generations, Objects};
 use super::pages::{Asked, Kept, Page, Pages, Scheme};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use super::traffic::{Cut, Kind, Traffic};
@@ -24,17 +25,22 @@ use super::tree::{Found, Missing, Tree, Wait};
 pub(super) struct Shared {
     pub(super) tree: Arc<Tree>,
     pub(super) pages: Option<Arc<dyn Pages>>,
-    pub(super) rules: Box<dyn Rules>,
+    pub(super) rules: Arc<dyn Rules>,
+    pub(super) generations: Generations,
     pub(super) clock: fn() -> SystemTime,
     pub(super) log: Box<dyn AccessLog>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) chunks: Arc<Chunks>,
 }
 
-/// What is known of the tree's files by whoever publishes them. Called from several threads; must not block.
+/// What is known of the tree's files by whoever publishes them. Called from several threads.
 pub trait Rules: Send + Sync {
-    /// How long clients may keep the file at this path, decoded.
+    /// How long clients may keep the file at this path, decoded. Must not block.
     fn kept(&self, segments: &[String]) -> Kept;
+    /// Which objects the files of a generation are, if that is known. May block; asked once, more or less.
+    fn objects(&self, _generation: u64) -> Option<Objects> {
+        None
+    }
 }
 
 /// Packages are kept for good, all else until it is asked for: how it is where no source may replace what it has supplied.
@@ -126,18 +132,24 @@ impl Shared {
             // A folder is read from the disk in any case.
             Err(Missing::NotInMemory) | Ok(Found::Folder(_)) => {
                 let (tree, pages) = (Arc::clone(&self.tree), self.pages.clone());
+                let segments = segments.clone();
                 let looked = move || look(&tree, pages.as_deref(), segments, named);
                 match tokio::task::spawn_blocking(looked).await {
                     Ok(looked) => looked,
                     Err(died) => Err(Missing::Unreadable(io::Error::other(died))),
                 }
             }
-            Ok(Found::File(..)) if named == Named::Folder => Err(Missing::File),
-            Ok(Found::File(file, version)) => Ok(Ready::File(file, version)),
+            Ok(Found::File { .. }) if named == Named::Folder => Err(Missing::File),
+            Ok(Found::File { file, version, generation }) => Ok(Ready::File(file, version, generation)),
             Err(missing) => Err(missing),
         };
         match found {
-            Ok(Ready::File(file, version)) => (kind, self.send(request.headers(), file, version, kept, now)),
+            Ok(Ready::File(file, mut version, generation)) => {
+                if let Some(number) = generation {
+                    version.object = self.object(number, &segments, version.size).await;
+                }
+                (kind, self.send(request.headers(), file, version, kept, now))
+            }
             Ok(Ready::Page(page)) => (Kind::Page, made(page)),
             Ok(Ready::Elsewhere(segments)) => (Kind::Page, redirect(&segments)),
             Err(Missing::File) => (kind, not_found()),
@@ -145,6 +157,15 @@ impl Shared {
             Err(Missing::Unreadable(error)) => (kind, self.unreadable(request.uri(), &error)),
             Err(Missing::NotInMemory) => (kind, self.unreadable(request.uri(), &io::ErrorKind::WouldBlock.into())),
         }
+    }
+
+    /// The object of the file at this path in generation `number`.
+    async fn object(&self, number: u64, segments: &[String], size: u64) -> Option<[u8; 16]> {
+        let rules = Arc::clone(&self.rules);
+        let objects = self.generations.objects(number, move || rules.objects(number)).await?;
+        // In a tree beside live, what it is called there.
+        let inside = segments.iter().position(|segment| !segment.starts_with('@')).unwrap_or_default();
+        objects.of(&segments[inside..], size)
     }
 
     fn unreadable(&self, target: &Uri, error: &io::Error) -> Response<Body> {
@@ -197,8 +218,8 @@ impl Shared {
 /// Looks a path up, and reads a folder. Blocks for as long as the disk takes.
 fn look(tree: &Tree, pages: Option<&dyn Pages>, segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
     Ok(match tree.find(&segments, Wait::ForDisk)? {
-        Found::File(..) if named == Named::Folder => return Err(Missing::File),
-        Found::File(file, version) => Ready::File(file, version),
+        Found::File { .. } if named == Named::Folder => return Err(Missing::File),
+        Found::File { file, version, generation } => Ready::File(file, version, generation),
         Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
         Found::Folder(folder) => {
             let listing = Listing::read(folder, segments).map_err(Missing::Unreadable)?;
@@ -210,7 +231,8 @@ fn look(tree: &Tree, pages: Option<&dyn Pages>, segments: Vec<String>, named: Na
 
 /// What a path led to.
 enum Ready {
-    File(File, Version),
+    /// With the generation it is of.
+    File(File, Version, Option<u64>),
     Page(Page),
     /// A folder asked for without its slash: links on its page would lead astray.
     Elsewhere(Vec<String>),

@@ -109,7 +109,7 @@ impl Server {
     /// By these rules instead of the [`Usual`] ones.
     pub fn by(self, rules: Box<dyn Rules>) -> Server {
         let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
-        Server { shared: Arc::new(Shared { rules, ..shared }), ..self }
+        Server { shared: Arc::new(Shared { rules: rules.into(), ..shared }), ..self }
     }
 
     /// Counting what it does there.
@@ -176,8 +176,16 @@ fn listening(address: SocketAddr) -> io::Result<TcpListener> {
 
 fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
     let tree = Arc::new(Tree::new(tree));
-    let rules = Box::new(Usual);
-    Arc::new(Shared { tree, pages: None, rules, clock, log, traffic: Arc::default(), chunks: Arc::default() })
+    Arc::new(Shared {
+        tree,
+        pages: None,
+        rules: Arc::new(Usual),
+        generations: Default::default(),
+        clock,
+        log,
+        traffic: Arc::default(),
+        chunks: Arc::default(),
+    })
 }
 
 #[cfg(test)]

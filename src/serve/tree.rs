@@ -5,16 +5,19 @@
 //! `RESOLVE_BENEATH`): no link, and no rename while it walks, leads out. Links that stay inside are followed, absolute ones
 //! are not. Kernels before 5.6, and sandboxes that do not know the call, get the walk in [`by_hand`].
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::request::Version;
+use crate::disk::layout::PublicTree;
 
 mod by_hand;
 
@@ -22,7 +25,12 @@ mod by_hand;
 #[derive(Debug)]
 pub(super) enum Found {
     /// A regular file.
-    File(File, Version),
+    File {
+        file: File,
+        version: Version,
+        /// The generation in which it was found, where that has a number.
+        generation: Option<u64>,
+    },
     /// A folder.
     Folder(OwnedFd),
 }
@@ -92,17 +100,37 @@ impl Tree {
             }
             // The tree may have been switched away from and dropped in the middle of the look-up.
             let now = self.root(wait)?;
-            if identity(&root) == identity(&now) {
+            if identity(&root.folder) == identity(&now.folder) {
                 return found;
             }
             root = now;
         }
     }
 
-    /// The tree that is live now. The link itself may lead anywhere: it is the operator's.
-    fn root(&self, wait: Wait) -> Result<OwnedFd, Missing> {
-        open(CWD, &self.link, FOLDER, ResolveFlags::empty(), wait).map_err(|error| missing(error, Missing::Tree))
+    /// The tree that is live now. The link itself may lead anywhere: it is the operator's. What it says is read, and that
+    /// opened, so that the number is that of the tree which is open.
+    fn root(&self, wait: Wait) -> Result<Root, Missing> {
+        let (target, generation) = match readlinkat(CWD, &self.link, Vec::new()) {
+            Ok(text) => {
+                let text = Path::new(OsStr::from_bytes(text.as_bytes()));
+                let number = text.file_name().and_then(OsStr::to_str).and_then(|name| name.parse().ok());
+                let number = number.filter(|number| PublicTree::link_text(*number) == text);
+                (self.link.parent().map_or_else(|| text.to_owned(), |parent| parent.join(text)), number)
+            }
+            // A folder that is served as it is.
+            Err(Errno::INVAL) => (self.link.clone(), None),
+            Err(error) => return Err(missing(error, Missing::Tree)),
+        };
+        let folder =
+            open(CWD, &target, FOLDER, ResolveFlags::empty(), wait).map_err(|error| missing(error, Missing::Tree))?;
+        Ok(Root { folder, generation })
     }
+}
+
+/// An open tree.
+struct Root {
+    folder: OwnedFd,
+    generation: Option<u64>,
 }
 
 /// A folder that others are looked up from; it need not be readable.
@@ -139,18 +167,18 @@ fn open(
     }
 }
 
-fn below(root: &OwnedFd, segments: &[String], wait: Wait) -> Result<Found, Missing> {
+fn below(root: &Root, segments: &[String], wait: Wait) -> Result<Found, Missing> {
     match segments {
         [first, rest @ ..] if first.starts_with('@') => match wait {
             Wait::Never => Err(Missing::NotInMemory),
-            Wait::ForDisk => inside(&beside(root, first)?, rest, wait),
+            Wait::ForDisk => inside(&beside(&root.folder, first)?, rest, wait),
         },
         segments => inside(root, segments, wait),
     }
 }
 
 /// The tree beside `root` to which the link `name` in it leads: `../413`, and nothing else.
-fn beside(root: &OwnedFd, name: &str) -> Result<OwnedFd, Missing> {
+fn beside(root: &OwnedFd, name: &str) -> Result<Root, Missing> {
     let text = readlinkat(root, name, Vec::new()).map_err(|error| match error {
         // It is there, and no link.
         Errno::INVAL => Missing::File,
@@ -160,11 +188,12 @@ fn beside(root: &OwnedFd, name: &str) -> Result<OwnedFd, Missing> {
     if sibling.is_empty() || sibling.starts_with('.') || sibling.contains('/') {
         return Err(Missing::File);
     }
-    open(root, text.as_c_str(), FOLDER | OFlags::NOFOLLOW, ResolveFlags::NO_SYMLINKS, Wait::ForDisk)
-        .map_err(|error| missing(error, Missing::File))
+    let folder = open(root, text.as_c_str(), FOLDER | OFlags::NOFOLLOW, ResolveFlags::NO_SYMLINKS, Wait::ForDisk)
+        .map_err(|error| missing(error, Missing::File))?;
+    Ok(Root { folder, generation: sibling.parse().ok() })
 }
 
-fn inside(root: &OwnedFd, segments: &[String], wait: Wait) -> Result<Found, Missing> {
+fn inside(root: &Root, segments: &[String], wait: Wait) -> Result<Found, Missing> {
     let joined;
     let path = match segments {
         [] => ".",
@@ -173,13 +202,14 @@ fn inside(root: &OwnedFd, segments: &[String], wait: Wait) -> Result<Found, Miss
             &joined
         }
     };
-    let opened = open(root, path, READ, ResolveFlags::BENEATH, wait).map_err(|error| missing(error, Missing::File))?;
+    let opened =
+        open(&root.folder, path, READ, ResolveFlags::BENEATH, wait).map_err(|error| missing(error, Missing::File))?;
     let file = File::from(opened);
     let about = file.metadata().map_err(Missing::Unreadable)?;
     if about.is_dir() {
         Ok(Found::Folder(file.into()))
     } else if about.is_file() {
-        Ok(Found::File(file, version(&about)))
+        Ok(Found::File { file, version: version(&about), generation: root.generation })
     } else {
         Err(Missing::File)
     }
@@ -204,13 +234,13 @@ fn version(about: &Metadata) -> Version {
         size: about.len(),
         seconds: about.mtime(),
         nanoseconds: u32::try_from(about.mtime_nsec()).unwrap_or_default(),
+        object: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     struct Ground(tempfile::TempDir);
 
@@ -272,13 +302,27 @@ mod tests {
             ("v3.23/round/main/a~1.apk", 1),
         ] {
             for found in ground.look(path) {
-                let Ok(Found::File(_, version)) = found else { panic!("{path}: {found:?}") };
+                let Ok(Found::File { version, .. }) = found else { panic!("{path}: {found:?}") };
                 assert_eq!(version.size, size);
             }
         }
         for found in ground.look("latest-stable") {
             assert!(matches!(found, Ok(Found::Folder(_))), "{found:?}");
         }
+    }
+
+    #[test]
+    fn the_generation_is_told_in_which_a_file_was_found() {
+        let ground = Ground::new();
+        for (path, number) in [("v3.23/main/a~1.apk", 1), ("@qa/v3.23/main/b.apk", 2)] {
+            let [found, _] = ground.look(path);
+            let Ok(Found::File { generation, .. }) = found else { panic!("{path}: {found:?}") };
+            assert_eq!(generation, Some(number));
+        }
+        // A folder that is served as it is has none.
+        let folder = Tree::new(ground.0.path().join(".generations/1"));
+        let found = folder.find(&["v3.23", "main", "a~1.apk"].map(str::to_owned), Wait::ForDisk);
+        assert!(matches!(found, Ok(Found::File { generation: None, .. })), "{found:?}");
     }
 
     #[test]
@@ -320,6 +364,6 @@ mod tests {
         assert!(tree.find(&segments, Wait::ForDisk).is_ok());
         // Others may have pushed it out again: then the answer is that it must be waited for.
         let found = tree.find(&segments, Wait::Never);
-        assert!(matches!(found, Ok(Found::File(..)) | Err(Missing::NotInMemory)), "{found:?}");
+        assert!(matches!(found, Ok(Found::File { .. }) | Err(Missing::NotInMemory)), "{found:?}");
     }
 }

@@ -48,7 +48,11 @@ fn find_once(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
     }
     let file = File::open(&path).map_err(|error| missing(error, Missing::File))?;
     let about = file.metadata().map_err(Missing::Unreadable)?;
-    if about.is_dir() { Ok(Found::Folder(file.into())) } else { Ok(Found::File(file, version(&about))) }
+    if about.is_dir() {
+        Ok(Found::Folder(file.into()))
+    } else {
+        Ok(Found::File { file, version: version(&about), generation: None })
+    }
 }
 
 fn missing(error: io::Error, absent: Missing) -> Missing {
