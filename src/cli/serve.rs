@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bivouac::error::in_one_line;
 use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Beside, Entrance, Error, Server, Traffic};
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
 }
+
+/// Lines of the access log that come within this time are written together.
+const GATHERING: Duration = Duration::from_millis(5);
 
 #[derive(Serialize)]
 struct Listening {
@@ -132,7 +136,9 @@ fn is_told_in_the_clear(entrance: &Entrance, address: SocketAddr) -> bool {
 pub(super) fn access_log(global: &Global) -> Box<dyn AccessLog> {
     let out = match global.output() {
         // That it cannot be written is its reader's trouble.
-        Output::Text if !global.quiet => Some(Aside::new(|line: String| drop(out::line(line)))),
+        Output::Text if !global.quiet => Some(Aside::gathering(GATHERING, |lines: Vec<String>| {
+            drop(out::text(lines.concat()));
+        })),
         Output::Text | Output::Json => None,
     };
     Box::new(Lines { out, global: global.clone() })
@@ -147,7 +153,7 @@ struct Lines {
 impl AccessLog for Lines {
     fn answered(&self, access: &Access) {
         if let Some(out) = &self.out {
-            out.give(access.to_string());
+            out.give(format!("{access}\n"));
         }
     }
 
