@@ -21,6 +21,7 @@ mod redirects;
 mod serving;
 mod squid;
 mod tls;
+mod validators;
 mod web_config;
 
 // Shared with the command tests, each using what it needs.
