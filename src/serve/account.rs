@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{self, HeaderMap, HeaderName};
-use hyper::{Request, StatusCode, Version};
+use hyper::{Request, StatusCode, Uri, Version};
 use tokio::time::Instant;
 
 use super::access::Access;
@@ -52,7 +52,7 @@ impl Account {
                 user,
                 time,
                 method: request.method().to_string(),
-                target: request.uri().to_string(),
+                target: target_of(request.uri()),
                 protocol: match request.version() {
                     Version::HTTP_09 | Version::HTTP_10 => "HTTP/1.0",
                     Version::HTTP_2 => "HTTP/2.0",
@@ -136,6 +136,14 @@ impl Drop for Counted {
             let place = Arc::clone(&account.place);
             place.handed(account);
         }
+    }
+}
+
+/// As it was sent.
+fn target_of(uri: &Uri) -> String {
+    match (uri.authority(), uri.path_and_query()) {
+        (None, Some(target)) => target.as_str().to_owned(),
+        _ => uri.to_string(),
     }
 }
 

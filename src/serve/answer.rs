@@ -198,6 +198,8 @@ impl Shared {
         let mut response = Response::new(body);
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        // All there will be, so that there is one piece of memory for them.
+        headers.reserve(10);
         put(headers, header::ETAG, &version.etag());
         if let Some(date) = version.last_modified() {
             put(headers, header::LAST_MODIFIED, &date);
