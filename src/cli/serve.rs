@@ -1,6 +1,7 @@
 //! `bivouac serve`: the public tree over HTTP or HTTPS.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -153,7 +154,9 @@ struct Lines {
 impl AccessLog for Lines {
     fn answered(&self, access: &Access) {
         if let Some(out) = &self.out {
-            out.give(format!("{access}\n"));
+            let mut line = String::with_capacity(256);
+            let _ = writeln!(line, "{access}");
+            out.give(line);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Who asked for what, and what became of it.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -54,12 +55,27 @@ impl Access {
             took: Duration::ZERO,
         }
     }
+
+    /// Many requests come in one second: its text is made once.
+    fn write_time(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        thread_local! {
+            static LAST: RefCell<(Timestamp, String)> = RefCell::default();
+        }
+        let time = Timestamp::try_from(self.time).unwrap_or_default();
+        LAST.with_borrow_mut(|(second, text)| {
+            if text.is_empty() || second.as_second() != time.as_second() {
+                (*second, *text) = (time, time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string());
+            }
+            f.write_str(text)
+        })
+    }
 }
 
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = Timestamp::try_from(self.time).unwrap_or_default().strftime("%d/%b/%Y:%H:%M:%S +0000");
-        write!(f, "{} - {} [{time}] \"", self.peer, User(self.user.as_deref().unwrap_or("-")))?;
+        write!(f, "{} - {} [", self.peer, User(self.user.as_deref().unwrap_or("-")))?;
+        self.write_time(f)?;
+        f.write_str("] \"")?;
         if self.method.is_empty() {
             f.write_str("-")?;
         } else {
@@ -76,7 +92,7 @@ struct Field<'t>(&'t str);
 impl fmt::Display for Field<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest = self.0;
-        while let Some(at) = rest.find(['\\', '"']) {
+        while let Some(at) = memchr::memchr2(b'\\', b'"', rest.as_bytes()) {
             f.write_str(&rest[..at])?;
             f.write_str(if rest.as_bytes()[at] == b'"' { "\\x22" } else { "\\x5C" })?;
             rest = &rest[at + 1..];

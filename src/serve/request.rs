@@ -41,6 +41,9 @@ pub(super) enum Named {
 }
 
 fn decode(raw: &str) -> Result<String, BadTarget> {
+    if !raw.contains('%') {
+        return Ok(raw.to_owned());
+    }
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {

@@ -1,7 +1,7 @@
 //! From a checked path to an open file or folder below the tree.
 //!
-//! Each look-up opens the folder that the public link leads to at that moment, and then the path below that open folder: what
-//! happens to the link meanwhile does not matter. The kernel sees to it that the path stays inside (`openat2` with
+//! Each look-up sees to which folder the public link leads at that moment, and opens the path below that folder, which is held
+//! open until the link leads elsewhere: what happens to the link during a look-up does not matter. The kernel sees to it that the path stays inside (`openat2` with
 //! `RESOLVE_BENEATH`): no link, and no rename while it walks, leads out. Links that stay inside are followed, absolute ones
 //! are not. Kernels before 5.6, and sandboxes that do not know the call, get the walk in [`by_hand`].
 
@@ -12,8 +12,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat2, readlinkat, statat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat, stat};
 use rustix::io::Errno;
 
 use super::request::Version;
@@ -62,6 +63,8 @@ pub(super) enum Wait {
 pub(super) struct Tree {
     link: PathBuf,
     means: Means,
+    /// What the link led to last.
+    root: Mutex<Option<Arc<Root>>>,
 }
 
 /// Who keeps a path inside.
@@ -78,7 +81,7 @@ impl Tree {
     /// What `link` leads to, now and later; it need not be there yet.
     pub(super) fn new(link: PathBuf) -> Tree {
         let tried = openat2(CWD, ".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::BENEATH);
-        Tree { link, means: if tried.is_ok() { Means::Kernel } else { Means::Hand } }
+        Tree { link, means: if tried.is_ok() { Means::Kernel } else { Means::Hand }, root: Mutex::default() }
     }
 
     /// Finds what `segments` name. `@NAME` in the tree may lead to a tree beside it, and is looked up once, so that one path
@@ -100,16 +103,31 @@ impl Tree {
             }
             // The tree may have been switched away from and dropped in the middle of the look-up.
             let now = self.root(wait)?;
-            if identity(&root.folder) == identity(&now.folder) {
+            if Arc::ptr_eq(&root, &now) {
                 return found;
             }
             root = now;
         }
     }
 
-    /// The tree that is live now. The link itself may lead anywhere: it is the operator's. What it says is read, and that
+    /// The tree that is live now: the one that is held open, if the link still leads there. Nothing else has its number as
+    /// long as it is. To ask that may wait for the disk where nobody has asked for long, however many have no time.
+    fn root(&self, wait: Wait) -> Result<Arc<Root>, Missing> {
+        let about = stat(&self.link).map_err(|error| missing(error, Missing::Tree))?;
+        let mut root = self.root.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*root {
+            Some(root) if root.identity == (about.st_dev, about.st_ino) => Ok(Arc::clone(root)),
+            _ => {
+                let opened = Arc::new(self.open(wait)?);
+                *root = Some(Arc::clone(&opened));
+                Ok(opened)
+            }
+        }
+    }
+
+    /// Opens the tree that is live now. The link itself may lead anywhere: it is the operator's. What it says is read, and that
     /// opened, so that the number is that of the tree which is open.
-    fn root(&self, wait: Wait) -> Result<Root, Missing> {
+    fn open(&self, wait: Wait) -> Result<Root, Missing> {
         let (target, generation) = match readlinkat(CWD, &self.link, Vec::new()) {
             Ok(text) => {
                 let text = Path::new(OsStr::from_bytes(text.as_bytes()));
@@ -123,14 +141,24 @@ impl Tree {
         };
         let folder =
             open(CWD, &target, FOLDER, ResolveFlags::empty(), wait).map_err(|error| missing(error, Missing::Tree))?;
-        Ok(Root { folder, generation })
+        Root::new(folder, generation)
     }
 }
 
 /// An open tree.
+#[derive(Debug)]
 struct Root {
     folder: OwnedFd,
+    /// Device and number of the folder.
+    identity: (u64, u64),
     generation: Option<u64>,
+}
+
+impl Root {
+    fn new(folder: OwnedFd, generation: Option<u64>) -> Result<Root, Missing> {
+        let about = fstat(&folder).map_err(|error| Missing::Unreadable(error.into()))?;
+        Ok(Root { folder, identity: (about.st_dev, about.st_ino), generation })
+    }
 }
 
 /// A folder that others are looked up from; it need not be readable.
@@ -190,7 +218,7 @@ fn beside(root: &OwnedFd, name: &str) -> Result<Root, Missing> {
     }
     let folder = open(root, text.as_c_str(), FOLDER | OFlags::NOFOLLOW, ResolveFlags::NO_SYMLINKS, Wait::ForDisk)
         .map_err(|error| missing(error, Missing::File))?;
-    Ok(Root { folder, generation: sibling.parse().ok() })
+    Root::new(folder, sibling.parse().ok())
 }
 
 fn inside(root: &Root, segments: &[String], wait: Wait) -> Result<Found, Missing> {
@@ -213,10 +241,6 @@ fn inside(root: &Root, segments: &[String], wait: Wait) -> Result<Found, Missing
     } else {
         Err(Missing::File)
     }
-}
-
-fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
-    statat(folder, "", AtFlags::EMPTY_PATH).ok().map(|about| (about.st_dev, about.st_ino))
 }
 
 /// Below a file the answer is "not a directory"; to a name that no file system takes, "name too long"; to a link that leads
@@ -273,7 +297,8 @@ mod tests {
         fn look(&self, path: &str) -> [Result<Found, Missing>; 2] {
             let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
             let link = self.0.path().join("public");
-            [Means::Kernel, Means::Hand].map(|means| Tree { link: link.clone(), means }.find(&segments, Wait::ForDisk))
+            [Means::Kernel, Means::Hand]
+                .map(|means| Tree { link: link.clone(), means, root: Mutex::default() }.find(&segments, Wait::ForDisk))
         }
     }
 
@@ -351,7 +376,7 @@ mod tests {
             }
         }
         for means in [Means::Kernel, Means::Hand] {
-            let none = Tree { link: ground.0.path().join("none"), means };
+            let none = Tree { link: ground.0.path().join("none"), means, root: Mutex::default() };
             assert!(matches!(none.find(&[], Wait::ForDisk), Err(Missing::Tree)));
         }
     }
