@@ -341,3 +341,10 @@ fn what_was_served_is_counted() {
     assert_eq!(site.traffic.bytes().map(|(_, bytes)| bytes).take(2).collect::<Vec<_>>(), [3, 20]);
     assert_eq!((site.traffic.accepted(), site.traffic.latencies().count), (4, 4));
 }
+
+#[test]
+fn limits_follow_from_how_many_files_may_be_open() {
+    let within = |files| Limits::default().within(files).connections;
+    assert_eq!((within(u64::MAX), within(8320), within(1024)), (4096, 4096, 448));
+    assert_eq!(within(64), 1);
+}
