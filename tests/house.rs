@@ -609,6 +609,10 @@ mod the_rules_can_fail {
         assert_eq!(forbidden_words("src/apk/index_utils.rs", "").len(), 1);
         assert_eq!(forbidden_words("src/pool/refs.rs", "pub struct PoolManager;\nenum SyncContext { A }").len(), 2);
         assert_eq!(forbidden_words("src/pool/refs.rs", "pub struct Pool; // struct PoolManager").len(), 0);
+        assert_eq!(
+            forbidden_words("src/a.rs", "type RowData = u8;\nimpl Body for A {\n    type Data = u8;\n}").len(),
+            1
+        );
     }
 
     #[test]
