@@ -63,7 +63,11 @@ fn of(address: &Url, fault: &Fault, name: Name) -> Diagnosis {
             weight,
             subject,
             message,
-            hint: Some("compare the server's root folder with the address: root + path of the URL must be the file".to_owned()),
+            hint: Some(format!(
+                "compare the server's root folder with the address: it looks for the file at that folder + {} (nginx: root); on a \
+                 bivouac server `bivouac client` prints the lines that work",
+                address.path()
+            )),
         },
         Fault::Certificate(BadCertificate::Untrusted) => Diagnosis {
             code: fault.code(),

@@ -7,14 +7,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::layout::{self, Candidate, INDEX, INDEX_V3, Kind};
+use super::layout::{self, Candidate, Hints, INDEX, INDEX_V3, Kind};
 use super::packages::{self, Looked, Sample};
 use super::signer::{self, Keys};
 use super::{Diagnosis, Weight, age, head, needs, reach};
-use crate::apk::Entry;
 use crate::apk::names::{ALPINE_ARCHES, Arch};
+use crate::apk::{Entry, ObjectId};
 use crate::error::Class;
 use crate::sources::fault::Fault;
 use crate::sources::http::Http;
@@ -42,8 +43,8 @@ pub struct Request<'r> {
     pub sample: Sample,
     /// How old an index may be.
     pub max_age: Option<Duration>,
-    /// Repositories that may lie below a server's root.
-    pub names: Vec<String>,
+    /// Repositories that may lie on the server, and where.
+    pub hints: Hints,
     /// The time of the call.
     pub now: Timestamp,
 }
@@ -91,6 +92,9 @@ pub struct Found {
     pub packages: Option<usize>,
     /// When the server says that it was changed.
     pub last_modified: Option<Timestamp>,
+    /// Its file's SHA-256.
+    #[serde(skip)]
+    pub index: ObjectId,
 }
 
 /// Looks at it all.
@@ -139,7 +143,7 @@ impl Looking<'_> {
     /// Tries what may have been meant. The error is that nothing was found; with it, that somebody may not look there.
     async fn guess(&mut self) -> Result<(), Option<Fault>> {
         let (line, wanted) = (&self.request.line, self.request.arch.arch());
-        let all = layout::candidates(line, wanted.as_str(), &self.request.names);
+        let all = layout::candidates(line, wanted.as_str(), &self.request.hints);
         let (near, far): (Vec<Candidate>, Vec<Candidate>) =
             all.into_iter().partition(|candidate| candidate.kind == Kind::WithoutArch);
         for candidate in near {
@@ -291,6 +295,7 @@ impl Looking<'_> {
             signers: read.signers,
             packages: read.entries.as_ref().map(Vec::len),
             last_modified: answer.last_modified,
+            index: ObjectId::new(Sha256::digest(&answer.bytes).into()),
         });
         read.entries
     }

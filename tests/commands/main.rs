@@ -32,6 +32,7 @@ mod sources_in_trouble;
 mod state;
 mod sync;
 mod tools;
+mod usual_troubles;
 mod why;
 
 // Shared with the tests of the real clients, each using what it needs.
