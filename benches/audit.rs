@@ -105,7 +105,7 @@ impl Site {
         let site = Site { scratch, live, left };
         site.bivouac(&["key", "new", "bench@example.org-1", "--bits", "2048"])?;
         let config = "store = \"store\"\npublic = \"mirror/alpine\"\n[signing]\nkey = \"keys/bench@example.org-1.rsa\"\n\
-                      [sources.bench]\ndirectory = \"packages\"\nunsigned = \"accept\"\nmax_shrink = \"100%\"\n\
+                      [sources.bench]\ndirectory = \"packages\"\nunsigned = \"accept\"\n\
                       [[repositories]]\nname = \"v3.21/main\"\narches = [\"x86_64\"]\nfrom = [\"bench\"]\n[publish]\nlinger = \"0s\"\n";
         std::fs::write(site.scratch.join("bivouac.toml"), config)?;
         site.bivouac(&["sync"])?;

@@ -87,6 +87,17 @@ fn of(address: &Url, fault: &Fault, name: Name) -> Diagnosis {
             message,
             hint: Some(format!("name the host as the certificate does, or have one made that is for {host}")),
         },
+        Fault::Tls(_) => Diagnosis {
+            code: fault.code(),
+            weight,
+            subject,
+            message,
+            hint: Some(format!(
+                "where the server speaks plain HTTP on this port, the line begins with http://; else `openssl s_client -connect \
+                 {host}:{}` shows what it speaks, and whether it asks for a client's certificate",
+                address.port_or_known_default().unwrap_or_default()
+            )),
+        },
         Fault::AsksForPassword | Fault::Denied(_) => Diagnosis {
             code: fault.code(),
             weight,

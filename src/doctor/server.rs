@@ -303,7 +303,9 @@ impl Looking<'_> {
     async fn check(&mut self, there: There) {
         let (line, arch) = (there.line.clone(), there.arch.clone());
         let Some(entries) = self.check_signer_of(there) else { return };
-        let (seen, looked) = packages::look(self.http, &line, &arch, &entries, self.request.sample).await;
+        let (mut seen, looked) = packages::look(self.http, &line, &arch, &entries, self.request.sample).await;
+        // What the server does to the index, too, was said.
+        seen.retain(|one| one.class().is_some() || !self.report.diagnoses.iter().any(|said| said.code == one.code));
         self.report.diagnoses.extend(seen);
         self.report.looked.objects += looked.objects;
         self.report.looked.bytes += looked.bytes;

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     Good,
     /// For 127.0.0.1, long ago.
     Expired,
+    /// For 127.0.0.1, in years to come.
+    NotYet,
     /// For another host.
     OtherHost,
     /// For a client.
@@ -36,6 +38,7 @@ pub(crate) fn certificate(env: &Env, name: &str, kind: Kind) {
     let (section, time) = match kind {
         Kind::Good => ("good", "-days 30"),
         Kind::Expired => ("good", "-startdate 20200101000000Z -enddate 20200201000000Z"),
+        Kind::NotYet => ("good", "-startdate 20450101000000Z -enddate 20460101000000Z"),
         Kind::OtherHost => ("other", "-days 30"),
         Kind::Client => ("client", "-days 30"),
     };

@@ -12,6 +12,7 @@
 mod certificates;
 mod client_script;
 mod compared;
+mod doctor;
 mod logins;
 mod nginx;
 mod proxies;
