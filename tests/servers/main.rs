@@ -9,6 +9,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod audited;
 mod certificates;
 mod client_script;
 mod compared;
