@@ -22,6 +22,7 @@ mod history;
 mod loose;
 mod prune;
 mod readme;
+mod readme_by_hand;
 mod readme_gap;
 mod receipt;
 mod rotation;

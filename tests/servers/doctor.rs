@@ -56,6 +56,11 @@ fn certificates_that_clients_would_not_believe() {
             ["its certificate has expired (2020-02-01T00:00:00Z)", "this machine's clock", "must be renewed"],
         ),
         (
+            Kind::SelfSigned,
+            "certificate-self-signed",
+            ["an authority's own (self-signed)", "openssl req -x509 -CA ca.pem", "basicConstraints=CA:FALSE"],
+        ),
+        (
             Kind::NotYet,
             "certificate-not-yet",
             ["not valid yet (2045-01-01T00:00:00Z)", "this machine's clock", "must be renewed"],

@@ -3,6 +3,7 @@
 //! with that client, not mistakes of who asks.
 
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::CannotLook;
@@ -60,11 +61,15 @@ fn take(keyring: &mut Keyring, file: &Path) -> Option<Diagnosis> {
     match PublicKey::parse(name, &pem) {
         // Two of one name cannot lie in one folder.
         Ok(key) => keyring.add(key).err().and_then(|bad| wrong(in_one_line(&bad), AGAIN.to_owned())),
+        // Who runs the mirror may keep both halves in one folder, the private one to themselves.
+        Err(BadKey::Private(_)) if file.metadata().is_ok_and(|about| about.mode() & 0o077 == 0) => None,
         Err(BadKey::Private(_)) => Some(Diagnosis {
             code: "secret-exposed",
             weight: Weight::Error(Class::Host),
             subject: file.display().to_string(),
-            message: "it is a private key: whoever has it signs whatever they like for every client".to_owned(),
+            message:
+                "it is a private key that others can read: whoever has it signs whatever they like for every client"
+                    .to_owned(),
             hint: Some(format!(
                 "rm {}, put the public half there (openssl rsa -in KEY -pubout), and if it was on a client: `bivouac key rotate`",
                 file.display()
