@@ -108,6 +108,15 @@ fn told(mut all: Vec<Diagnosis>, what: &str) -> Vec<Diagnosis> {
     all
 }
 
+/// Bytes as people say them, of disks: `63.6 GB`. Rounded down.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{bytes} bytes"),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +133,13 @@ mod tests {
         assert_eq!(told((0..TOLD).map(one).collect(), "packages").last().unwrap().message, "away");
         let all = told((0..TOLD + 3).map(one).collect(), "packages");
         assert_eq!((all.len(), all[TOLD - 1].message.as_str()), (TOLD, "away (and 3 more packages)"));
+    }
+
+    #[test]
+    fn sizes_are_said_in_the_largest_fitting_unit() {
+        for (bytes, text) in [(999_999, "999999 bytes"), (1_999_999, "1 MB"), (63_691_234_567, "63.6 GB")] {
+            assert_eq!(size(bytes), text);
+        }
     }
 
     #[test]

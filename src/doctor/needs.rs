@@ -30,7 +30,11 @@ pub fn unmet(own: &[Entry], beside: &[&[Entry]], subject: &str) -> Vec<Diagnosis
             }
         }
     }
-    let one = |(obstacle, more, entry): (Obstacle, usize, &Entry)| {
+    let one = |(mut obstacle, more, entry): (Obstacle, usize, &Entry)| {
+        // That it was asked for alone is not what is wrong.
+        if obstacle.chain.len() > 1 {
+            obstacle.chain.remove(0);
+        }
         let others = match more {
             0 => String::new(),
             more => format!(" (it stops {more} more)"),

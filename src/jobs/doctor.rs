@@ -181,7 +181,7 @@ pub async fn server(config: Option<&Config>, request: &ServerRequest) -> Result<
         Some(folder) => {
             let (client, seen) = client_keys::read(folder)?;
             diagnoses.extend(seen);
-            Keys { client, ours, place: folder.display().to_string() }
+            Keys { client, ours, place: format!("the folder {}", folder.display()) }
         }
         None => {
             // A key of ours under the name of one of Alpine's is none that clients could have.

@@ -40,8 +40,8 @@ pub(super) fn look(config: &Config, found: &[Found]) -> Vec<Diagnosis> {
         else {
             continue;
         };
-        let made =
-            mirror.ledger.generation_summary(number).map_or_else(|_| String::new(), |old| format!(" of {}", old.time));
+        let made = mirror.ledger.generation_summary(number);
+        let made = made.map_or_else(|_| String::new(), |old| old.time.strftime(" of %Y-%m-%d %H:%M UTC").to_string());
         seen.push(Diagnosis {
             code: "old-generation",
             weight: Weight::Error(Class::Upstream),

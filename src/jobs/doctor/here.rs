@@ -17,7 +17,7 @@ use crate::disk::{durable, layout};
 use crate::doctor::ground::Reader;
 use crate::doctor::layout::{INDEX, is_branch};
 use crate::doctor::packages::Looked;
-use crate::doctor::{Diagnosis, Weight, age, ground, needs, reach};
+use crate::doctor::{self, Diagnosis, Weight, age, ground, needs, reach};
 use crate::error::Class;
 use crate::jobs::status::{self, StatusReport};
 use crate::jobs::sync::keys_of;
@@ -151,7 +151,11 @@ fn space(mirror: &Mirror<'_>) -> Option<Diagnosis> {
         code: "too-little-space",
         weight: Weight::Error(Class::Host),
         subject: root.display().to_string(),
-        message: format!("{free} bytes are free, and [retain] min_free keeps {reserved}: no sync will fetch anything"),
+        message: format!(
+            "{} are free, and [retain] min_free keeps {}: no sync will fetch anything",
+            doctor::size(free),
+            doctor::size(reserved)
+        ),
         hint: Some(
             "`bivouac prune`, `bivouac status --disk` says where the bytes are; or let min_free keep less".to_owned(),
         ),
