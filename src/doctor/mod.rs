@@ -1,6 +1,7 @@
 //! Finds the usual faults of a mirror and says what to do: a file per trouble.
 //!
 //! - [`layout`]: the line of `/etc/apk/repositories` that was meant.
+//! - [`listing`]: what a server's root folder shows.
 //! - [`reach`]: name, connection, certificate, status.
 //! - [`head`]: what an answer's head does to clients: redirects, codings, types, ranges.
 //! - [`signer`]: who signed an index, and what a client's keys say to that.
@@ -21,6 +22,7 @@ pub mod age;
 pub mod ground;
 pub mod head;
 pub mod layout;
+pub mod listing;
 pub mod needs;
 pub mod packages;
 pub mod reach;

@@ -13,7 +13,7 @@ use url::Url;
 use super::layout::{self, Candidate, Hints, INDEX, INDEX_V3, Kind};
 use super::packages::{self, Looked, Sample};
 use super::signer::{self, Keys};
-use super::{Diagnosis, Weight, age, head, needs, reach};
+use super::{Diagnosis, Weight, age, head, listing, needs, reach};
 use crate::apk::names::{ALPINE_ARCHES, Arch};
 use crate::apk::{Entry, ObjectId};
 use crate::error::Class;
@@ -131,13 +131,35 @@ impl Looking<'_> {
             return self.report.diagnoses.push(diagnosis);
         }
         if let Err(elsewhere) = self.guess().await {
+            let folders = self.folders().await;
+            if self.below_them(&folders).await {
+                return;
+            }
             // Somebody who may not look is nearer to the truth than somebody who finds nothing.
             let fault = if fault == Fault::Status(403) { fault } else { elsewhere.unwrap_or(fault) };
             let address = layout::file(line, arch.as_str(), INDEX);
             let mut diagnosis = reach::judge(self.http, &address, &fault).await;
             diagnosis.message = format!("{}, and no index was found near it", diagnosis.message);
+            if !folders.is_empty() {
+                diagnosis.message += &format!("; the server's root shows the folders {}", folders.join(", "));
+            }
             self.report.diagnoses.push(diagnosis);
         }
+    }
+
+    /// The folders that the server's root shows, if it shows any.
+    async fn folders(&self) -> Vec<String> {
+        let Ok(root) = self.request.line.join("/") else { return Vec::new() };
+        let Ok(page) = self.http.look(&root, Part::Whole(listing::MAX_PAGE)).await else { return Vec::new() };
+        listing::folders(&String::from_utf8_lossy(&page.bytes))
+    }
+
+    /// Tries the line below each of them; whether that is where it lies.
+    async fn below_them(&mut self, folders: &[String]) -> bool {
+        let hints = Hints { names: self.request.hints.names.clone(), tops: folders.to_vec() };
+        let mut all = layout::candidates(&self.request.line, self.request.arch.arch().as_str(), &hints);
+        all.retain(|candidate| candidate.kind == Kind::OtherTop);
+        !folders.is_empty() && self.farther(all).await.is_ok()
     }
 
     /// Tries what may have been meant. The error is that nothing was found; with it, that somebody may not look there.
@@ -201,7 +223,7 @@ impl Looking<'_> {
             async move {
                 let at = layout::file(&candidate.line, wanted.as_str(), INDEX);
                 let answer = match this.http.look(&at, Part::From(0)).await {
-                    Err(fault) if is_away(&fault) && candidate.kind == Kind::ArchFirst => {
+                    Err(fault) if is_away(&fault) && matches!(candidate.kind, Kind::ArchFirst | Kind::OtherTop) => {
                         let at = layout::beside(&candidate.line, INDEX);
                         this.http.look(&at, Part::From(0)).await.map(|_| (at, Lies::Flat))
                     }

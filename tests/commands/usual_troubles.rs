@@ -172,6 +172,19 @@ fn a_web_servers_root_that_is_too_far_in_or_out() {
     let line = format!("{}/v3.23/site", above.url());
     let ran = site.env.bivouac(&["--json", "doctor", &line, "--arch", "x86_64"]);
     names(&ran, 4, "wrong-layout", &[&format!("write {}/site/alpine/v3.23/site into", above.url())]);
+    // A root that shows its folders shows where to look.
+    let page =
+        "<h1>Index of /</h1><a href=\"../\">../</a>\n<a href=\"stuff/\">stuff/</a>\n<a href=\"other/\">other/</a>\n";
+    let env = at_folder("/stuff/v3.23/main/x86_64");
+    env.upstream.put("/", page.into());
+    let works = format!("write {}/stuff/v3.23/main into /etc/apk/repositories", env.upstream.url());
+    names(&doctor(&env, "/v3.23/main", &["--arch", "x86_64"]), 4, "wrong-layout", &["a folder of the server", &works]);
+    names(&doctor(&env, "/nowhere/at/all", &[]), 4, "not-found", &["the server's root shows the folders stuff, other"]);
+    // Also to one whose tree was made by hand, the arch first.
+    let env = at_folder("/stuff/x86_64/main");
+    env.upstream.put("/", page.into());
+    let words = ["ln -s . x86_64", "/stuff/x86_64/main works"];
+    names(&doctor(&env, "/x86_64/main", &["--arch", "x86_64"]), 4, "wrong-layout", &words);
     // Nothing anywhere: what to compare is said.
     let ran = doctor(&env, "/nowhere/at/all", &["--arch", "x86_64"]);
     names(&ran, 4, "not-found", &["404", "no index was found near it", "compare the server's root folder"]);
