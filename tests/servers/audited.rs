@@ -47,7 +47,9 @@ fn clients_come_by(env: &Env, url: &str, between: impl FnOnce()) {
             let machine = |line: &str| {
                 CLIENTS
                     .iter()
-                    .map(|client| client.machine(real, "x86_64", &[key.clone()], &[format!("{url}/{line}")]))
+                    .map(|client| {
+                        client.machine(real, "x86_64", std::slice::from_ref(&key), &[format!("{url}/{line}")])
+                    })
                     .collect::<Vec<_>>()
             };
             let (good, wrong) = (machine("v3.23/site"), machine("site"));

@@ -1,10 +1,14 @@
 //! `doctor` before a real web server: certificates, and what a server does to files on their way.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
 use super::certificates::{Kind, authority, certificate};
 use super::env::{Env, Ran};
-use super::filled;
-use super::fixture::UPSTREAM;
+use super::fixture::{CORP, OURS, Package, UPSTREAM};
 use super::nginx::{Nginx, Server};
+use super::{filled, program};
 
 /// By itself nginx calls what it does not know text.
 const OCTETS: &str = "default_type application/octet-stream;";
@@ -138,4 +142,43 @@ fn what_a_server_does_to_packages_on_their_way() {
         told.len() == 2 && told.iter().all(|(_, code, text)| code == "forbidden" && text.contains(".apk")),
         "{ran}"
     );
+}
+
+/// Our own tree behind an nginx of another user, who may not enter one of its folders: seen from outside, then by name on the
+/// server, and mended by the very words of the hint.
+#[test]
+fn what_the_web_servers_user_cannot_read_is_mended_as_the_hint_says() {
+    if program("nginx").is_none() {
+        return;
+    }
+    let env = Env::new();
+    env.configure(&format!(
+        "[sources.corp]\ndirectory = \"packages\"\nkeyring = [\"trusted/{}\"]\n\n\
+         [[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\nfrom = [\"corp\"]\n",
+        CORP.name
+    ));
+    let tool = Package::new("corp-tool", "1.0-r0").build(&CORP);
+    env.write(&format!("packages/{}", tool.file), &tool.bytes);
+    env.bivouac(&["sync"]).exits_with(0);
+    env.write(&format!("client/{}", OURS.name), OURS.public_pem().as_bytes());
+    let mode = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    mode(&env.path(""), 0o755);
+    // Root reads everything, and others cannot become somebody else: they shut themselves out.
+    let whoami = Command::new("id").arg("-un").output().unwrap().stdout;
+    let whoami = String::from_utf8(whoami).unwrap().trim().to_owned();
+    let (user, uid, shut) = if whoami == "root" { ("nobody", Some(65_534), 0o700) } else { (&*whoami, None, 0o600) };
+    let folder = env.public().join("v3.23/site/x86_64");
+    mode(&folder, shut);
+    let body = format!("location / {{ {OCTETS} root {}; }}", env.public().display());
+    let nginx = Nginx::start_as(&env, &[Server::plain(body)], uid).unwrap();
+    let line = format!("{}/v3.23/site", nginx.url(0));
+    let from_outside = || env.bivouac(&["--json", "doctor", &line, "--arch", "x86_64", "--keys", "client"]);
+    finds(&from_outside(), 4, "error", "forbidden", &["403 Forbidden", "bivouac doctor --user NAME"]);
+    let ran = env.bivouac(&["--json", "doctor", "--user", user]);
+    let words = [&format!("user {user} cannot pass through it"), "v3.23/site/x86_64"];
+    finds(&ran, 1, "error", "not-readable", &words);
+    let hint = ran.json()["findings"][0]["hint"].as_str().unwrap().to_owned();
+    assert!(Command::new("sh").args(["-c", &hint]).status().unwrap().success(), "{hint}");
+    assert_eq!(findings(env.bivouac(&["--json", "doctor", "--user", user]).exits_with(0)), []);
+    assert_eq!(findings(from_outside().exits_with(0)), []);
 }
