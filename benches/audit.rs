@@ -231,7 +231,7 @@ fn all_others(_: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
 
 fn long_names(_: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
     let path = format!("/{FOLDER}/{:012x}{}.apk", chance.below(1 << 48), "x".repeat(60_000));
-    request(text, address(chance.below(1 << 24)), number, &path, if number % 2 == 0 { 200 } else { 404 }, "x");
+    request(text, address(chance.below(1 << 24)), number, &path, if number.is_multiple_of(2) { 200 } else { 404 }, "x");
 }
 
 fn bursts(_: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {

@@ -263,7 +263,8 @@ fn tree(mirror: &Mirror<'_>, reader: &Reader, world: Option<&(String, String)>, 
                 }
                 // Configured since, or held back: `stale` says it.
                 Ok(None) => {}
-                Err(message) => seen.push(Diagnosis {
+                Err(NoEntries::Unread(error)) => seen.push(of_file(&error, &file)),
+                Err(NoEntries::Damaged(message)) => seen.push(Diagnosis {
                     code: "index-damaged",
                     weight: Weight::Error(Class::Damaged),
                     subject: file.display().to_string(),
@@ -294,11 +295,28 @@ fn of_link(error: &layout::Error, link: String) -> Diagnosis {
 }
 
 /// The records of a published index, and its size. A file that is not there is none.
-fn entries(file: &Path) -> Result<Option<(Vec<Entry>, u64)>, String> {
-    let Some(bytes) = durable::read_if_present(file).map_err(|error| error.to_string())? else { return Ok(None) };
-    let parts = sections::split_index(&bytes, &Limits::of_our_own()).map_err(|bad| bad.to_string())?;
-    let entries = index::parse(&parts.text).map_err(|bad| bad.to_string())?;
+fn entries(file: &Path) -> Result<Option<(Vec<Entry>, u64)>, NoEntries> {
+    let Some(bytes) = durable::read_if_present(file).map_err(NoEntries::Unread)? else { return Ok(None) };
+    let damaged = |bad: &dyn std::fmt::Display| NoEntries::Damaged(bad.to_string());
+    let parts = sections::split_index(&bytes, &Limits::of_our_own()).map_err(|bad| damaged(&bad))?;
+    let entries = index::parse(&parts.text).map_err(|bad| damaged(&bad))?;
     Ok(Some((entries, bytes.len() as u64)))
+}
+
+/// Why an index that is there gives no records.
+enum NoEntries {
+    /// We may not read it, or the disk does not give it.
+    Unread(durable::Error),
+    /// It is not what we wrote.
+    Damaged(String),
+}
+
+fn of_file(error: &durable::Error, file: &Path) -> Diagnosis {
+    let seen = Diagnosis::of(error, file.display().to_string());
+    let hint = seen.hint.clone().or_else(|| {
+        Some(format!("run doctor as the user who syncs; that one must be able to read it: ls -l {}", file.display()))
+    });
+    Diagnosis { hint, ..seen }
 }
 
 type Indexes = BTreeMap<(RepositoryName, Arch), Vec<Entry>>;
