@@ -77,6 +77,7 @@ type Line = fn(&Site, &mut Chance, u64, &mut Vec<u8>);
 
 const LOGS: &[(&str, Line)] = &[
     ("a day: 20,000 clients, packages, indexes, 404s, scanners", day),
+    ("the same day as Caddy writes it", day_of_caddy),
     ("every client another, every path another, not found", all_others),
     ("names of 60 KB in a folder of ours, found and not found", long_names),
     ("40,000 clients, 404s in bursts, each with a long name for itself", bursts),
@@ -206,7 +207,8 @@ fn address(number: usize) -> std::net::Ipv4Addr {
     std::net::Ipv4Addr::from(0x0a00_0000 + number as u32)
 }
 
-fn day(site: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
+/// Who asks for what, and what becomes of it.
+fn asked(site: &Site, chance: &mut Chance) -> (std::net::Ipv4Addr, String, u16) {
     let client = address(chance.skewed(20_000));
     let live = &site.live[chance.skewed(site.live.len())];
     let (path, status) = match chance.below(1000) {
@@ -221,7 +223,26 @@ fn day(site: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
         990..995 => (format!("/.git/{}", chance.below(1000)), 404),
         _ => ("/v3.22/main/aarch64/APKINDEX.tar.gz".to_owned(), 404),
     };
+    (client, path, status)
+}
+
+fn day(site: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
+    let (client, path, status) = asked(site, chance);
     request(text, client, number, &path, status, "apk-tools/2.14.4");
+}
+
+fn day_of_caddy(site: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {
+    let (client, path, status) = asked(site, chance);
+    let seconds = 1_796_083_200 + number / 120 % 86_400;
+    writeln!(
+        text,
+        "{{\"level\":\"info\",\"ts\":{seconds}.25,\"logger\":\"http.log.access.log0\",\"msg\":\"handled request\",\"request\":\
+         {{\"remote_ip\":\"{client}\",\"remote_port\":\"51000\",\"client_ip\":\"{client}\",\"proto\":\"HTTP/1.1\",\
+         \"method\":\"GET\",\"host\":\"mirror\",\"uri\":\"{path}\",\"headers\":{{\"User-Agent\":[\"libfetch/2.0\"]}}}},\
+         \"bytes_read\":0,\"user_id\":\"\",\"duration\":0.001,\"size\":20000,\"status\":{status},\"resp_headers\":\
+         {{\"Server\":[\"Caddy\"],\"Etag\":[\"\\\"t6l0b9\\\"\"],\"Accept-Ranges\":[\"bytes\"]}}}}"
+    )
+    .expect("memory can be written to");
 }
 
 fn all_others(_: &Site, chance: &mut Chance, number: u64, text: &mut Vec<u8>) {

@@ -169,10 +169,22 @@ fn towards_clients(words: &[&str]) {
             let script =
                 env.bivouac(&["client", "--script", "--url", "http://mirror.example"]).exits_with(0).stdout.clone();
             let script = env.write("setup.sh", script.as_bytes());
-            let root = env.write("machine/etc/apk/repositories", b"").ancestors().nth(3).unwrap().to_owned();
-            let wrong = Command::new("sh").arg(&script).arg("0".repeat(64)).arg("--root").arg(&root).output().unwrap();
-            assert!(!wrong.status.success(), "another key's fingerprint");
-            assert!(!root.join("etc/apk/keys").join(OURS.name).exists());
+            let root = env.write("machine/etc/apk/arch", b"x86_64\n").ancestors().nth(3).unwrap().to_owned();
+            let told = env.bivouac(&["--json", "client", "--url", "http://mirror.example"]).exits_with(0).json();
+            let right = told["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+            let run = |fingerprint: &str| {
+                let mut command = Command::new("sh");
+                command.arg(&script).arg("--root").arg(&root).arg(fingerprint).output().unwrap()
+            };
+            let (key, lines) = (root.join("etc/apk/keys").join(OURS.name), root.join("etc/apk/repositories"));
+            assert_eq!(
+                (run(&"0".repeat(64)).status.code(), key.exists()),
+                (Some(1), false),
+                "another key's fingerprint"
+            );
+            let ran = run(&right);
+            assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+            assert!(key.is_file() && std::fs::read_to_string(lines).unwrap().contains("mirror.example/v3.23/site"));
         }
         ["serve"] => {
             let served = Served::start(&env);
@@ -285,7 +297,11 @@ fn what_is_shown(words: &[&str]) {
             assert!(!live().contains(&"corp-tool-1.0-r0".to_owned()));
         }
         ["prune"] => {
+            let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+            let keep = "\n[retain]\nsnapshots = { last = 1, daily = 0, monthly = 0 }\ngenerations = { last = 1 }\n";
+            env.write("bivouac.toml", (text + keep).as_bytes());
             env.bivouac(words).exits_with(0);
+            assert!(!env.path("site/.generations/1").exists() && env.path("site/.generations/2").is_dir());
         }
         ["publish", "--as", "NAME"] => {
             env.bivouac(&["publish", "--as", "stable"]).exits_with(0);
