@@ -29,6 +29,8 @@ pub mod reach;
 pub mod server;
 pub mod signer;
 
+use std::path::Path;
+
 use crate::error::{Class, Trouble, in_one_line};
 use crate::finding::{Finding, Severity};
 
@@ -110,6 +112,16 @@ fn told(mut all: Vec<Diagnosis>, what: &str) -> Vec<Diagnosis> {
     all
 }
 
+/// A path as it is typed into a shell: hints are copied.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+~@:-".contains(&byte);
+    match text.bytes().all(is_plain) && !text.starts_with(['~', '-']) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// Bytes as people say them, of disks: `63.6 GB`. Rounded down.
 pub fn size(bytes: u64) -> String {
     match bytes {
@@ -135,6 +147,18 @@ mod tests {
         assert_eq!(told((0..TOLD).map(one).collect(), "packages").last().unwrap().message, "away");
         let all = told((0..TOLD + 3).map(one).collect(), "packages");
         assert_eq!((all.len(), all[TOLD - 1].message.as_str()), (TOLD, "away (and 3 more packages)"));
+    }
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_take_them_apart() {
+        for (path, word) in [
+            ("/srv/mirror/alpine", "/srv/mirror/alpine"),
+            ("/srv/the mirror", "'/srv/the mirror'"),
+            ("/srv/it's", r"'/srv/it'\''s'"),
+            ("~x", "'~x'"),
+        ] {
+            assert_eq!(typed(Path::new(path)), word);
+        }
     }
 
     #[test]

@@ -155,6 +155,22 @@ fn a_line_of_the_branch_first_for_a_tree_of_the_arch_first() {
 }
 
 #[test]
+fn a_tree_made_by_hand_becomes_one_that_clients_find() {
+    let env = server();
+    let tool = libgreet().build(&UPSTREAM);
+    env.write(&format!("myrepo/x86_64/main/{}", tool.file), &tool.bytes);
+    let key = format!("keys/{}", OURS.name.trim_end_matches(".pub"));
+    env.bivouac(&["index", "myrepo/x86_64/main", "--key", &key]).exits_with(0);
+    env.write(&format!("client/{}", OURS.name), OURS.public_pem().as_bytes());
+    let web = Upstream::of_folder(env.path("myrepo"));
+    let line = format!("{}/x86_64/main", web.url());
+    let look = || env.bivouac(&["--json", "doctor", &line, "--arch", "x86_64", "--keys", "client"]);
+    names(&look(), 4, "wrong-layout", &["`ln -s . x86_64` in the folder of /x86_64/main", &format!("{line} works")]);
+    symlink(".", env.path("myrepo/x86_64/main/x86_64")).unwrap();
+    assert_eq!(codes(look().exits_with(0)), Vec::<String>::new());
+}
+
+#[test]
 fn a_web_servers_root_that_is_too_far_in_or_out() {
     let env = at_folder("/v3.23/main/x86_64");
     let works = format!("write {}/v3.23/main into /etc/apk/repositories", env.upstream.url());

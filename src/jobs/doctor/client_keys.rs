@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::CannotLook;
 use crate::config::KeyringChoice;
-use crate::doctor::{Diagnosis, Weight};
+use crate::doctor::{Diagnosis, Weight, typed};
 use crate::error::{Class, in_one_line};
 use crate::jobs::keyring::{self, Error};
 use crate::verify::keyring::BadKey;
@@ -46,17 +46,13 @@ fn take(keyring: &mut Keyring, file: &Path) -> Option<Diagnosis> {
     };
     let mut pem = Vec::new();
     if let Err(cause) = std::fs::File::open(file).and_then(|open| open.take(MAX_FILE).read_to_end(&mut pem)) {
-        return wrong(format!("it cannot be read: {cause}"), format!("chmod 644 {}", file.display()));
+        return wrong(format!("it cannot be read: {cause}"), format!("chmod 644 {}", typed(file)));
     }
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let Ok(name) = name.parse() else {
         let is_key = pem.windows(10).any(|ten| ten == b"PUBLIC KEY");
         let message = "no signature can name a file that is called so, so no client ever opens it".to_owned();
-        return if is_key {
-            wrong(message, format!("mv {} to the name in the signature", file.display()))
-        } else {
-            None
-        };
+        return if is_key { wrong(message, format!("mv {} to the name in the signature", typed(file))) } else { None };
     };
     match PublicKey::parse(name, &pem) {
         // Two of one name cannot lie in one folder.
@@ -72,7 +68,7 @@ fn take(keyring: &mut Keyring, file: &Path) -> Option<Diagnosis> {
                     .to_owned(),
             hint: Some(format!(
                 "rm {}, put the public half there (openssl rsa -in KEY -pubout), and if it was on a client: `bivouac key rotate`",
-                file.display()
+                typed(file)
             )),
         }),
         Err(bad) => wrong(in_one_line(&bad), AGAIN.to_owned()),

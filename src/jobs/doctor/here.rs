@@ -118,7 +118,7 @@ fn named_files(config: &Config) -> Vec<Diagnosis> {
                 weight: Weight::Error(Class::Host),
                 subject,
                 message: format!("others can read it (mode {mode:04o}), and it is a secret"),
-                hint: Some(format!("chmod 600 {}; if others have read it, make another", named.path.display())),
+                hint: Some(format!("chmod 600 {}; if others have read it, make another", doctor::typed(&named.path))),
             });
         }
     }
@@ -135,7 +135,7 @@ fn metrics(config: &Config) -> Option<Diagnosis> {
         message: format!("the folder of [metrics] textfile is not there: {}", folder.display()),
         hint: Some(format!(
             "mkdir -p {}, the folder that node_exporter's --collector.textfile.directory names",
-            folder.display()
+            doctor::typed(folder)
         )),
     })
 }
@@ -314,7 +314,10 @@ enum NoEntries {
 fn of_file(error: &durable::Error, file: &Path) -> Diagnosis {
     let seen = Diagnosis::of(error, file.display().to_string());
     let hint = seen.hint.clone().or_else(|| {
-        Some(format!("run doctor as the user who syncs; that one must be able to read it: ls -l {}", file.display()))
+        Some(format!(
+            "run doctor as the user who syncs; that one must be able to read it: ls -l {}",
+            doctor::typed(file)
+        ))
     });
     Diagnosis { hint, ..seen }
 }
