@@ -287,6 +287,16 @@ fn fit(listed: &Listed, wanted: &str, words: &[&str]) -> Option<Fit> {
 }
 
 #[cfg(test)]
+impl Catalogue {
+    /// With these records on the only shelf, `v3.23/main/x86_64`.
+    pub(crate) fn of_records(records: &[&str]) -> Catalogue {
+        let shelf = Shelf { name: "v3.23/main".parse().unwrap(), arch: "x86_64".parse().unwrap() };
+        let listed = |text: &&str| Listed { text: (*text).into(), on: [(0, 7)].into() };
+        Catalogue { generation: 1, shelves: vec![shelf], packages: records.iter().map(listed).collect() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

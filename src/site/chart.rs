@@ -16,7 +16,7 @@ pub(super) fn runs(task: &str, runs: &[Run]) -> Markup {
     let longest = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
     let ended_well = runs.iter().filter(|run| run.exit == 0).count();
     let summary = format!(
-        "{} of {task}: {ended_well} done, {} not. The longest took {}.",
+        "{} of {task}: {ended_well} ended well, {} did not. The longest took {}.",
         words::counted(runs.len() as u64, "run", "runs"),
         runs.len() - ended_well,
         seconds(longest),
@@ -47,17 +47,17 @@ pub(super) fn runs(task: &str, runs: &[Run]) -> Markup {
         details {
             summary { "These runs as a table" }
             div.sideways tabindex="0" role="region" aria-label={ "Runs of " (task) } {
-                table {
+                table.stack {
                     thead { tr { th scope="col" { "Began" } th scope="col" { "Took" } th scope="col" { "Ended" }
                         th scope="col" { "What came of it" } } }
                     tbody {
                         @for run in runs.iter().rev() {
                             @let (standing, word) = words::ended(run.exit);
                             tr {
-                                td { (words::time(run.started)) }
+                                th scope="row" { (words::time(run.started)) }
                                 td.figure { (seconds(run.seconds)) }
                                 td { (standing.badge(word)) }
-                                td { (run.summary) }
+                                td.own-line { (run.summary) }
                             }
                         }
                     }

@@ -23,12 +23,18 @@ pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
     let title = format!("{} to {}", report.from, report.to);
     let content = html! {
         h1 { "What changed" }
-        p.short { "From " code { (report.from) } " to " code { (report.to) } ". "
+        p.short { "From " (state(&report.from)) " to " (state(&report.to)) ". "
             a href=(link("diff", &[("from", to), ("to", from)])) { "The other way round" } }
         @if report.indexes.is_empty() { p { "Both list the same packages." } }
         @for index in &report.indexes { (of_index(index)) }
     };
     Ok(Frame { title: &title, part: Part::Snapshots, up: "" }.page(200, content))
+}
+
+/// A generation has a number, a snapshot an id.
+fn state(name: &str) -> Markup {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    html! { @if is_number { "generation " (name) } @else { "snapshot " code { (name) } } }
 }
 
 fn of_index(index: &IndexDiff) -> Markup {
@@ -46,7 +52,12 @@ fn of_index(index: &IndexDiff) -> Markup {
                         @for (origin, changed) in rows.iter().take(MOST) {
                             @let (word, before, after) = words_of(&changed.change);
                             tr {
-                                th scope="row" { a href=(link("package", &[("name", changed.name.as_str())])) { (changed.name) } }
+                                th scope="row" {
+                                    // What went may have no page any more.
+                                    @if after.is_empty() { (changed.name) } @else {
+                                        a href=(link("package", &[("name", changed.name.as_str())])) { (changed.name) }
+                                    }
+                                }
                                 td { (word) } td { (before) } td { (after) }
                                 td { (origin.origin) }
                             }

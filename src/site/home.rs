@@ -7,7 +7,6 @@ use super::frame::{Frame, Part};
 use super::words::{self, Standing};
 use super::{chart, setup};
 use crate::config::Config;
-use crate::error::Trouble as _;
 use crate::jobs::client::{self, ClientReport};
 use crate::jobs::runs::{self, TaskRecord};
 use crate::jobs::status::{self, RepositoryStatus, StatusReport};
@@ -15,12 +14,7 @@ use crate::jobs::{Error, Task};
 use crate::serve::Page;
 
 pub(super) fn page(config: &Config, base: &str, now: Timestamp) -> Result<Page, Error> {
-    let status = match status::status(config, now) {
-        Ok(status) => status,
-        // Before the first sync there is no store.
-        Err(error) if error.code() == "no-store" => return Ok(super::nothing_yet()),
-        Err(error) => return Err(error),
-    };
+    let status = status::status(config, now)?;
     let client = client::client(config, base)?;
     let runs = runs::records(config)?;
     let content = html! {
@@ -151,8 +145,8 @@ fn branch_table(branch: &str, repositories: &[&RepositoryStatus]) -> Markup {
                                 th scope="row" {
                                     a href=(folder(repository)) { (repository.name) }
                                 }
-                                td data-label="Arch" { (repository.arch) }
-                                td data-label="State" {
+                                td { (repository.arch) }
+                                td {
                                     (standing.badge(word(standing)))
                                     @if let Some(why) = why { " " span.why { (why) } }
                                 }
@@ -184,7 +178,7 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
             @if let Some((task, record)) = sync { (chart::runs(&task.to_string(), &record.runs)) }
             @if records.is_empty() { p { "No run was recorded yet." } } @else {
                 div.sideways tabindex="0" role="region" aria-label="The last run of each task" {
-                    table {
+                    table.stack {
                         thead { tr { th scope="col" { "Task" } th scope="col" { "Last run" } th scope="col" { "Ended" }
                             th scope="col" { "What came of it" } } }
                         tbody {
@@ -194,7 +188,7 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
                                     th scope="row" { (task) }
                                     td { (words::ago(seconds_since(run.started, now))) }
                                     td { (standing.badge(word)) }
-                                    td { (run.summary) }
+                                    td.own-line { (run.summary) }
                                 }
                             }
                         }

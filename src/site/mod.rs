@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::config::Current;
-use crate::error::{Class, Trouble as _};
+use crate::error::Trouble as _;
 use crate::jobs::Error;
 use crate::jobs::catalogue::{self, Catalogue};
 use crate::serve::{Asked, Kept, Listing, Page, Pages};
@@ -118,8 +118,12 @@ impl Pages for Site {
 impl Site {
     /// What was named is not there, or something is wrong here; the latter is for the log alone.
     fn trouble(&self, error: &Error) -> Page {
-        match error.class() {
-            Class::Usage => said(404, "Not found", &crate::error::in_one_line(error)),
+        match error {
+            Error::NoState(_) | Error::NoSuchPackage { .. } => {
+                said(404, "Not found", &crate::error::in_one_line(error))
+            }
+            // Before the first sync there is no store.
+            Error::Layout(absent) if absent.code() == "no-store" => nothing_yet(),
             _ => {
                 (self.told)(error);
                 said(500, "This page cannot be made", "The server's log says why.")

@@ -61,7 +61,7 @@ fn facts(shown: &Listed) -> Markup {
 /// A row for each version in a repository, and there a link for each arch.
 fn table(catalogue: &Catalogue, versions: &[Listed], shown: &Listed) -> Markup {
     html! {
-        div.sideways tabindex="0" role="region" aria-label="Versions" {
+        div.sideways tabindex="0" role="region" aria-label="All versions" {
             table {
                 thead { tr { th scope="col" { "Version" } th scope="col" { "Repository" } th scope="col" { "Files" } } }
                 tbody {

@@ -30,7 +30,7 @@ pub(super) fn page(config: &Config) -> Result<Page, Error> {
 
 fn generation_table(generations: &[GenerationReport]) -> Markup {
     html! {
-        div.sideways tabindex="0" role="region" aria-label="Generations" {
+        div.sideways tabindex="0" role="region" aria-label="All generations" {
             table {
                 thead { tr {
                     th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Number" } th scope="col" { "Made" }
@@ -57,7 +57,7 @@ fn generation_table(generations: &[GenerationReport]) -> Markup {
 
 fn snapshot_table(snapshots: &[SnapshotReport]) -> Markup {
     html! {
-        div.sideways tabindex="0" role="region" aria-label="Snapshots" {
+        div.sideways tabindex="0" role="region" aria-label="All snapshots" {
             table {
                 thead { tr {
                     th scope="col" { "From" } th scope="col" { "To" } th scope="col" { "Id" } th scope="col" { "Taken" }

@@ -8,7 +8,7 @@ use super::said;
 use crate::apk::PackageName;
 use crate::config::Config;
 use crate::jobs::Error;
-use crate::jobs::why::{self, in_one_line};
+use crate::jobs::why::{self, WhyRepository, in_one_line};
 use crate::serve::Page;
 
 pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
@@ -20,7 +20,7 @@ pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
     let content = html! {
         h1 { "Why is " a href=(link("package", &[("name", text)])) { (text) } " mirrored?" }
         p { "From snapshot " code { (report.snapshot) } ", by today's rules. Read each line from the package to what was asked for." }
-        @for repository in &report.repositories {
+        @for repository in report.repositories.iter().filter(|one| !is_unlisted(one)) {
             section {
                 h2 { (repository.name) " " span.version { (repository.arch) } }
                 ul.chains {
@@ -40,6 +40,13 @@ pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
                 }
             }
         }
+        @let unlisted: Vec<String> = report.repositories.iter().filter(|one| is_unlisted(one))
+            .map(|one| format!("{}/{}", one.name, one.arch)).collect();
+        @if !unlisted.is_empty() { p { "No source lists it for " (unlisted.join(", ")) "." } }
     };
     Ok(Frame { title: &format!("Why {text}"), part: Part::Packages, up: "" }.page(200, content))
+}
+
+fn is_unlisted(repository: &WhyRepository) -> bool {
+    repository.packages.is_empty() && repository.left_out.iter().all(|one| one.reason == "not-listed")
 }

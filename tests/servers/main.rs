@@ -9,6 +9,7 @@
     reason = "this is a test from end to end"
 )]
 
+mod browser;
 mod certificates;
 mod client_script;
 mod compared;
@@ -16,6 +17,7 @@ mod logins;
 mod nginx;
 mod proxies;
 mod redirects;
+mod site;
 mod squid;
 mod tls;
 mod web_config;
@@ -33,6 +35,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/served.rs"]
+#[allow(dead_code, reason = "shared")]
+mod served;
 #[path = "../commands/upstream.rs"]
 #[allow(dead_code, reason = "shared")]
 mod upstream;
