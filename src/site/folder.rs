@@ -3,7 +3,7 @@
 use maud::html;
 
 use super::frame::{Frame, Part};
-use super::{nothing_yet, words};
+use super::nothing_yet;
 use crate::config::Config;
 use crate::jobs::Error;
 use crate::serve::{Listing, Page};
@@ -40,13 +40,14 @@ fn show(listing: &Listing, up: &str) -> Page {
         @if listing.rows.is_empty() { p { "Nothing lies in this folder." } } @else {
             div.sideways tabindex="0" role="region" aria-label="What lies in this folder" {
                 table.files {
-                    thead { tr { th scope="col" { "Name" } th.figure scope="col" { "Size" } th scope="col" { "Changed" } } }
+                    thead { tr { th scope="col" { "Name" } th.figure scope="col" { "Size" } th scope="col" { "Changed (UTC)" } } }
                     tbody {
                         @for row in &listing.rows {
                             tr {
                                 td { a href=(row.href()) { (row.name) (row.slash()) } }
-                                td.figure { @if row.is_file { (words::size(row.size)) } }
-                                td { @if let Some(time) = row.modified { (words::time(time)) } }
+                                // Nothing but what is read: a folder of a whole branch has thousands of rows.
+                                td.figure { @if row.is_file { (crate::report::bytes(row.size)) } }
+                                td { @if let Some(time) = row.modified { (time.strftime("%Y-%m-%d %H:%M")) } }
                             }
                         }
                     }
