@@ -57,7 +57,7 @@ pub(super) fn runs(task: &str, runs: &[Run]) -> Markup {
                                 th scope="row" { (words::time(run.started)) }
                                 td.figure { (seconds(run.seconds)) }
                                 td { (standing.badge(word)) }
-                                td.own-line { (run.summary) }
+                                td.own-line { (words::outcome(run)) }
                             }
                         }
                     }

@@ -41,9 +41,10 @@ fn in_short(status: &StatusReport) -> Markup {
     let (stale, doubtful) = (count(&standings, Standing::Bad), count(&standings, Standing::Doubtful));
     let all = standings.len() as u64;
     let verdict = match worst {
-        Standing::Good => format!("All {} are fresh.", words::counted(all, "index", "indexes")),
-        Standing::Doubtful => format!("{doubtful} of {} need a look.", words::counted(all, "index", "indexes")),
-        Standing::Bad => format!("{stale} of {} are stale.", words::counted(all, "index", "indexes")),
+        Standing::Good if all == 1 => "The only index is fresh.".to_owned(),
+        Standing::Good => format!("All {all} indexes are fresh."),
+        Standing::Doubtful => of_all(doubtful, "needs a look", "need a look", all),
+        Standing::Bad => of_all(stale, "is stale", "are stale", all),
     };
     let packages: u64 = status.repositories.iter().map(|one| one.packages).sum();
     let bytes: u64 = status.repositories.iter().map(|one| one.bytes).sum();
@@ -76,6 +77,12 @@ fn in_short(status: &StatusReport) -> Markup {
     }
 }
 
+/// `1 of 6 indexes is stale.`
+fn of_all(count: usize, one: &str, many: &str, all: u64) -> String {
+    let verb = if count == 1 { one } else { many };
+    format!("{count} of {} {verb}.", words::counted(all, "index", "indexes"))
+}
+
 fn count(standings: &[Standing], wanted: Standing) -> usize {
     standings.iter().filter(|standing| **standing == wanted).count()
 }
@@ -83,7 +90,7 @@ fn count(standings: &[Standing], wanted: Standing) -> usize {
 fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::Good => "Fresh",
-        Standing::Doubtful => "Look",
+        Standing::Doubtful => "Needs a look",
         Standing::Bad => "Stale",
     }
 }
@@ -99,7 +106,8 @@ fn standing(repository: &RepositoryStatus) -> (Standing, Option<String>) {
         return (Standing::Bad, limit);
     }
     let why = if let Some(error) = &repository.last_error {
-        Some(error.message.clone())
+        // Its message may tell of paths and addresses that are the operator's own affair.
+        Some(format!("the last attempt failed ({}); what was accepted before stays", error.code))
     } else if repository.indexes.iter().any(|index| index.lagging.is_some()) {
         Some("no source has yet what is shown here; ours stays".to_owned())
     } else if repository.indexes.iter().any(|index| index.frozen) {
@@ -188,7 +196,7 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
                                     th scope="row" { (task) }
                                     td { (words::ago(seconds_since(run.started, now))) }
                                     td { (standing.badge(word)) }
-                                    td.own-line { (run.summary) }
+                                    td.own-line { (words::outcome(run)) }
                                 }
                             }
                         }

@@ -63,7 +63,7 @@ fn a_chart_says_in_words_what_it_shows() {
         started: "2026-12-01T08:00:00Z".parse().unwrap(),
         seconds,
         exit,
-        summary: "<done>".to_owned(),
+        summary: "<done> in /srv".to_owned(),
         fetched_packages: 0,
         fetched_bytes: 0,
     };
@@ -73,5 +73,6 @@ fn a_chart_says_in_words_what_it_shows() {
     // What did not end well has a cross.
     assert_eq!(html.matches("<path").count(), 2);
     assert!(html.contains("upstream away or incomplete") && html.contains("&lt;done&gt;"), "{html}");
+    assert_eq!(html.matches("/srv").count(), 1, "that of the run that ended well alone");
     assert!(!chart::runs("sync", &[run(0.0, 0)]).into_string().contains("NaN"));
 }

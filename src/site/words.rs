@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+use crate::jobs::Run;
+
 /// `1 package`, `5,632 packages`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
@@ -87,6 +89,12 @@ pub(super) fn ended(exit: u8) -> (Standing, &'static str) {
         128.. => (Standing::Doubtful, "stopped"),
         _ => (Standing::Bad, "trouble on this host"),
     }
+}
+
+/// What came of a run. Of one that did not end well the words may tell of paths and addresses that are the operator's own
+/// affair.
+pub(super) fn outcome(run: &Run) -> &str {
+    if run.exit == 0 { &run.summary } else { "the operator's log says more" }
 }
 
 #[cfg(test)]
