@@ -1,13 +1,16 @@
 //! `bivouac serve`: the public tree over HTTP.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Server, Unlogged};
-use bivouac::ops::pages::{Current, OpsPages};
+use bivouac::config::Current;
+use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Pages, Server, Unlogged};
+use bivouac::ops::pages::OpsPages;
 use bivouac::ops::service::{self, Word};
+use bivouac::site::Site;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,8 +26,9 @@ const USUAL: &str = "127.0.0.1:8080";
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
     Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. SIGHUP reads the \
-    configuration anew for /metrics. A socket that systemd hands over is \
-    taken first. Beside the tree there are /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
+    configuration anew for its pages. A socket that systemd hands over is \
+    taken first. Beside the tree there are pages for people at /, \
+    client set-up at /setup, /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
     combined format.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes any that is free [else: [serve] listen, or 127.0.0.1:8080]
@@ -73,10 +77,7 @@ async fn reload_when_asked(global: Global, config: Current, mut hangup: Signal) 
 
 /// A server that listens, and says so.
 pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
-    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
-    let told = |error: &dyn std::fmt::Display| progress::note(format_args!("warning: metrics cannot be made: {error}"));
-    let pages = Arc::new(OpsPages::new(config.clone(), clock, told));
-    let server = job::listen(&config.get(), at, super::now, access_log(global), pages).await?;
+    let server = job::listen(&config.get(), at, super::now, access_log(global), pages(config)).await?;
     match global.output() {
         // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
         Output::Json => out::json(&Listening { listening: server.address() })?,
@@ -87,6 +88,13 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
         }
     }
     Ok(server)
+}
+
+/// What is answered beside the tree.
+pub(super) fn pages(config: &Current) -> Vec<Arc<dyn Pages>> {
+    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
+    let told = |error: &dyn Display| progress::note(format_args!("warning: a page cannot be made: {error}"));
+    vec![Arc::new(OpsPages::new(config.clone(), clock, told)), Arc::new(Site::new(config.clone(), clock, told))]
 }
 
 /// Lines on standard output, but for `--json`, whose one value was printed already, and `-q`.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::serve::{Limits, Pages};
+use crate::serve::Limits;
 
-pub use crate::serve::{Access, AccessLog, Error, Server, Unlogged};
+pub use crate::serve::{Access, AccessLog, Error, Pages, Server, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ pub async fn listen(
     at: At,
     clock: fn() -> SystemTime,
     log: Box<dyn AccessLog>,
-    pages: Arc<dyn Pages>,
+    pages: Vec<Arc<dyn Pages>>,
 ) -> Result<Server, Error> {
     let (tree, limits) = (config.public.clone(), Limits::default());
     let server = match at {
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(pages))
+    Ok(pages.into_iter().fold(server, Server::with))
 }
 
 /// Whether there is a tree that clients see.

@@ -22,4 +22,5 @@ mod server;
 pub use access::{Access, AccessLog, Unlogged};
 pub use listing::{Listing, Row};
 pub use pages::{Asked, Kept, Page, Pages};
+pub use request::encode;
 pub use server::{Error, Limits, Server};

@@ -10,6 +10,7 @@
 )]
 
 mod audited;
+mod browser;
 mod certificates;
 mod client_script;
 mod compared;
@@ -18,6 +19,7 @@ mod logins;
 mod nginx;
 mod proxies;
 mod redirects;
+mod site;
 mod squid;
 mod tls;
 mod web_config;
@@ -35,6 +37,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/served.rs"]
+#[allow(dead_code, reason = "shared")]
+mod served;
 #[path = "../commands/upstream.rs"]
 #[allow(dead_code, reason = "shared")]
 mod upstream;
