@@ -55,11 +55,12 @@ const ROOMS: &[(&str, &[&str])] = &[
             "snapshot", "merge", "plan", "pool", "ledger", "sign", "publish", "bundle", "backup", "serve", "doctor",
         ],
     ),
-    ("site", &["jobs", "serve"]),
+    // `apk`, `config`: what it is asked about, and of which mirror.
+    ("site", &["apk", "config", "jobs", "serve"]),
     // `disk`: the metrics' file is written as all of ours are. `calendar`: what the schedule means.
     ("ops", &["apk", "calendar", "jobs", "config", "disk", "serve", "site"]),
     // src/main.rs and src/cli: the binary. Its arguments become `apk`'s checked names at the door.
-    ("cli", &["apk", "jobs", "ops", "config", "finding"]),
+    ("cli", &["apk", "jobs", "site", "ops", "config", "finding"]),
 ];
 
 /// Rooms that decide: no file, socket, clock, environment or thread of execution of their own. They hear of nothing and

@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use bivouac::config::Current;
 use bivouac::jobs::demo::{self as job, Demo};
 use bivouac::jobs::serve::{self, Server};
-use bivouac::ops::pages::{Current, OpsPages};
 use serde::Serialize;
 
 use super::global::Output;
@@ -72,9 +71,8 @@ async fn listen(
         None if is_taken(usual).await => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         None => usual,
     };
-    let clock = || sync::timestamp().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let pages = OpsPages::new(Current::new(demo.config.clone()), clock, |_| ());
-    serve::listen(&demo.config, serve::At::Address(address), super::now, log, Arc::new(pages)).await
+    let pages = super::serve::pages(&Current::new(demo.config.clone()));
+    serve::listen(&demo.config, serve::At::Address(address), super::now, log, pages).await
 }
 
 async fn is_taken(address: SocketAddr) -> bool {

@@ -1,14 +1,17 @@
 //! `bivouac serve`: the public tree over HTTP or HTTPS.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bivouac::config::Current;
 use bivouac::error::in_one_line;
-use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Entrance, Error, Server};
-use bivouac::ops::pages::{Current, OpsPages};
+use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Entrance, Error, Pages, Server};
+use bivouac::ops::pages::OpsPages;
 use bivouac::ops::service::{self, Word};
+use bivouac::site::Site;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,9 +27,10 @@ const USUAL: &str = "127.0.0.1:8080";
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
     Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. SIGHUP reads the \
-    configuration anew for /metrics, and looks at certificate, key and logins at once: changed ones are taken up by themselves \
+    configuration anew for its pages, and looks at certificate, key and logins at once: changed ones are taken up by themselves \
     when somebody comes. A socket that systemd hands over is \
-    taken first. Beside the tree there are /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
+    taken first. Beside the tree there are pages for people at /, \
+    client set-up at /setup, /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
     combined format.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes any that is free [else: [serve] listen, or 127.0.0.1:8080]
@@ -89,10 +93,7 @@ fn not_renewed(global: &Global, error: &Error) {
 
 /// A server that listens, and says so.
 pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
-    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
-    let told = |error: &dyn std::fmt::Display| progress::note(format_args!("warning: metrics cannot be made: {error}"));
-    let pages = Arc::new(OpsPages::new(config.clone(), clock, told));
-    let server = job::listen(&config.get(), at, super::now, access_log(global), pages).await?;
+    let server = job::listen(&config.get(), at, super::now, access_log(global), pages(config)).await?;
     match global.output() {
         // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
         Output::Json => out::json(&Listening { listening: server.address(), tls: server.entrance().is_encrypted() })?,
@@ -109,6 +110,13 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
         progress::warn(global, words);
     }
     Ok(server)
+}
+
+/// What is answered beside the tree.
+pub(super) fn pages(config: &Current) -> Vec<Arc<dyn Pages>> {
+    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
+    let told = |error: &dyn Display| progress::note(format_args!("warning: a page cannot be made: {error}"));
+    vec![Arc::new(OpsPages::new(config.clone(), clock, told)), Arc::new(Site::new(config.clone(), clock, told))]
 }
 
 /// Whether passwords may cross a network as they are.

@@ -11,6 +11,7 @@
 
 mod backups;
 mod carried;
+mod current;
 mod named;
 mod operations;
 mod print;
@@ -33,6 +34,7 @@ use crate::error::{Class, Trouble};
 
 pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
+pub use current::Current;
 pub use named::{FileKind, NamedFile, homes};
 pub use operations::{Metrics, Notify, Schedule, Serve, ServerFiles, Webhook};
 pub use problem::{Problem, Problems};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::serve::{Limits, Pages, TlsFiles};
+use crate::serve::{Limits, TlsFiles};
 
-pub use crate::serve::{Access, AccessLog, Entrance, Error, Server, Unlogged};
+pub use crate::serve::{Access, AccessLog, Entrance, Error, Pages, Server, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub async fn listen(
     at: At,
     clock: fn() -> SystemTime,
     log: Box<dyn AccessLog>,
-    pages: Arc<dyn Pages>,
+    pages: Vec<Arc<dyn Pages>>,
 ) -> Result<Server, Error> {
     let entrance = entrance(config)?;
     let (tree, limits) = (config.public.clone(), Limits::default());
@@ -33,7 +33,7 @@ pub async fn listen(
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(pages).behind(entrance))
+    Ok(pages.into_iter().fold(server, Server::with).behind(entrance))
 }
 
 /// Who gets in, by the configuration: what it names is read before anything listens.

@@ -1,33 +1,10 @@
 //! What the server answers beside the public tree: `/metrics` and `/healthz`.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use jiff::Timestamp;
 
 use super::metrics;
-use crate::config::Config;
+use crate::config::Current;
 use crate::serve::{Asked, Kept, Page, Pages};
-
-/// The configuration in use, which a reload replaces.
-#[derive(Clone, Debug)]
-pub struct Current(Arc<Mutex<Arc<Config>>>);
-
-impl Current {
-    /// This one, for now.
-    pub fn new(config: Config) -> Current {
-        Current(Arc::new(Mutex::new(Arc::new(config))))
-    }
-
-    /// The one in use.
-    pub fn get(&self) -> Arc<Config> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// From now on, this one.
-    pub fn set(&self, config: Config) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-    }
-}
 
 /// `/metrics`: all metrics, as in the textfile. `/healthz`: 200 where a generation is live, else 503.
 pub struct OpsPages {

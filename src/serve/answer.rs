@@ -10,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::Semaphore;
 
 use super::access::{Access, AccessLog};
 use super::client::{Client, Standing};
@@ -21,10 +22,24 @@ use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 /// What every request needs.
 pub(super) struct Shared {
     pub(super) tree: PathBuf,
-    pub(super) pages: Option<Arc<dyn Pages>>,
+    pub(super) pages: Vec<Beside>,
     pub(super) clock: fn() -> SystemTime,
     pub(super) log: Box<dyn AccessLog>,
 }
+
+/// Pages of one maker. Few are made at once: some take a while and memory, and files are to be served meanwhile.
+pub(super) struct Beside {
+    pages: Arc<dyn Pages>,
+    turns: Semaphore,
+}
+
+impl Beside {
+    pub(super) fn new(pages: Arc<dyn Pages>) -> Beside {
+        Beside { pages, turns: Semaphore::new(PAGES_AT_ONCE) }
+    }
+}
+
+const PAGES_AT_ONCE: usize = 2;
 
 /// For the browser: style sheets, pictures and scripts are files of this server.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; \
@@ -68,8 +83,9 @@ impl Shared {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(request.uri().path())) {
-            let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
+        if let Some(beside) = self.pages.iter().find(|beside| beside.pages.has(request.uri().path())) {
+            let _turn = beside.turns.acquire().await.expect("this semaphore is never closed");
+            let (pages, asked) = (Arc::clone(&beside.pages), asked(request, scheme));
             return match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
                 Ok(page) => made(page),
                 Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
@@ -80,7 +96,8 @@ impl Shared {
             Err(BadTarget::Malformed) => return words(StatusCode::BAD_REQUEST, "the path is malformed"),
             Err(BadTarget::Forbidden) => return not_found(),
         };
-        let (tree, pages) = (self.tree.clone(), self.pages.clone());
+        let tree = self.tree.clone();
+        let pages: Vec<Arc<dyn Pages>> = self.pages.iter().map(|beside| Arc::clone(&beside.pages)).collect();
         let looked = tokio::task::spawn_blocking(move || {
             let found = files::find(&tree, &segments)?;
             Ok(match found {
@@ -89,7 +106,7 @@ impl Shared {
                 Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
                 Found::Folder(path) => {
                     let listing = Listing::read(&path, segments).map_err(Missing::Unreadable)?;
-                    let page = pages.and_then(|pages| pages.folder(&listing));
+                    let page = pages.iter().find_map(|pages| pages.folder(&listing));
                     Ready::Page(page.unwrap_or_else(|| Page::html(200, listing.plain())))
                 }
             })

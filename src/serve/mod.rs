@@ -40,5 +40,6 @@ pub use entrance::Entrance;
 pub use error::Error;
 pub use listing::{Listing, Row};
 pub use pages::{Asked, Kept, Page, Pages, Scheme};
+pub use request::encode;
 pub use server::{Limits, Server};
 pub use tls::TlsFiles;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
-use super::answer::Shared;
+use super::answer::{Beside, Shared};
 use super::connection::Connection;
 use super::entrance::Entrance;
 use super::error::Error;
@@ -55,7 +55,7 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let shared = Arc::new(Shared { tree, pages: None, clock, log });
+        let shared = Arc::new(Shared { tree, pages: Vec::new(), clock, log });
         Ok(Server { listener, address, shared, limits, entrance: Arc::default() })
     }
 
@@ -72,14 +72,15 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
-        let shared = Arc::new(Shared { tree, pages: None, clock, log });
+        let shared = Arc::new(Shared { tree, pages: Vec::new(), clock, log });
         Ok(Server { listener, address, shared, limits, entrance: Arc::default() })
     }
 
-    /// With pages beside the tree.
-    pub fn with(self, pages: Arc<dyn Pages>) -> Server {
-        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
-        Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
+    /// With pages beside the tree; of two that have the same path the first that was given counts.
+    pub fn with(mut self, pages: Arc<dyn Pages>) -> Server {
+        let shared = Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it");
+        shared.pages.push(Beside::new(pages));
+        self
     }
 
     /// For those alone who get in there.

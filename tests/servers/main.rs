@@ -9,15 +9,19 @@
     reason = "this is a test from end to end"
 )]
 
+mod audited;
+mod browser;
 mod certificates;
 mod client_script;
 mod compared;
+mod doctor;
 mod https;
 mod logins;
 mod nginx;
 mod proxies;
 mod redirects;
 mod serving;
+mod site;
 mod squid;
 mod tls;
 mod web_config;
@@ -35,6 +39,9 @@ mod fixture;
 #[path = "../commands/oracle.rs"]
 #[allow(dead_code, reason = "shared")]
 mod oracle;
+#[path = "../commands/served.rs"]
+#[allow(dead_code, reason = "shared")]
+mod served;
 #[path = "../commands/upstream.rs"]
 #[allow(dead_code, reason = "shared")]
 mod upstream;
