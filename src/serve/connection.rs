@@ -129,3 +129,6 @@ impl Connection {
         self.shared.reply(request, &client).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ use super::pages::Pages;
 pub struct Limits {
     /// Connections served at once; further ones wait in the system's queue. Requests of HTTP/2 under way on all of them, too.
     pub connections: usize,
-    /// How long a client may take to send a request's head, the pause before it counted.
+    /// How long a client may take for a handshake of TLS, and to send a request's head, the pause before it counted.
     pub head: Duration,
     /// How long a client may take nothing of a reply before it is cut off.
     pub stall: Duration,
