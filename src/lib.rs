@@ -30,6 +30,7 @@ pub mod doctor;
 
 // joints
 pub mod jobs;
+pub mod site;
 pub mod ops;
 pub mod report;
 pub mod error;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bivouac::config::Config;
+use bivouac::config::Current;
 use bivouac::jobs::serve::At;
 use bivouac::jobs::{Task, runs};
 use bivouac::ops::daemon::{self, Ended, Listener, Setup};
-use bivouac::ops::pages::Current;
 use bivouac::ops::service;
 use jiff::Timestamp;
 

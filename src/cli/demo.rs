@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
+use bivouac::config::Current;
 use bivouac::jobs::demo::{self as job, Demo};
 use bivouac::jobs::serve::{self, Server};
-use bivouac::ops::pages::{Current, OpsPages};
 use serde::Serialize;
 
 use super::global::Output;
@@ -72,10 +71,7 @@ async fn listen(
         None if is_taken(usual).await => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         None => usual,
     };
-    let clock = || sync::timestamp().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let (config, traffic) = (Current::new(demo.config.clone()), Arc::default());
-    let pages = Arc::new(OpsPages::new(config.clone(), Arc::clone(&traffic), clock, |_| ()));
-    let beside = serve::Beside { pages, rules: Box::new(config), traffic };
+    let beside = super::serve::beside(&Current::new(demo.config.clone()));
     serve::listen(&demo.config, serve::At::Address(address), super::now, log, beside).await
 }
 

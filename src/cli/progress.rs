@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use bivouac::apk::{Arch, SourceName};
 use bivouac::ops::journal::{self, Journal, Priority};
+pub(crate) use bivouac::report::bytes;
 use bivouac::report::{Reporter, Silent, Work};
 use serde_json::{Map, Value};
 
@@ -141,24 +142,6 @@ fn line(text: impl Display) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// `1.6 GiB`, `214 KiB`, `512 B`: binary units, at most one decimal.
-pub(crate) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = UNITS[0];
-    for larger in &UNITS[1..] {
-        if value < 1023.95 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    if value < 9.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
-}
-
 /// What is being done, as a line begins with it.
 fn doing(work: Work) -> &'static str {
     match work {
@@ -174,25 +157,5 @@ fn done(work: Work) -> &'static str {
         Work::Bundle => "packed",
         Work::Backup => "stored",
         Work::Restore => "restored",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        for (size, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (219_136, "214 KiB"),
-            (1_048_575, "1.0 MiB"),
-            (1_717_986_918, "1.6 GiB"),
-            (u64::MAX, "16777216 TiB"),
-        ] {
-            assert_eq!(bytes(size), text);
-        }
     }
 }

@@ -1,16 +1,18 @@
 //! `bivouac serve`: the public tree over HTTP or HTTPS.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bivouac::config::Current;
 use bivouac::error::in_one_line;
-use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Beside, Entrance, Error, Server, Traffic};
-use bivouac::ops::pages::{Current, OpsPages};
+use bivouac::jobs::serve::{self as job, Access, AccessLog, At, Beside, ByConfig, Entrance, Error, Server, Traffic};
+use bivouac::ops::pages::OpsPages;
 use bivouac::ops::service::{self, Word};
+use bivouac::site::Site;
 use jiff::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -27,9 +29,10 @@ const USUAL: &str = "127.0.0.1:8080";
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
     Serves until it is stopped; whatever a sync publishes meanwhile is served from then on. SIGHUP reads the \
-    configuration anew for /metrics, and looks at certificate, key and logins at once: changed ones are taken up by themselves \
+    configuration anew for its pages, and looks at certificate, key and logins at once: changed ones are taken up by themselves \
     when somebody comes. A socket that systemd hands over is \
-    taken first. Beside the tree there are /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
+    taken first. Beside the tree there are pages for people at /, \
+    client set-up at /setup, /metrics (Prometheus) and /healthz. The access log goes to standard output in the \
     combined format.")]
 pub(crate) struct Args {
     /// Where to listen; port 0 takes any that is free [else: [serve] listen, or 127.0.0.1:8080]
@@ -95,13 +98,8 @@ fn not_renewed(global: &Global, error: &Error) {
 
 /// A server that listens, and says so.
 pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<Server, Failure> {
-    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
-    let told = |error: &dyn std::fmt::Display| progress::note(format_args!("warning: metrics cannot be made: {error}"));
-    let traffic = Arc::<Traffic>::default();
-    let pages = Arc::new(OpsPages::new(config.clone(), Arc::clone(&traffic), clock, told));
-    let beside = Beside { pages, rules: Box::new(config.clone()), traffic };
     raise_open_files();
-    let server = job::listen(&config.get(), at, super::now, access_log(global), beside).await?;
+    let server = job::listen(&config.get(), at, super::now, access_log(global), beside(config)).await?;
     match global.output() {
         // The one value: whoever asked for port 0 learns the port, and a supervisor that it listens.
         Output::Json => out::json(&Listening { listening: server.address(), tls: server.entrance().is_encrypted() })?,
@@ -126,6 +124,21 @@ pub(super) fn raise_open_files() {
     let allowed = getrlimit(Resource::Nofile);
     // Where it cannot be raised, fewer are served at once.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed });
+}
+
+/// What stands beside the tree.
+pub(super) fn beside(config: &Current) -> Beside {
+    let clock = || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH);
+    let told = |error: &dyn Display| progress::note(format_args!("warning: a page cannot be made: {error}"));
+    let traffic = Arc::<Traffic>::default();
+    Beside {
+        pages: vec![
+            Arc::new(OpsPages::new(config.clone(), Arc::clone(&traffic), clock, told)),
+            Arc::new(Site::new(config.clone(), clock, told)),
+        ],
+        rules: Arc::new(ByConfig::new(config.clone())),
+        traffic,
+    }
 }
 
 /// Whether passwords may cross a network as they are.

@@ -43,9 +43,6 @@ pub(super) fn resolve(
     credentials: Option<&Path>,
 ) -> Result<Config, Problems> {
     let mut resolver = Resolver { folder, credentials, problems: Problems::new(file) };
-    for key in &written.later {
-        resolver.problems.add(key.line, format!("{} is not supported yet", key.value));
-    }
     let store_path =
         resolver.required_path("store", written.store.as_ref(), "where pool, snapshots and state are kept");
     let public_path = resolver.required_path("public", written.public.as_ref(), "the link to the published tree");

@@ -9,6 +9,7 @@
 //! - [`check`]: is everything what we left there?
 //! - [`audit`]: access logs, explained by what the mirror showed when.
 //! - [`doctor`]: the usual faults, of a server or of our own ground, and what to do.
+//! - [`catalogue`]: what the live tree lists, for those who look packages up.
 //! - [`why`]: the chain by which a package is mirrored, or why it is not.
 //! - [`source`]: every URL of a source compared.
 //! - [`client`], [`client_script`]: what a client needs, and a script that sets it up.
@@ -33,6 +34,7 @@ mod budget;
 pub mod bundle;
 mod call;
 pub mod carried;
+pub mod catalogue;
 mod changing;
 pub mod check;
 pub mod client;

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::{Error, Mirror};
 use crate::config::Config;
-use crate::ledger::{Channel, RepositoryRun, Run, Task, TaskRecord, Told};
+use crate::ledger::{Channel, RepositoryRun, Run, Task, Told};
+
+pub use crate::ledger::TaskRecord;
 
 /// After so long a trouble that lasts is told again.
 const AGAIN: SignedDuration = SignedDuration::from_hours(24);
@@ -121,6 +123,20 @@ pub fn told(config: &Config, news: &News, unheard: Vec<Channel>, now: Timestamp)
 pub fn last_started(config: &Config) -> Result<Vec<(Task, Timestamp)>, Error> {
     let records = Mirror::look(config)?.ledger.task_records()?;
     Ok(records.into_iter().filter_map(|(task, record)| Some((task, record.runs.last()?.started))).collect())
+}
+
+/// What is remembered of each task that the configuration still has: what was taken out is nothing that can be late or failed.
+pub fn records(config: &Config) -> Result<Vec<(Task, TaskRecord)>, Error> {
+    let mut records = Mirror::look(config)?.ledger.task_records()?;
+    records.retain(|(task, record)| is_configured(config, task) && !record.runs.is_empty());
+    Ok(records)
+}
+
+fn is_configured(config: &Config, task: &Task) -> bool {
+    match task {
+        Task::Sync | Task::Import | Task::Check => true,
+        Task::Backup(name) | Task::BackupCheck(name) => config.backups.contains_key(name),
+    }
 }
 
 fn news(record: &TaskRecord, ended: &Ended, config: &Config) -> Option<News> {

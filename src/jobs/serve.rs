@@ -2,16 +2,16 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::Mirror;
-use crate::config::Config;
-use crate::serve::{Limits, Objects, Pages, TlsFiles};
+use super::{Changing, Mirror};
+use crate::config::{Config, Current};
+use crate::serve::{Kept, Limits, Objects, TlsFiles, Usual};
 
-pub use crate::serve::{Access, AccessLog, Entrance, Error, Rules, Server, Traffic, Unlogged};
+pub use crate::serve::{Access, AccessLog, Entrance, Error, Pages, Rules, Server, Traffic, Unlogged};
 
 /// Where to listen.
 #[derive(Debug)]
@@ -24,10 +24,10 @@ pub enum At {
 
 /// What stands beside the tree.
 pub struct Beside {
-    /// Pages.
-    pub pages: Arc<dyn Pages>,
+    /// Pages; of two that have the same path, the first counts.
+    pub pages: Vec<Arc<dyn Pages>>,
     /// How long clients may keep what.
-    pub rules: Box<dyn Rules>,
+    pub rules: Arc<dyn Rules>,
     /// Where everything is counted.
     pub traffic: Arc<Traffic>,
 }
@@ -49,7 +49,8 @@ pub async fn listen(
         At::Address(address) => Server::listen(address, tree, limits, clock, log).await?,
         At::Socket(socket) => Server::on(socket, tree, limits, clock, log)?,
     };
-    Ok(server.with(beside.pages).by(beside.rules).counting(beside.traffic).behind(entrance))
+    let server = beside.pages.into_iter().fold(server, Server::with);
+    Ok(server.by(beside.rules).counting(beside.traffic).behind(entrance))
 }
 
 /// Who gets in, by the configuration: what it names is read before anything listens.
@@ -62,9 +63,48 @@ fn entrance(config: &Config) -> Result<Entrance, Error> {
     Entrance::open(tls, config.serve.basic_file.clone())
 }
 
+/// What holds by the configuration in use, as the web servers are told by `web-config`: packages are kept for good, but where a
+/// source may replace them.
+pub struct ByConfig {
+    config: Current,
+    /// What follows from the configuration that it follows from.
+    changing: Mutex<(Arc<Config>, Arc<Changing>)>,
+}
+
+impl ByConfig {
+    /// By this one, and by what replaces it.
+    pub fn new(config: Current) -> ByConfig {
+        let in_use = config.get();
+        let changing = Arc::new(Changing::of(&in_use));
+        ByConfig { config, changing: Mutex::new((in_use, changing)) }
+    }
+
+    fn changing(&self) -> Arc<Changing> {
+        let in_use = self.config.get();
+        let mut known = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&known.0, &in_use) {
+            *known = (Arc::clone(&in_use), Arc::new(Changing::of(&in_use)));
+        }
+        Arc::clone(&known.1)
+    }
+}
+
+impl Rules for ByConfig {
+    fn kept(&self, segments: &[String]) -> Kept {
+        match Usual.kept(segments) {
+            Kept::ForGood if self.changing().has(segments) => Kept::UntilAsked,
+            usual => usual,
+        }
+    }
+
+    fn objects(&self, generation: u64) -> Option<Objects> {
+        objects(&self.config.get(), generation)
+    }
+}
+
 /// Which objects the files of a generation are, by its record. `None` where that cannot be read, as by a server that may see
 /// the tree alone.
-pub fn objects(config: &Config, number: u64) -> Option<Objects> {
+fn objects(config: &Config, number: u64) -> Option<Objects> {
     let mirror = Mirror::look(config).ok()?;
     let generation = mirror.ledger.generation(number).ok()?;
     let tree = mirror.tree.generation(number);

@@ -12,7 +12,7 @@ use super::{Call, Error, Mirror};
 use crate::apk::Entry;
 use crate::config::Config;
 use crate::disk::lock::Purpose;
-use crate::plan::publish::Generation;
+use crate::plan::publish::{Generation, RepositoryState};
 use crate::snapshot::diff;
 use crate::snapshot::{Role, Snapshot};
 
@@ -114,7 +114,7 @@ pub fn diff(config: &Config, from: &str, to: &str) -> Result<DiffReport, Error> 
     let mirror = Mirror::open(config)?;
     let (before, after) = match (named(&mirror, from)?, named(&mirror, to)?) {
         (State::Generation(one), State::Generation(other)) => {
-            let (before, after) = (shown_entries(&mirror, &one)?, shown_entries(&mirror, &other)?);
+            let (before, after) = (shown_entries(&mirror, &one, &other)?, shown_entries(&mirror, &other, &one)?);
             return Ok(compare(one.number.to_string(), other.number.to_string(), &before, &after));
         }
         (one, other) => (one.snapshot(&mirror)?, other.snapshot(&mirror)?),
@@ -165,9 +165,13 @@ fn accepted_entries(mirror: &Mirror<'_>, snapshot: &Snapshot, other: &Snapshot) 
     Ok(lists)
 }
 
-fn shown_entries(mirror: &Mirror<'_>, generation: &Generation) -> Result<Lists, Error> {
+/// The indexes of `generation` whose text is another in `other`, or that it has not.
+fn shown_entries(mirror: &Mirror<'_>, generation: &Generation, other: &Generation) -> Result<Lists, Error> {
     let mut lists = BTreeMap::new();
-    for state in &generation.repositories {
+    let is_same = |state: &RepositoryState| {
+        other.repository(&state.name, &state.arch).is_some_and(|there| there.content == state.content)
+    };
+    for state in generation.repositories.iter().filter(|state| !is_same(state)) {
         lists.insert(format!("{}/{}", state.name, state.arch), entries_shown(mirror, generation.number, state)?);
     }
     Ok(lists)

@@ -22,9 +22,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::agenda::{self, Agenda};
-use super::pages::Current;
 use super::service::{self, Word};
-use crate::config::Config;
+use crate::config::{Config, Current};
 use crate::jobs::Task;
 
 /// A span below the one that is given, by chance.

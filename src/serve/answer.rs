@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::Semaphore;
 
 use super::access::{Access, AccessLog};
 use super::account::{Account, Counted, text_of};
@@ -24,7 +25,7 @@ use super::tree::{Found, Missing, Tree, Wait};
 /// What every request needs.
 pub(super) struct Shared {
     pub(super) tree: Arc<Tree>,
-    pub(super) pages: Option<Arc<dyn Pages>>,
+    pub(super) pages: Vec<Beside>,
     pub(super) rules: Arc<dyn Rules>,
     pub(super) generations: Generations,
     pub(super) clock: fn() -> SystemTime,
@@ -52,6 +53,20 @@ impl Rules for Usual {
         if segments.last().is_some_and(|name| name.ends_with(".apk")) { Kept::ForGood } else { Kept::UntilAsked }
     }
 }
+
+/// Pages of one maker. Few are made at once: some take a while and memory, and files are to be served meanwhile.
+pub(super) struct Beside {
+    pages: Arc<dyn Pages>,
+    turns: Semaphore,
+}
+
+impl Beside {
+    pub(super) fn new(pages: Arc<dyn Pages>) -> Beside {
+        Beside { pages, turns: Semaphore::new(PAGES_AT_ONCE) }
+    }
+}
+
+const PAGES_AT_ONCE: usize = 2;
 
 /// For the browser: style sheets, pictures and scripts are files of this server.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; \
@@ -113,8 +128,9 @@ impl Shared {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return (Kind::Other, response);
         }
-        if let Some(pages) = self.pages.as_ref().filter(|pages| pages.has(path)) {
-            let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
+        if let Some(beside) = self.pages.iter().find(|beside| beside.pages.has(path)) {
+            let _turn = beside.turns.acquire().await.expect("this semaphore is never closed");
+            let (pages, asked) = (Arc::clone(&beside.pages), asked(request, scheme));
             let response = match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
                 Ok(page) => made(page),
                 Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
@@ -131,9 +147,10 @@ impl Shared {
         let found = match self.tree.find(&segments, Wait::Never) {
             // A folder is read from the disk in any case.
             Err(Missing::NotInMemory) | Ok(Found::Folder(_)) => {
-                let (tree, pages) = (Arc::clone(&self.tree), self.pages.clone());
+                let (tree, pages) = (Arc::clone(&self.tree), self.pages.iter().map(|beside| Arc::clone(&beside.pages)));
+                let pages: Vec<_> = pages.collect();
                 let segments = segments.clone();
-                let looked = move || look(&tree, pages.as_deref(), segments, named);
+                let looked = move || look(&tree, &pages, segments, named);
                 match tokio::task::spawn_blocking(looked).await {
                     Ok(looked) => looked,
                     Err(died) => Err(Missing::Unreadable(io::Error::other(died))),
@@ -218,14 +235,14 @@ impl Shared {
 }
 
 /// Looks a path up, and reads a folder. Blocks for as long as the disk takes.
-fn look(tree: &Tree, pages: Option<&dyn Pages>, segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
+fn look(tree: &Tree, pages: &[Arc<dyn Pages>], segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
     Ok(match tree.find(&segments, Wait::ForDisk)? {
         Found::File { .. } if named == Named::Folder => return Err(Missing::File),
         Found::File { file, version, generation } => Ready::File(file, version, generation),
         Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
         Found::Folder(folder) => {
-            let listing = Listing::read(folder, segments).map_err(Missing::Unreadable)?;
-            let page = pages.and_then(|pages| pages.folder(&listing));
+            let listing = Listing::of(folder, segments).map_err(Missing::Unreadable)?;
+            let page = pages.iter().find_map(|pages| pages.folder(&listing));
             Ready::Page(page.unwrap_or_else(|| Page::html(200, listing.plain())))
         }
     })

@@ -155,3 +155,6 @@ impl Connection {
         self.shared.reply(request, &client, &self.place).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,8 +25,9 @@ use super::connection::MAX_HEAD;
 use super::server::Limits;
 use super::traffic::Cut;
 
-/// Requests under way on one connection; a client keeps further ones to itself.
-const STREAMS: u32 = 64;
+/// Requests under way on one connection; a client keeps further ones to itself. Fewer than RFC 9113 (6.5.2) recommends would refuse
+/// requests of those who have not read yet how many there may be, and take it for a hundred.
+const STREAMS: u32 = 100;
 /// Bytes that are given to be sent at a time, one frame of the usual size: by these it is told whether a client takes anything.
 const SLICE: usize = 16 << 10;
 /// Bytes of one reply that wait to be sent.

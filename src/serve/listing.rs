@@ -1,8 +1,10 @@
 //! What lies in a folder: names, times, sizes; and the plainest page of it.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, statat};
@@ -46,7 +48,12 @@ impl Row {
 
 impl Listing {
     /// Reads `folder`, which the client knows as `segments`.
-    pub(super) fn read(folder: impl AsFd, segments: Vec<String>) -> io::Result<Listing> {
+    pub fn read(folder: &Path, segments: Vec<String>) -> io::Result<Listing> {
+        Self::of(File::open(folder)?, segments)
+    }
+
+    /// The same of a folder that is open.
+    pub(super) fn of(folder: impl AsFd, segments: Vec<String>) -> io::Result<Listing> {
         let mut rows = Vec::new();
         for entry in Dir::read_from(&folder)? {
             let entry = entry?;

@@ -48,6 +48,7 @@ pub use listing::{Listing, Row};
 pub use objects::Objects;
 pub use pages::{Asked, Kept, Page, Pages, Scheme};
 pub use patience::Pace;
+pub use request::encode;
 pub use server::{Limits, Server};
 pub use tls::TlsFiles;
 pub use traffic::{Cut, Kind, Latencies, Traffic};

@@ -59,7 +59,7 @@ fn decode(raw: &str) -> Result<String, BadTarget> {
 }
 
 /// A segment as it stands in a URL or an attribute of HTML: everything but letters, digits and `-._~+@` escaped.
-pub(super) fn encode(segment: &str) -> String {
+pub fn encode(segment: &str) -> String {
     use std::fmt::Write as _;
     let mut text = String::with_capacity(segment.len());
     for byte in segment.bytes() {

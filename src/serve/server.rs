@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
-use super::answer::{Rules, Shared, Usual};
+use super::answer::{Beside, Rules, Shared, Usual};
 use super::connection::Connection;
 use super::crowd::Crowd;
 use super::entrance::Entrance;
@@ -29,7 +29,7 @@ pub struct Limits {
     pub connections: usize,
     /// Of these, how many one address may have (of IPv6, 64 bits of it).
     pub of_one_address: usize,
-    /// How long a client may take to send a request's head, the pause before it counted.
+    /// How long a client may take for a handshake of TLS, and to send a request's head, the pause before it counted.
     pub head: Duration,
     /// How fast a client must take a reply.
     pub pace: Pace,
@@ -100,22 +100,23 @@ impl Server {
         Ok(Server { listener, address, shared: shared(tree, clock, log), limits, entrance: Arc::default() })
     }
 
-    /// With pages beside the tree.
-    pub fn with(self, pages: Arc<dyn Pages>) -> Server {
-        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
-        Server { shared: Arc::new(Shared { pages: Some(pages), ..shared }), ..self }
+    /// With pages beside the tree; of two that have the same path the first that was given counts.
+    pub fn with(mut self, pages: Arc<dyn Pages>) -> Server {
+        let shared = Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it");
+        shared.pages.push(Beside::new(pages));
+        self
     }
 
     /// By these rules instead of the [`Usual`] ones.
-    pub fn by(self, rules: Box<dyn Rules>) -> Server {
-        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
-        Server { shared: Arc::new(Shared { rules: rules.into(), ..shared }), ..self }
+    pub fn by(mut self, rules: Arc<dyn Rules>) -> Server {
+        Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it").rules = rules;
+        self
     }
 
     /// Counting what it does there.
-    pub fn counting(self, traffic: Arc<Traffic>) -> Server {
-        let shared = Arc::into_inner(self.shared).expect("nothing is served yet, so nobody else has it");
-        Server { shared: Arc::new(Shared { traffic, ..shared }), ..self }
+    pub fn counting(mut self, traffic: Arc<Traffic>) -> Server {
+        Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it").traffic = traffic;
+        self
     }
 
     /// For those alone who get in there.
@@ -178,7 +179,7 @@ fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> 
     let tree = Arc::new(Tree::new(tree));
     Arc::new(Shared {
         tree,
-        pages: None,
+        pages: Vec::new(),
         rules: Arc::new(Usual),
         generations: Default::default(),
         clock,

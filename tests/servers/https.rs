@@ -280,6 +280,20 @@ fn a_renewed_certificate_is_for_new_connections_and_the_old_ones_go_on() {
 }
 
 #[test]
+fn the_daemon_serves_so_too_and_looks_when_it_is_told_to() {
+    let port = super::free_port();
+    let env = published(&format!("listen = \"127.0.0.1:{port}\"\n{TLS}"));
+    let serving = Serving::by(&env, &["daemon"]);
+    let client = TlsClient::new(&env, None, &[]);
+    assert_eq!(client.get(&serving.address, INDEX, "").unwrap().status, 200);
+    env.write("certificates/server.pem", b"half of it");
+    serving.hang_up();
+    // Nobody comes meanwhile.
+    wait_until(|| serving.told().contains("holds no certificate in PEM form; what was read before stays in use"));
+    assert_eq!(client.get(&serving.address, INDEX, "").unwrap().status, 200);
+}
+
+#[test]
 fn http_2_brings_a_hundred_files_at_once() {
     let env = published(TLS);
     let serving = Serving::start(&env);

@@ -9,16 +9,20 @@
     reason = "this is a test from end to end"
 )]
 
+mod audited;
+mod browser;
 mod certificates;
 mod client_script;
 mod compared;
 mod crowded;
+mod doctor;
 mod https;
 mod logins;
 mod nginx;
 mod proxies;
 mod redirects;
 mod serving;
+mod site;
 mod squid;
 mod tls;
 mod validators;

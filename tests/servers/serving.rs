@@ -27,12 +27,12 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(env: &Env) -> Serving {
-        let mut child = env
-            .command(&["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Serving::by(env, &["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// By a command that serves, among other things.
+    pub(crate) fn by(env: &Env, arguments: &[&str]) -> Serving {
+        let mut child = env.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (lines, log) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::seconds_since;
-use crate::jobs::{Error, Mirror};
+use crate::jobs::{Error, Mirror, runs};
 use crate::ledger::{RepositoryRun, Task, Totals};
 
 /// One task, and how its last run ended.
@@ -35,18 +35,10 @@ pub struct TaskStatus {
     pub repositories: Vec<RepositoryRun>,
 }
 
-/// Whether the configuration still has it: what was taken out is nothing that can be late or failed.
-fn is_configured(mirror: &Mirror<'_>, task: &Task) -> bool {
-    match task {
-        Task::Sync | Task::Import | Task::Check => true,
-        Task::Backup(name) | Task::BackupCheck(name) => mirror.config.backups.contains_key(name),
-    }
-}
-
 pub(super) fn of(mirror: &Mirror<'_>, now: Timestamp) -> Result<Vec<TaskStatus>, Error> {
     let mut tasks = Vec::new();
-    for (task, record) in mirror.ledger.task_records()? {
-        let Some(last) = record.runs.last().filter(|_| is_configured(mirror, &task)) else { continue };
+    for (task, record) in runs::records(mirror.config)? {
+        let Some(last) = record.runs.last() else { continue };
         // What is configured no more is no news.
         let is_configured = |repository: &RepositoryRun| {
             let same = |one: &&crate::config::Repository| one.name == repository.name;

@@ -1,0 +1,180 @@
+//! The pages of `bivouac serve`, as they come over the wire.
+
+use std::io::Write as _;
+use std::process::Command;
+
+use super::client::{CLIENTS, real_alpine};
+use super::env::Env;
+use super::fixture::{CORP, OURS, Package, UPSTREAM, signed, unsigned_index};
+use super::program;
+use super::served::{Served, get};
+
+const PATH: &str = "/alpine/v3.23/main/x86_64";
+
+fn put(env: &Env, packages: &[(&str, &str)], build: u32) {
+    let built: Vec<_> = packages.iter().map(|(name, version)| Package::new(name, version).build(&UPSTREAM)).collect();
+    for package in &built {
+        env.upstream.put(&format!("{PATH}/{}", package.file), package.bytes.clone());
+    }
+    let entries: Vec<&str> = built.iter().map(|package| package.entry.as_str()).collect();
+    let index = unsigned_index(&entries, &format!("v3.23.0-{build}-g0123456789"));
+    env.upstream.put(&format!("{PATH}/APKINDEX.tar.gz"), signed(&index, &[&UPSTREAM]));
+}
+
+fn configured() -> Env {
+    let env = Env::new();
+    env.configure(&format!(
+        "[sources.up]\nurl = [\"{{upstream}}/alpine\"]\nkeyring = [\"trusted/{}\"]\n\n\
+         [[repositories]]\nfrom = [\"up:v3.23/main\"]\narches = [\"x86_64\"]\n",
+        UPSTREAM.name
+    ));
+    env
+}
+
+#[track_caller]
+fn page(server: &Served, path: &str, status: u16) -> String {
+    let answer = server.get(path);
+    let text = String::from_utf8(answer.body).unwrap();
+    assert_eq!(answer.status, status, "{path}: {text}");
+    let head = answer.head.to_ascii_lowercase();
+    assert!(head.contains("content-type: text/html; charset=utf-8"), "{path}: {head}");
+    assert!(head.contains("content-security-policy: default-src 'none'"), "{path}: {head}");
+    assert!(head.contains("cache-control: no-store"), "{path}: {head}");
+    text
+}
+
+#[track_caller]
+fn has(text: &str, wanted: &[&str]) {
+    for wanted in wanted {
+        assert!(text.contains(wanted), "no {wanted:?} in {text}");
+    }
+}
+
+#[test]
+fn pages_tell_what_is_live_as_soon_as_it_is() {
+    let env = configured();
+    let server = Served::start(&env);
+    for path in ["/", "/search", "/package?name=hello", "/snapshots", "/files"] {
+        let text = page(&server, path, 503);
+        has(&text, &["Nothing is published yet"]);
+    }
+    put(&env, &[("hello", "1.0-r0"), ("bye", "1.0-r0")], 1);
+    env.bivouac(&["sync"]).exits_with(0);
+    has(&page(&server, "/", 200), &["v3.23/main", "Fresh", "2 packages", "generation 1", "1 run of sync"]);
+    has(&page(&server, "/search?q=HELLO", 200), &["package?name=hello", "1.0-r0"]);
+    has(&page(&server, "/search?q=nothing-of-it", 200), &["No name"]);
+
+    put(&env, &[("hello", "1.1-r0")], 2);
+    env.bivouac(&["sync"]).exits_with(0);
+    let text = page(&server, "/package?name=hello", 200);
+    has(
+        &text,
+        &["hello <span class=\"version\">1.1-r0</span>", "v3.23/main/x86_64/hello-1.1-r0.apk", "Why is it mirrored?"],
+    );
+    assert_eq!(server.get("/v3.23/main/x86_64/hello-1.1-r0.apk").status, 200);
+    page(&server, "/package?name=bye", 404);
+    has(&page(&server, "/why?name=hello", 200), &["all of source", "up"]);
+    has(&page(&server, "/snapshots", 200), &["name=\"from\" value=\"1\"", "name=\"to\" value=\"2\"", "live"]);
+    has(&page(&server, "/diff?from=1&to=2", 200), &["1 removed, 1 upgraded", "1.0-r0", "1.1-r0", "bye"]);
+    for path in ["/diff", "/diff?from=1&to=77", "/diff?from=x&to=y", "/why?name=../etc", "/why?name=nothing-of-it"] {
+        page(&server, path, 404);
+    }
+    has(&page(&server, "/v3.23/main/", 200), &["href=\"./x86_64/\"", "href=\"../../style.css\"", "href=\"../\""]);
+    has(&page(&server, "/files", 200), &["href=\"./v3.23/\""]);
+    // A rollback is told to whoever looks.
+    env.bivouac(&["rollback", "1"]).exits_with(0);
+    has(&page(&server, "/", 200), &["Publishing is held", "2 packages"]);
+}
+
+#[test]
+fn what_was_asked_is_shown_as_text() {
+    let env = configured();
+    put(&env, &[("hello", "1.0-r0")], 1);
+    env.bivouac(&["sync"]).exits_with(0);
+    let server = Served::start(&env);
+    let wicked = "%3Cscript%3Ealert(1)%3C/script%3E%22%27";
+    for (path, status) in [
+        (format!("/search?q={wicked}"), 200),
+        (format!("/package?name={wicked}"), 404),
+        (format!("/why?name={wicked}"), 404),
+        (format!("/diff?from={wicked}&to={wicked}"), 404),
+    ] {
+        let text = page(&server, &path, status);
+        assert!(!text.contains("<script>alert"), "{text}");
+        assert!(text.contains("&lt;script&gt;alert"), "{text}");
+    }
+    // A host that is no host is not printed for people to copy.
+    let mut wire = std::net::TcpStream::connect(&server.address).unwrap();
+    write!(wire, "GET /setup HTTP/1.1\r\nHost: a'$(id)\"<b>\r\nConnection: close\r\n\r\n").unwrap();
+    let text = std::io::read_to_string(wire).unwrap();
+    assert!(text.contains("http://localhost/") && !text.contains("$(id)"), "{text}");
+    for (path, kind) in [("/style.css", "text/css"), ("/copy.js", "text/javascript"), ("/icon.svg", "image/svg+xml")] {
+        let answer = get(&server.address, path);
+        assert_eq!(answer.status, 200, "{path}");
+        let head = answer.head.to_ascii_lowercase();
+        assert!(head.contains(kind) && head.contains("cache-control: max-age=3600"), "{head}");
+    }
+}
+
+#[test]
+fn a_folder_of_the_tree_that_is_called_like_a_page_is_still_there() {
+    let env = Env::new();
+    env.configure(&format!(
+        "[sources.up]\nurl = [\"{{upstream}}/alpine\"]\nkeyring = [\"trusted/{}\"]\n\n\
+         [[repositories]]\nname = \"search\"\nfrom = [\"up:v3.23/main\"]\narches = [\"x86_64\"]\n",
+        UPSTREAM.name
+    ));
+    put(&env, &[("hello", "1.0-r0")], 1);
+    env.bivouac(&["sync"]).exits_with(0);
+    let server = Served::start(&env);
+    assert_eq!(server.get("/search/x86_64/APKINDEX.tar.gz").status, 200);
+    has(&page(&server, "/search/", 200), &["./x86_64/"]);
+    has(&page(&server, "/search", 200), &["All packages"]);
+}
+
+/// Two lines from the page, and a machine is done: also one with the arch first in its lines.
+#[test]
+fn real_clients_set_themselves_up_from_the_server() {
+    let Some(busybox) = program("busybox") else { return };
+    let Some(real) = real_alpine() else { return };
+    let env = Env::new();
+    let ours = OURS.name.trim_end_matches(".pub");
+    env.write(
+        "bivouac.toml",
+        format!(
+            "store = \"store\"\npublic = \"site/alpine\"\n\n[signing]\nkey = \"keys/{ours}\"\n\n\
+             [sources.corp]\ndirectory = \"packages\"\nkeyring = [\"trusted/{}\"]\n\n\
+             [[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\nfrom = [\"corp\"]\n\n\
+             [[repositories]]\nname = \"{{arch}}/main\"\narches = [\"x86_64\"]\nfrom = [\"corp\"]\n",
+            CORP.name
+        )
+        .as_bytes(),
+    );
+    let hello = Package::new("hello", "1.0-r0").build(&CORP);
+    env.write(&format!("packages/x86_64/{}", hello.file), &hello.bytes);
+    env.bivouac(&["sync"]).exits_with(0);
+    let server = Served::start(&env);
+    let text = String::from_utf8(server.get("/setup").body).unwrap();
+    has(&text, &["/setup.sh\n", "/ARCH/main", "apk --print-arch", "plain HTTP"]);
+    let fingerprint = text.split("sh setup.sh ").nth(1).unwrap().split('<').next().unwrap().to_owned();
+
+    // As busybox's wget asks, under the name that the client knows the server by.
+    let fetch = |file: &std::path::Path| {
+        let url = format!("http://{}/setup.sh", server.address);
+        let fetched = Command::new(&busybox).args(["wget", "-q", "-O"]).arg(file).arg(url).status().unwrap();
+        assert!(fetched.success());
+    };
+    for client in &CLIENTS {
+        let machine = client.machine(&real, "x86_64", &[], &[]);
+        let script = env.path("setup.sh");
+        fetch(&script);
+        let mut run = Command::new(&busybox);
+        run.arg("ash").arg(&script).arg("--root").arg(machine.file("")).arg(&fingerprint);
+        let output = run.env_clear().env("PATH", "/usr/bin:/bin").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let lines = std::fs::read_to_string(machine.file("etc/apk/repositories")).unwrap();
+        has(&lines, &[&format!("http://{}/x86_64/main\n", server.address), "/v3.23/site\n"]);
+        machine.updates_to(1);
+        assert_eq!(machine.adds(&["hello"]), ["hello"]);
+    }
+}
