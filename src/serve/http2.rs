@@ -1,8 +1,8 @@
 //! HTTP/2: many requests on one connection, and bounds on all of them together.
 //!
 //! What HTTP/1.1 gets from waiting for one head and one write is counted here: a connection on which no request is under way for as
-//! long as a head may take is closed, and one on which requests are under way but nothing of any reply is taken for as long as a
-//! stall may last is cut. Pings, settings and window updates keep neither alive. Streams that are reset as soon as they are opened
+//! long as a head may take is closed, and one on which requests are under way but replies are taken slower than by the pace is
+//! cut. Pings, settings and window updates keep neither alive. Streams that are reset as soon as they are opened
 //! ("rapid reset") are bounded by h2 itself: more than 20 that were not looked at yet end the connection.
 
 use std::future::Future;
@@ -42,7 +42,7 @@ where
     R: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
 {
-    let activity = Arc::new(Activity::begin());
+    let activity = Arc::new(Activity::begin(limits.pace.least));
     let counted = Arc::clone(&activity);
     let service = service_fn(move |request| {
         let (under_way, requests) = (counted.one_more(), Arc::clone(&requests));
@@ -98,12 +98,18 @@ fn as_of_old(mut request: Request<Incoming>) -> Request<Incoming> {
 }
 
 /// What happens on a connection.
-struct Activity(Mutex<Happened>);
+struct Activity {
+    happened: Mutex<Happened>,
+    /// Bytes that are to be taken within the pace's time.
+    least: u64,
+}
 
 struct Happened {
     under_way: usize,
-    /// When a request began or ended last, or something of a reply was taken.
+    /// When a request began or ended last, or the client had taken its due.
     last: Instant,
+    /// Bytes of replies that were taken since.
+    taken: u64,
 }
 
 /// What a connection does.
@@ -116,8 +122,8 @@ enum State {
 }
 
 impl Activity {
-    fn begin() -> Activity {
-        Activity(Mutex::new(Happened { under_way: 0, last: Instant::now() }))
+    fn begin(least: u64) -> Activity {
+        Activity { happened: Mutex::new(Happened { under_way: 0, last: Instant::now(), taken: 0 }), least }
     }
 
     /// A request, which is under way until what this returns is dropped.
@@ -129,7 +135,15 @@ impl Activity {
     fn changed(&self, change: impl FnOnce(&mut Happened)) {
         let mut happened = self.lock();
         change(&mut happened);
-        happened.last = Instant::now();
+        (happened.last, happened.taken) = (Instant::now(), 0);
+    }
+
+    fn took(&self, bytes: usize) {
+        let mut happened = self.lock();
+        happened.taken += bytes as u64;
+        if happened.taken >= self.least {
+            (happened.last, happened.taken) = (Instant::now(), 0);
+        }
     }
 
     /// What it does, and until when it may go on so if nothing happens.
@@ -142,7 +156,7 @@ impl Activity {
     }
 
     fn lock(&self) -> MutexGuard<'_, Happened> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,7 +169,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// A reply's body in slices; each that is taken is something that happened.
+/// A reply's body in slices, which are counted when they are taken.
 struct Counted<B> {
     body: B,
     /// What is read and not taken yet.
@@ -183,7 +197,7 @@ impl<B: Body<Data = Bytes, Error = io::Error> + Unpin> Body for Counted<B> {
         }
         let length = self.rest.len().min(SLICE);
         let slice = self.rest.split_to(length);
-        self.under_way.0.changed(|_| ());
+        self.under_way.0.took(length);
         Poll::Ready(Some(Ok(Frame::data(slice))))
     }
 

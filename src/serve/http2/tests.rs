@@ -158,6 +158,23 @@ fn a_client_that_takes_nothing_is_cut_off_however_it_pings() {
 }
 
 #[test]
+fn a_client_that_takes_less_than_its_due_is_cut_off() {
+    runtime().block_on(async {
+        let pace = Pace { least: 1 << 30, within: Duration::from_millis(100) };
+        let (wire, served) = serving(Limits { pace, ..patient() }, 8);
+        let (mut sender, _) = connected(wire, SLICE as u32).await;
+        let (response, _) = sender.send_request(request("/"), true).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        // A slice now and then, for much longer than it is given.
+        while let Some(Ok(data)) = body.data().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            body.flow_control().release_capacity(data.len()).unwrap();
+        }
+        assert_eq!(served.await.unwrap(), Some(Cut::Slow));
+    });
+}
+
+#[test]
 fn a_client_that_takes_little_at_a_time_gets_all_of_it() {
     runtime().block_on(async {
         let (wire, _) = serving(Limits { pace: within(Duration::from_secs(2)), ..patient() }, 8);
