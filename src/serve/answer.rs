@@ -15,6 +15,7 @@ use super::account::{Account, Counted, text_of};
 use super::body::{Body, Chunks, Part};
 use super::client::{Client, Standing};
 use super::crowd::Place;
+use super::favourites::{Favourites, Identity};
 use super::listing::Listing;
 use super::objects::{Generations, Objects};
 use super::pages::{Asked, Kept, Page, Pages, Scheme};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) log: Box<dyn AccessLog>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) chunks: Arc<Chunks>,
+    pub(super) favourites: Favourites,
 }
 
 /// What is known of the tree's files by whoever publishes them. Called from several threads.
@@ -156,15 +158,18 @@ impl Shared {
                 }
             }
             Ok(Found::File { .. }) if named == Named::Folder => Err(Missing::File),
-            Ok(Found::File { file, version, generation }) => Ok(Ready::File(file, version, generation)),
+            Ok(Found::File { file, version, identity, generation }) => {
+                Ok(Ready::File(file, version, identity, generation))
+            }
             Err(missing) => Err(missing),
         };
         match found {
-            Ok(Ready::File(file, mut version, generation)) => {
+            Ok(Ready::File(file, mut version, identity, generation)) => {
                 if let Some(number) = generation {
                     version.object = self.object(number, &segments, version.size).await;
                 }
-                (kind, self.send(request.headers(), file, version, kept, now))
+                let conditions = Conditions::of(request.headers());
+                (kind, self.send(&conditions, (file, identity), version, kept, now))
             }
             Ok(Ready::Page(page)) => (Kind::Page, made(page)),
             Ok(Ready::Elsewhere(segments)) => (Kind::Page, redirect(&segments)),
@@ -189,13 +194,14 @@ impl Shared {
         words(StatusCode::INTERNAL_SERVER_ERROR, "it is there and cannot be read")
     }
 
-    fn send(&self, headers: &HeaderMap, file: File, version: Version, kept: Kept, now: SystemTime) -> Response<Body> {
-        let conditions = Conditions {
-            if_none_match: text_of(headers, &header::IF_NONE_MATCH),
-            if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
-            range: text_of(headers, &header::RANGE),
-            if_range: text_of(headers, &header::IF_RANGE),
-        };
+    fn send(
+        &self,
+        conditions: &Conditions<'_>,
+        (file, identity): (File, Identity),
+        version: Version,
+        kept: Kept,
+        now: SystemTime,
+    ) -> Response<Body> {
         let seconds =
             now.duration_since(UNIX_EPOCH).map_or(0, |past| i64::try_from(past.as_secs()).unwrap_or(i64::MAX));
         let size = version.size;
@@ -208,7 +214,10 @@ impl Shared {
             }
         };
         let body = match sent.clone() {
-            Some(sent) if !sent.is_empty() => Body::File(Part::new(file, sent.start, sent.end, &self.chunks)),
+            Some(sent) if !sent.is_empty() => match self.favourites.get(identity, &file) {
+                Some(bytes) => Body::Whole(bytes.slice(sent.start as usize..sent.end as usize)),
+                None => Body::File(Part::new(file, sent.start, sent.end, &self.chunks)),
+            },
             _ => Body::empty(),
         };
         let mut response = Response::new(body);
@@ -233,11 +242,22 @@ impl Shared {
     }
 }
 
+impl<'h> Conditions<'h> {
+    fn of(headers: &'h HeaderMap) -> Conditions<'h> {
+        Conditions {
+            if_none_match: text_of(headers, &header::IF_NONE_MATCH),
+            if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
+            range: text_of(headers, &header::RANGE),
+            if_range: text_of(headers, &header::IF_RANGE),
+        }
+    }
+}
+
 /// Looks a path up, and reads a folder. Blocks for as long as the disk takes.
 fn look(tree: &Tree, pages: &[Arc<dyn Pages>], segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
     Ok(match tree.find(&segments, Wait::ForDisk)? {
         Found::File { .. } if named == Named::Folder => return Err(Missing::File),
-        Found::File { file, version, generation } => Ready::File(file, version, generation),
+        Found::File { file, version, identity, generation } => Ready::File(file, version, identity, generation),
         Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
         Found::Folder(folder) => {
             let listing = Listing::of(folder, segments).map_err(Missing::Unreadable)?;
@@ -250,7 +270,7 @@ fn look(tree: &Tree, pages: &[Arc<dyn Pages>], segments: Vec<String>, named: Nam
 /// What a path led to.
 enum Ready {
     /// With the generation it is of.
-    File(File, Version, Option<u64>),
+    File(File, Version, Identity, Option<u64>),
     Page(Page),
     /// A folder asked for without its slash: links on its page would lead astray.
     Elsewhere(Vec<String>),

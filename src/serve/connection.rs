@@ -75,21 +75,22 @@ impl Connection {
             return self.http1(stream, client).await;
         };
         // A handshake is a part of the first request's head, and takes no longer.
-        match tokio::time::timeout(self.limits.head, self.begin(stream, tls)).await {
+        // Each in memory of its own: else every connection would have room for all it might become.
+        match tokio::time::timeout(self.limits.head, Box::pin(self.begin(stream, tls))).await {
             Ok(Ok(Begun::Encrypted(stream))) => {
                 let (_, session) = stream.get_ref();
                 let shown = session.peer_certificates().and_then(|chain| common_name(chain.first()?));
                 let is_h2 = session.alpn_protocol() == Some(H2);
                 let client = self.client(Scheme::Https, shown, Standing::Welcome);
                 match is_h2 {
-                    true => self.http2(*stream, client).await,
-                    false => self.http1(*stream, client).await,
+                    true => Box::pin(self.http2(*stream, client)).await,
+                    false => Box::pin(self.http1(*stream, client)).await,
                 }
             }
             Ok(Ok(Begun::Plain(stream))) => {
                 let client = self.client(Scheme::Http, None, Standing::NotEncrypted);
                 let stream = self.patient(stream);
-                self.http1(stream, client).await;
+                Box::pin(self.http1(stream, client)).await;
             }
             Ok(Err(_)) => {}
             Err(_) => self.shared.waited_in_vain(&self.place),

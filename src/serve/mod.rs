@@ -26,6 +26,7 @@ mod connection;
 mod crowd;
 mod entrance;
 mod error;
+mod favourites;
 mod http2;
 mod listing;
 mod logins;

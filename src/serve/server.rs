@@ -186,6 +186,7 @@ fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> 
         log,
         traffic: Arc::default(),
         chunks: Arc::default(),
+        favourites: Default::default(),
     })
 }
 

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat, stat};
 use rustix::io::Errno;
 
+use super::favourites::Identity;
 use super::request::Version;
 use crate::disk::layout::PublicTree;
 
@@ -29,6 +30,8 @@ pub(super) enum Found {
     File {
         file: File,
         version: Version,
+        /// The very file.
+        identity: Identity,
         /// The generation in which it was found, where that has a number.
         generation: Option<u64>,
     },
@@ -237,7 +240,7 @@ fn inside(root: &Root, segments: &[String], wait: Wait) -> Result<Found, Missing
     if about.is_dir() {
         Ok(Found::Folder(file.into()))
     } else if about.is_file() {
-        Ok(Found::File { file, version: version(&about), generation: root.generation })
+        Ok(Found::File { file, version: version(&about), identity: Identity::of(&about), generation: root.generation })
     } else {
         Err(Missing::File)
     }

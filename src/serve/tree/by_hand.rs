@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
+use super::super::favourites::Identity;
 use super::{Found, Missing, version};
 
 pub(super) fn find(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
@@ -51,7 +52,7 @@ fn find_once(tree: &Path, segments: &[String]) -> Result<Found, Missing> {
     if about.is_dir() {
         Ok(Found::Folder(file.into()))
     } else {
-        Ok(Found::File { file, version: version(&about), generation: None })
+        Ok(Found::File { file, version: version(&about), identity: Identity::of(&about), generation: None })
     }
 }
 
