@@ -82,7 +82,7 @@ commands! {
     Source => source,
     /// Print what a client needs: repositories, key, checks
     Client => client,
-    /// Serve the public tree over HTTP
+    /// Serve the public tree over HTTP or HTTPS
     Serve => serve,
     /// Print a web server's configuration for the public tree
     WebConfig => web_config,

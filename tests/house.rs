@@ -134,6 +134,23 @@ const WRITES: &[&str] = &[
     "fs::symlink",
     "unix::fs::OpenOptionsExt",
 ];
+/// What of `rustix::fs` only looks, as long as nothing is opened with one of [`OPENS_TO_WRITE`].
+const LOOKS: &[&str] = &[
+    "AtFlags",
+    "CWD",
+    "Dir",
+    "FileType",
+    "Mode",
+    "OFlags",
+    "ResolveFlags",
+    "fstat",
+    "openat2",
+    "readlinkat",
+    "stat",
+    "statat",
+];
+const OPENS_TO_WRITE: &[&str] =
+    &["OFlags::CREATE", "OFlags::WRONLY", "OFlags::RDWR", "OFlags::TRUNC", "OFlags::APPEND", "OFlags::TMPFILE"];
 /// Methods that change a disk, whatever they are called on.
 const WRITING_METHODS: &[&str] =
     &["set_len", "set_permissions", "set_times", "set_modified", "create_new", "truncate", "append"];
@@ -233,8 +250,10 @@ fn bare_writes(path: &str, text: &str) -> Vec<String> {
         let full = used.segments.join("::");
         let renamed = used.renamed && (ends_with(&used, "fs") || ends_with(&used, "File"));
         let everything = full.ends_with("fs::*");
-        let raw = begins_with(&used, "rustix::fs") && !path.starts_with("src/disk/");
-        if renamed || everything || raw || WRITES.iter().any(|end| contains_run(&used, end)) {
+        let looks = used.segments.last().is_some_and(|name| LOOKS.contains(&name.as_str()));
+        let raw = begins_with(&used, "rustix::fs") && !looks && !path.starts_with("src/disk/");
+        let opens = !path.starts_with("src/disk/") && OPENS_TO_WRITE.iter().any(|end| contains_run(&used, end));
+        if renamed || everything || raw || WRITES.iter().any(|end| contains_run(&used, end)) || opens {
             wrong.push(format!("{path}:{}: {full} outside {WRITER}", used.line));
         }
     }
@@ -552,6 +571,8 @@ mod the_rules_can_fail {
             "use std::os::unix::fs::symlink;",
             "use std::fs::File; fn f(file: &File) { file.set_len(0) }",
             "fn f() { rustix::fs::renameat(a, b, c, d) }",
+            "use rustix::fs::{OFlags, openat2};\nconst W: OFlags = OFlags::CREATE;",
+            "fn f() { openat2(a, b, OFlags::RDONLY | OFlags::TRUNC, c, d) }",
         ] {
             assert!(!bare_writes("src/publish/switch.rs", text).is_empty(), "{text}");
             assert_eq!(bare_writes(WRITER, text), Vec::<String>::new());
@@ -610,6 +631,10 @@ mod the_rules_can_fail {
         assert_eq!(forbidden_words("src/apk/index_utils.rs", "").len(), 1);
         assert_eq!(forbidden_words("src/pool/refs.rs", "pub struct PoolManager;\nenum SyncContext { A }").len(), 2);
         assert_eq!(forbidden_words("src/pool/refs.rs", "pub struct Pool; // struct PoolManager").len(), 0);
+        assert_eq!(
+            forbidden_words("src/a.rs", "type RowData = u8;\nimpl Body for A {\n    type Data = u8;\n}").len(),
+            1
+        );
     }
 
     #[test]

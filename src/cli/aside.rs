@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 /// How much may wait. More is lost, and counted.
 const WAITING: usize = 4096;
@@ -17,12 +18,19 @@ pub(super) struct Aside<T> {
 impl<T: Send + 'static> Aside<T> {
     /// `take` is called with each item, in their order, on a thread of its own. Without that thread nothing is taken.
     pub(super) fn new(mut take: impl FnMut(T) + Send + 'static) -> Aside<T> {
+        Self::gathering(Duration::ZERO, move |items| items.into_iter().for_each(&mut take))
+    }
+
+    /// The same with all at once that have come within `pause` of the first. To wake the thread costs whoever has something
+    /// more than all else about it; so long it is not woken again.
+    pub(super) fn gathering(pause: Duration, mut take: impl FnMut(Vec<T>) + Send + 'static) -> Aside<T> {
         let (items, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&lost);
         let work = move || {
             while let Ok(item) = waiting.recv() {
-                take(item);
+                std::thread::sleep(pause);
+                take(std::iter::once(item).chain(waiting.try_iter().take(WAITING - 1)).collect());
                 let count = counted.swap(0, Ordering::Relaxed);
                 if count > 0 {
                     super::progress::note(format_args!(

@@ -58,8 +58,10 @@ pub(crate) fn run(global: &Global, _args: Args) -> Result<Outcome, Failure> {
     let server = current.clone();
     let told = Told::new(global, current.clone());
     super::block_on_unwatched(async {
+        let mut entrance = None;
         if let Some(at) = at {
             let server = serve::listen(global, &server, at).await?;
+            entrance = Some(Arc::clone(server.entrance()));
             tokio::spawn(async move { server.run().await });
         }
         let mut chance = chance;
@@ -71,7 +73,10 @@ pub(crate) fn run(global: &Global, _args: Args) -> Result<Outcome, Failure> {
             clock: || sync::timestamp().unwrap_or(Timestamp::UNIX_EPOCH),
             chance: &mut chance,
             ran,
-            reload: &|| reload(global),
+            reload: &|| {
+                entrance.iter().for_each(|entrance| serve::look(global, entrance));
+                reload(global)
+            },
             listener: &told,
             tick: tick(),
         };

@@ -71,8 +71,8 @@ async fn listen(
         None if is_taken(usual).await => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         None => usual,
     };
-    let pages = super::serve::pages(&Current::new(demo.config.clone()));
-    serve::listen(&demo.config, serve::At::Address(address), super::now, log, pages).await
+    let beside = super::serve::beside(&Current::new(demo.config.clone()));
+    serve::listen(&demo.config, serve::At::Address(address), super::now, log, beside).await
 }
 
 async fn is_taken(address: SocketAddr) -> bool {

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! What always holds: a [`Config`] names only sources that exist, repositories whose folders do not overlap, and absolute
-//! paths. No key of the file is ignored: what a later version will understand is refused as "not supported yet". Nothing
-//! here opens a key, a keyring or a package; only [`find`] and [`Config::load`] touch the disk, and both only read.
+//! paths. No key of the file is ignored: what is not known is refused. Nothing here opens a key, a keyring or a package; only
+//! [`find`] and [`Config::load`] touch the disk, and both only read.
 
 mod backups;
 mod carried;
@@ -36,7 +36,7 @@ pub use backups::{Backup, Deltas, Keep, Sealing, Tool};
 pub use carried::Starred;
 pub use current::Current;
 pub use named::{FileKind, NamedFile, homes};
-pub use operations::{Metrics, Notify, Schedule, Serve, Webhook};
+pub use operations::{Metrics, Notify, Schedule, Serve, ServerFiles, Webhook};
 pub use problem::{Problem, Problems};
 pub use redacted::{SourceUrl, WebhookUrl};
 pub use relocate::{CannotRelocate, relocate};

@@ -73,6 +73,15 @@ impl Config {
         if let Some(Webhook::File(path)) = self.notify.as_ref().and_then(|notify| notify.webhook.as_ref()) {
             add(path, FileKind::Private);
         }
+        if let Some(files) = &self.serve.tls {
+            // As above.
+            if files.certificate != files.key {
+                add(&files.certificate, FileKind::Open);
+            }
+            add(&files.key, FileKind::Private);
+        }
+        self.serve.client_ca.iter().for_each(|path| add(path, FileKind::Open));
+        self.serve.basic_file.iter().for_each(|path| add(path, FileKind::Private));
         let rules = self.carried.iter().map(|starred| &starred.rules);
         let lists = self.repositories.iter().map(|one| (&one.packages, &one.exclude, &one.must_install));
         for (packages, exclude, must_install) in

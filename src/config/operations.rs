@@ -51,6 +51,25 @@ pub struct Serve {
     /// Where; none: the daemon does not, and `serve` takes its default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// Who it is for clients that speak TLS; none: it speaks plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<ServerFiles>,
+    /// The authorities of which every client must show a certificate; never without `tls`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
+    /// Who may log in, with which password; none: everybody reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basic_file: Option<PathBuf>,
+}
+
+/// A server's certificate and its key, in PEM form; one file may hold both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerFiles {
+    /// The certificate, and those that lead to its authority after it.
+    #[serde(rename = "cert")]
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// Where metrics are written after each run.

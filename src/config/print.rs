@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Access, Auth, Backup, Config, Deltas, Dependencies, Digest, ExposedKey, Incomplete, KEYRING_SOURCE, Keep,
     KeyHolder, KeyringChoice, MinFree, Packages, Prefer, ProxyChoice, Prune, RateWindow, Rebuilt, Repository,
-    RetainSnapshots, Rules, Sealing, Signing, Source, SourceKind, Starred, Tool, Unsigned, Webhook,
+    RetainSnapshots, Rules, Sealing, Serve, Signing, Source, SourceKind, Starred, Tool, Unsigned, Webhook,
 };
 
 impl Config {
@@ -90,9 +90,7 @@ impl Config {
                 writeln!(out, "backup = {{ {} }}", lines.collect::<Vec<_>>().join(", "))?;
             }
         }
-        if let Some(address) = self.serve.listen {
-            writeln!(out, "\n[serve]\nlisten = {}", quoted(&address.to_string()))?;
-        }
+        print_serve(out, &self.serve)?;
         if let Some(textfile) = &self.metrics.textfile {
             writeln!(out, "\n[metrics]\ntextfile = {}", path(textfile))?;
         }
@@ -109,6 +107,25 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn print_serve(out: &mut String, serve: &Serve) -> fmt::Result {
+    if *serve == Serve::default() {
+        return Ok(());
+    }
+    writeln!(out, "\n[serve]")?;
+    if let Some(address) = serve.listen {
+        writeln!(out, "listen = {}", quoted(&address.to_string()))?;
+    }
+    if let Some(files) = &serve.tls {
+        writeln!(out, "tls = {{ cert = {}, key = {} }}", path(&files.certificate), path(&files.key))?;
+    }
+    for (key, file) in [("client_ca", &serve.client_ca), ("basic_file", &serve.basic_file)] {
+        if let Some(file) = file {
+            writeln!(out, "{key} = {}", path(file))?;
+        }
+    }
+    Ok(())
 }
 
 fn print_signing(out: &mut String, signing: &Signing) -> fmt::Result {

@@ -38,6 +38,7 @@ fn names(key: &[&str]) -> Names {
         ["sources", _, "ca" | "client_cert" | "client_key"] => Names::Moving,
         ["sources", _, "auth", "basic_file" | "header_file"] => Names::Moving,
         ["notify", "webhook_file"] => Names::Moving,
+        ["serve", "client_ca" | "basic_file"] | ["serve", "tls", "cert" | "key"] => Names::Moving,
         ["sources", _, "directory" | "bundles" | "seed"] | ["metrics", "textfile"] => Names::Staying,
         ["backups", _, "target" | "passphrase_file"] => Names::Staying,
         ["repositories", "packages" | "exclude" | "must_install", ..] => Names::World,
@@ -119,8 +120,10 @@ impl Editing<'_> {
 
     fn absolute(&self, text: &str) -> PathBuf {
         let below = text.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('/'));
+        // As the resolver has it: a folder that was handed over whole is the folder itself where nobody handed it over.
         let path = match (below, self.credentials) {
-            (Some(below), Some(credentials)) => credentials.join(below),
+            (Some(below), Some(credentials)) => credentials.join(below.replace('/', "_")),
+            (Some(below), None) if below.contains('/') => self.folder.join(below),
             _ => self.folder.join(text),
         };
         let mut plain = PathBuf::new();
@@ -163,6 +166,10 @@ packages = ["nginx", "@worlds/web"]
 must_install = ["@/etc/apk/world"]
 [backups.disk]
 target = "../backup"
+[serve]
+tls = { cert = "/etc/ssl/mirror.pem", key = "$CREDENTIALS_DIRECTORY/secrets/mirror.key" }
+client_ca = "/etc/ssl/clients.pem"
+basic_file = "users"
 "#;
 
     #[test]
@@ -185,7 +192,10 @@ target = "../backup"
             .replace("[\"old\"]", "[\"/etc/bivouac/old\"]")
             .replace("\"packages\"", "\"/etc/bivouac/packages\"")
             .replace("@/etc/apk/world", "@files/world")
-            .replace("../backup", "/etc/backup");
+            .replace("../backup", "/etc/backup")
+            .replace("/etc/ssl/mirror.pem", "files/mirror.pem")
+            .replace("$CREDENTIALS_DIRECTORY/secrets/mirror.key", "keys/secrets_mirror.key")
+            .replace("/etc/ssl/clients.pem", "files/clients.pem");
         let now = relocate(TEXT, folder, credentials, &moved).unwrap();
         assert_eq!(now, expected);
         // Below another folder it reads, and names what belongs there.
@@ -194,6 +204,21 @@ target = "../backup"
         assert_eq!((config.store, config.public), (to.join("store"), to.join("public")));
         assert_eq!(config.signing.unwrap().key, to.join("keys/ops.rsa"));
         assert_eq!(relocate(&now, to, None, &BTreeMap::new()).unwrap(), now, "nothing moves any more");
+    }
+
+    #[test]
+    fn a_secret_of_a_folder_that_was_not_handed_over_is_beside_the_file() {
+        let folder = Path::new("/etc/bivouac");
+        let then = Config::parse(
+            TEXT.replace("DIRECTORY/ops", "DIRECTORY/secrets/ops").as_str(),
+            &folder.join("b.toml"),
+            folder,
+            None,
+        );
+        let moved = homes(&then.unwrap());
+        let text = "[serve]\ntls = { key = \"$CREDENTIALS_DIRECTORY/secrets/mirror.key\" }";
+        let now = relocate(text, folder, None, &moved).unwrap();
+        assert_eq!(now, "[serve]\ntls = { key = \"secrets/mirror.key\" }");
     }
 
     #[test]

@@ -23,8 +23,8 @@ use repositories::Published;
 use super::problem::did_you_mean;
 use super::written::{self, At, Written};
 use super::{
-    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, Serve,
-    parse_duration, parse_percent, parse_size,
+    BadUnit, Config, Metrics, MinFree, Policy, Problems, Prune, Publish, Retain, RetainSnapshots, parse_duration,
+    parse_percent, parse_size,
 };
 use crate::apk::{Place, Sha1Policy};
 
@@ -43,9 +43,6 @@ pub(super) fn resolve(
     credentials: Option<&Path>,
 ) -> Result<Config, Problems> {
     let mut resolver = Resolver { folder, credentials, problems: Problems::new(file) };
-    for key in &written.later {
-        resolver.problems.add(key.line, format!("{} is not supported yet", key.value));
-    }
     let store_path =
         resolver.required_path("store", written.store.as_ref(), "where pool, snapshots and state are kept");
     let public_path = resolver.required_path("public", written.public.as_ref(), "the link to the published tree");
@@ -75,7 +72,7 @@ pub(super) fn resolve(
     let retain = resolver.retain(&written.retain);
     let backups = resolver.backups(&written.backups, &store_path, &public_path);
     let schedule = written.schedule.as_ref().and_then(|schedule| resolver.schedule(schedule, &backups));
-    let serve = Serve { listen: written.serve_listen.as_ref().and_then(|text| resolver.listen(text)) };
+    let serve = resolver.serve(&written.serve);
     let metrics = Metrics { textfile: written.metrics_textfile.as_ref().and_then(|text| resolver.textfile(text)) };
     let notify = written.notify.as_ref().and_then(|notify| resolver.notify(notify));
     let policy = Policy { sha1: written.policy_sha1.as_ref().map(|text| resolver.sha1(text)).unwrap_or_default() };

@@ -264,42 +264,6 @@ fn mistakes_at_the_top() {
 }
 
 #[test]
-fn keys_of_later_versions_are_refused_by_name() {
-    for (text, expected) in [
-        ("[serve]\ntls = {}", "12: serve.tls is not supported yet"),
-        ("[serve]\nbasic_file = \"f\"", "12: serve.basic_file is not supported yet"),
-    ] {
-        assert_eq!(said_of(&format!("{text}\n{BRANCHES}")), expected, "{text}");
-    }
-}
-
-#[test]
-fn every_later_key_is_known_and_none_is_said_to_be_unknown() {
-    let text = r#"
-[signing]
-key = "k"
-[sources.a]
-url = ["http://h"]
-keyring = "alpine"
-[[repositories]]
-from = ["a:x"]
-arches = ["x86_64"]
-[serve]
-tls = { cert = "s3cret", key = "k" }
-client_ca = "ca"
-basic_file = "f"
-"#;
-    let error = parse(&format!("store = 's'\npublic = 'p'{text}")).unwrap_err();
-    assert_eq!(error.to_string(), "bivouac.toml has 3 mistakes");
-    let error = listed(&error);
-    assert!(!error.contains("s3cret"), "{error}");
-    assert_eq!(error.lines().count(), 3, "{error}");
-    for line in error.lines() {
-        assert!(line.starts_with("bivouac.toml:") && line.ends_with(" is not supported yet"), "{line}");
-    }
-}
-
-#[test]
 fn all_that_is_wrong_is_said_at_once_in_the_order_of_the_lines() {
     let text = r#"public = "public"
 [sources.alpine]

@@ -1,8 +1,5 @@
 //! The text as typed: every value with its line, nothing interpreted. Unknown keys, wrong types, duplicate keys and broken
 //! syntax are refused here.
-//!
-//! Of keys that a later version will understand only name and line are kept, never the value: no secret that stands in one
-//! can reach a message or a dump from here.
 
 mod keys;
 mod reader;
@@ -12,7 +9,7 @@ use std::path::Path;
 use super::Problems;
 use keys::{
     AUTH, BACKUP, BACKUP_KEEP, FILE, Keys, METRICS, NOTIFY, POLICY, PUBLISH, RATE_WINDOW, REPOSITORY, RETAIN,
-    RETAIN_GENERATIONS, RETAIN_SNAPSHOTS, SCHEDULE, SERVE, SIGNING, SOURCE,
+    RETAIN_GENERATIONS, RETAIN_SNAPSHOTS, SCHEDULE, SERVE, SERVE_TLS, SIGNING, SOURCE,
 };
 use reader::{Reader, Section};
 
@@ -39,12 +36,10 @@ pub(super) struct Written {
     pub(super) retain: Retain,
     pub(super) backups: Vec<Backup>,
     pub(super) schedule: Option<Schedule>,
-    pub(super) serve_listen: Option<At<String>>,
+    pub(super) serve: Serve,
     pub(super) policy_sha1: Option<At<String>>,
     pub(super) metrics_textfile: Option<At<String>>,
     pub(super) notify: Option<Notify>,
-    /// Keys of the contract whose behaviour is not built yet, with their full names.
-    pub(super) later: Vec<At<String>>,
 }
 
 /// `[schedule]`.
@@ -56,6 +51,23 @@ pub(super) struct Schedule {
     pub(super) check: Option<At<String>>,
     /// By the backup's name.
     pub(super) backup: Vec<(At<String>, At<String>)>,
+}
+
+/// `[serve]`.
+#[derive(Debug, Default)]
+pub(super) struct Serve {
+    pub(super) listen: Option<At<String>>,
+    pub(super) tls: Option<ServeTls>,
+    pub(super) client_ca: Option<At<String>>,
+    pub(super) basic_file: Option<At<String>>,
+}
+
+/// `tls` of `[serve]`.
+#[derive(Debug)]
+pub(super) struct ServeTls {
+    pub(super) line: usize,
+    pub(super) cert: Option<At<String>>,
+    pub(super) key: Option<At<String>>,
 }
 
 /// `[notify]`.
@@ -215,7 +227,7 @@ impl Written {
         let mut written = Written::default();
         let document = reader.document()?;
         let top = Section::top(document.get_ref());
-        reader.check_keys(&top, &FILE);
+        reader.check_keys(&top, FILE);
         written.store = reader.text(&top, "store");
         written.public = reader.text(&top, "public");
         written.rate_limit = reader.rate_limit(&top);
@@ -228,7 +240,7 @@ impl Written {
             reader.array_of_tables(&top, "repositories").iter().map(|section| reader.repository(section)).collect();
         written.aliases = reader.table(&top, "aliases").map(|links| reader.texts_of(&links)).unwrap_or_default();
         if let Some(section) = reader.table(&top, "publish") {
-            reader.check_keys(&section, &PUBLISH);
+            reader.check_keys(&section, PUBLISH);
             written.linger = reader.text(&section, "linger");
             written.publish_to = reader.text(&section, "to");
         }
@@ -241,26 +253,24 @@ impl Written {
         }
         written.schedule = reader.table(&top, "schedule").map(|section| reader.schedule(&section));
         if let Some(section) = reader.table(&top, "serve") {
-            reader.check_keys(&section, &SERVE);
-            written.serve_listen = reader.text(&section, "listen");
+            written.serve = reader.serve(&section);
         }
         if let Some(section) = reader.table(&top, "metrics") {
-            reader.check_keys(&section, &METRICS);
+            reader.check_keys(&section, METRICS);
             written.metrics_textfile = reader.text(&section, "textfile");
         }
         written.notify = reader.table(&top, "notify").map(|section| reader.notify(&section));
         if let Some(section) = reader.table(&top, "policy") {
-            reader.check_keys(&section, &POLICY);
+            reader.check_keys(&section, POLICY);
             written.policy_sha1 = reader.text(&section, "sha1");
         }
-        written.later = reader.take_later();
         reader.finish(written)
     }
 }
 
 impl Reader<'_> {
     fn signing(&mut self, section: &Section<'_>) -> Signing {
-        self.check_keys(section, &SIGNING);
+        self.check_keys(section, SIGNING);
         Signing {
             line: section.line,
             key: self.text(section, "key"),
@@ -278,7 +288,7 @@ impl Reader<'_> {
     }
 
     fn schedule(&mut self, section: &Section<'_>) -> Schedule {
-        self.check_keys(section, &SCHEDULE);
+        self.check_keys(section, SCHEDULE);
         Schedule {
             timezone: self.text(section, "timezone"),
             jitter: self.text(section, "jitter"),
@@ -288,8 +298,22 @@ impl Reader<'_> {
         }
     }
 
+    fn serve(&mut self, section: &Section<'_>) -> Serve {
+        self.check_keys(section, SERVE);
+        let tls = self.table(section, "tls").map(|tls| {
+            self.check_keys(&tls, SERVE_TLS);
+            ServeTls { line: tls.line, cert: self.text(&tls, "cert"), key: self.text(&tls, "key") }
+        });
+        Serve {
+            listen: self.text(section, "listen"),
+            tls,
+            client_ca: self.text(section, "client_ca"),
+            basic_file: self.text(section, "basic_file"),
+        }
+    }
+
     fn notify(&mut self, section: &Section<'_>) -> Notify {
-        self.check_keys(section, &NOTIFY);
+        self.check_keys(section, NOTIFY);
         Notify {
             webhook: self.text(section, "webhook"),
             webhook_file: self.text(section, "webhook_file"),
@@ -299,30 +323,30 @@ impl Reader<'_> {
     }
 
     fn retain(&mut self, section: &Section<'_>) -> Retain {
-        self.check_keys(section, &RETAIN);
+        self.check_keys(section, RETAIN);
         let mut retain = Retain {
             prune: self.text(section, "prune"),
             min_free: self.text(section, "min_free"),
             ..Retain::default()
         };
         if let Some(snapshots) = self.table(section, "snapshots") {
-            retain.snapshots = self.counts(&snapshots, &RETAIN_SNAPSHOTS);
+            retain.snapshots = self.counts(&snapshots, RETAIN_SNAPSHOTS);
         }
         if let Some(generations) = self.table(section, "generations") {
-            self.check_keys(&generations, &RETAIN_GENERATIONS);
+            self.check_keys(&generations, RETAIN_GENERATIONS);
             retain.generations = self.count(&generations, "last");
         }
         retain
     }
 
     /// The counts of a table that holds nothing else, each with its key.
-    fn counts(&mut self, section: &Section<'_>, keys: &Keys) -> Vec<(&'static str, At<i64>)> {
+    fn counts(&mut self, section: &Section<'_>, keys: Keys) -> Vec<(&'static str, At<i64>)> {
         self.check_keys(section, keys);
-        keys.now.iter().filter_map(|rule| self.count(section, rule).map(|count| (*rule, count))).collect()
+        keys.iter().filter_map(|rule| self.count(section, rule).map(|count| (*rule, count))).collect()
     }
 
     fn backup(&mut self, name: At<String>, section: &Section<'_>) -> Backup {
-        self.check_keys(section, &BACKUP);
+        self.check_keys(section, BACKUP);
         Backup {
             name,
             target: self.text(section, "target"),
@@ -331,7 +355,7 @@ impl Reader<'_> {
             deltas: self.switch(section, "deltas"),
             keep: self
                 .table(section, "keep")
-                .map(|keep| At { value: self.counts(&keep, &BACKUP_KEEP), line: keep.line }),
+                .map(|keep| At { value: self.counts(&keep, BACKUP_KEEP), line: keep.line }),
             tool: self.switch(section, "tool"),
         }
     }
@@ -347,7 +371,7 @@ impl Reader<'_> {
     }
 
     fn source(&mut self, name: At<String>, section: &Section<'_>) -> Source {
-        self.check_keys(section, &SOURCE);
+        self.check_keys(section, SOURCE);
         Source {
             name,
             url: self.texts(section, "url"),
@@ -376,7 +400,7 @@ impl Reader<'_> {
 
     fn auth(&mut self, section: &Section<'_>) -> Option<Auth> {
         let auth = self.table(section, "auth")?;
-        self.check_keys(&auth, &AUTH);
+        self.check_keys(&auth, AUTH);
         let (basic_file, header_file) = (self.text(&auth, "basic_file"), self.text(&auth, "header_file"));
         Some(Auth { line: auth.line, basic_file, header_file })
     }
@@ -391,7 +415,7 @@ impl Reader<'_> {
         let line = self.presence(section, "rate_limit")?.line;
         let windows = self.array_of_tables_or(section, "rate_limit", EXPECTED);
         let window = |window: &Section<'_>| {
-            self.check_keys(window, &RATE_WINDOW);
+            self.check_keys(window, RATE_WINDOW);
             let (limit, from) = (self.text(window, "limit"), self.text(window, "from"));
             RateWindow { line: window.line, limit, from, to: self.text(window, "to") }
         };
@@ -424,7 +448,7 @@ impl Reader<'_> {
     }
 
     fn repository(&mut self, section: &Section<'_>) -> Repository {
-        self.check_keys(section, &REPOSITORY);
+        self.check_keys(section, REPOSITORY);
         Repository {
             line: section.line,
             name: self.text(section, "name"),

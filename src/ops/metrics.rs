@@ -16,6 +16,10 @@ use crate::jobs::status::{
 };
 use crate::jobs::{Error, RepositoryRun, Task, UrlHad, carried};
 
+mod traffic;
+
+pub use traffic::traffic;
+
 /// Everybody's to read: node_exporter runs as somebody else.
 const MODE: u32 = 0o644;
 
@@ -38,6 +42,7 @@ pub fn page(config: &Config, now: Timestamp) -> Result<String, Error> {
 enum Kind {
     Gauge,
     Counter,
+    Histogram,
 }
 
 /// Text under way.
@@ -55,20 +60,29 @@ impl Page {
         if samples.peek().is_none() {
             return;
         }
+        self.head(kind, name, help);
+        for (labels, value) in samples {
+            self.sample(name, &labels, value);
+        }
+    }
+
+    fn head(&mut self, kind: Kind, name: &str, help: &str) {
         let kind = match kind {
             Kind::Gauge => "gauge",
             Kind::Counter => "counter",
+            Kind::Histogram => "histogram",
         };
         let _ = write!(self.text, "# HELP bivouac_{name} {help}\n# TYPE bivouac_{name} {kind}\n");
-        for (labels, value) in samples {
-            self.text.push_str("bivouac_");
-            self.text.push_str(name);
-            for (at, (label, value)) in labels.iter().enumerate() {
-                let _ = write!(self.text, "{}{label}=\"{}\"", if at == 0 { '{' } else { ',' }, escaped(value));
-            }
-            let close = if labels.is_empty() { "" } else { "}" };
-            let _ = writeln!(self.text, "{close} {value}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &Labels, value: f64) {
+        self.text.push_str("bivouac_");
+        self.text.push_str(name);
+        for (at, (label, value)) in labels.iter().enumerate() {
+            let _ = write!(self.text, "{}{label}=\"{}\"", if at == 0 { '{' } else { ',' }, escaped(value));
         }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.text, "{close} {value}");
     }
 
     fn gauge(&mut self, name: &str, help: &str, samples: impl IntoIterator<Item = (Labels, f64)>) {

@@ -1,10 +1,13 @@
 //! What lies in a folder: names, times, sizes; and the plainest page of it.
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use jiff::Timestamp;
+use rustix::fs::{AtFlags, Dir, FileType, statat};
 
 use super::request::encode;
 
@@ -46,18 +49,29 @@ impl Row {
 impl Listing {
     /// Reads `folder`, which the client knows as `segments`.
     pub fn read(folder: &Path, segments: Vec<String>) -> io::Result<Listing> {
+        Self::of(File::open(folder)?, segments)
+    }
+
+    /// The same of a folder that is open.
+    pub(super) fn of(folder: impl AsFd, segments: Vec<String>) -> io::Result<Listing> {
         let mut rows = Vec::new();
-        for entry in folder.read_dir()? {
+        for entry in Dir::read_from(&folder)? {
             let entry = entry?;
             // No name of ours is anything but text.
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().to_str() else { continue };
             if name.starts_with('.') {
                 continue;
             }
             // Through links, as a request for it would go; one that leads nowhere is left out.
-            let Ok(about) = entry.path().metadata() else { continue };
-            let modified = about.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-            rows.push(Row { is_file: !about.is_dir(), name, size: about.len(), modified });
+            let Ok(about) = statat(&folder, name, AtFlags::empty()) else { continue };
+            rows.push(Row {
+                is_file: FileType::from_raw_mode(about.st_mode) != FileType::Directory,
+                name: name.to_owned(),
+                size: u64::try_from(about.st_size).unwrap_or_default(),
+                modified: i32::try_from(about.st_mtime_nsec)
+                    .ok()
+                    .and_then(|nanoseconds| Timestamp::new(about.st_mtime, nanoseconds).ok()),
+            });
         }
         rows.sort();
         Ok(Listing { segments, rows })

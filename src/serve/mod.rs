@@ -1,4 +1,4 @@
-//! Read-only HTTP/1.1 over the public tree: what apk clients ask for, and folders as simple pages.
+//! Read-only HTTP/1.1 and 2 over the public tree: what apk clients ask for, and folders as simple pages.
 //!
 //! On disk there is nothing of its own; it reads below the folder that it is given, which may be a link (`public`). What
 //! always holds:
@@ -9,18 +9,47 @@
 //! - `%7e`, `%7E` and `~` are one file, and `+` is a plus.
 //!
 //! It takes no lock: a published generation does not change.
+//!
+//! ```text
+//! server.rs accepts ──▶ connection.rs: TLS or not, which protocol ──▶ entrance.rs: who it is ──▶ answer.rs: one reply
+//! ```
+//!
+//! HTTP/2 is for those who speak TLS and ask for it (ALPN). Certificate, key and logins are watched files (watched.rs): renewed
+//! ones are taken up by themselves, and one that cannot be used changes nothing.
 
 mod access;
+mod account;
 mod answer;
-mod files;
+mod body;
+mod client;
+mod connection;
+mod crowd;
+mod entrance;
+mod error;
+mod http2;
 mod listing;
+mod logins;
+mod objects;
 mod pages;
 mod patience;
 mod request;
 mod server;
+mod subject;
+mod tls;
+mod traffic;
+mod tree;
+mod turns;
+mod watched;
 
 pub use access::{Access, AccessLog, Unlogged};
+pub use answer::{Rules, Usual};
+pub use entrance::Entrance;
+pub use error::Error;
 pub use listing::{Listing, Row};
-pub use pages::{Asked, Kept, Page, Pages};
+pub use objects::Objects;
+pub use pages::{Asked, Kept, Page, Pages, Scheme};
+pub use patience::Pace;
 pub use request::encode;
-pub use server::{Error, Limits, Server};
+pub use server::{Limits, Server};
+pub use tls::TlsFiles;
+pub use traffic::{Cut, Kind, Latencies, Traffic};

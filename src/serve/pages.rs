@@ -8,7 +8,11 @@ use super::listing::Listing;
 pub trait Pages: Send + Sync {
     /// Whether `path` (absolute, as sent) is one of these; whatever the tree has there is not seen then.
     fn has(&self, path: &str) -> bool;
-    /// The page at a path that [`has`](Pages::has) said yes to. May block.
+    /// The page, where it takes neither time nor the disk: nobody waits for it. Must not block.
+    fn at_hand(&self, _asked: &Asked) -> Option<Page> {
+        None
+    }
+    /// The page at a path that [`has`](Pages::has) said yes to. May block; few are made at once.
     fn page(&self, asked: &Asked) -> Page;
     /// A better page of a folder than the plain one, if there is any. May block.
     fn folder(&self, _listing: &Listing) -> Option<Page> {
@@ -23,8 +27,30 @@ pub struct Asked {
     pub path: String,
     /// What follows `?`, as sent; empty if there is nothing.
     pub query: String,
-    /// Under which name, with its port, the client knows this server: letters, digits and `.-:[]`.
+    /// How it came.
+    pub scheme: Scheme,
+    /// Under which name, with its port, the client knows this server: letters, digits and `_.-:[]`.
     pub host: Option<String>,
+}
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plainly.
+    #[default]
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As a URL begins.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        }
+    }
 }
 
 /// One page.
@@ -40,13 +66,17 @@ pub struct Page {
     pub body: Cow<'static, [u8]>,
 }
 
-/// How long a client may keep a page.
+/// How long a client, or a cache on the way, may keep what it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// It is as of now.
     Never,
     /// An hour: a part of the program, such as a style sheet.
     Hour,
+    /// For as long as it likes; it asks whether it is still the same before each use.
+    UntilAsked,
+    /// For good: it never becomes another under its name.
+    ForGood,
 }
 
 impl Kept {
@@ -54,6 +84,8 @@ impl Kept {
         match self {
             Kept::Never => "no-store",
             Kept::Hour => "max-age=3600",
+            Kept::UntilAsked => "no-cache",
+            Kept::ForGood => "public, max-age=31536000, immutable",
         }
     }
 }

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
+use super::pages::Kept;
+
 /// Why a target was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BadTarget {
@@ -39,6 +41,9 @@ pub(super) enum Named {
 }
 
 fn decode(raw: &str) -> Result<String, BadTarget> {
+    if !raw.contains('%') {
+        return Ok(raw.to_owned());
+    }
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.bytes();
     while let Some(byte) = rest.next() {
@@ -76,11 +81,17 @@ pub(super) struct Version {
     pub(super) seconds: i64,
     /// And nanoseconds behind them.
     pub(super) nanoseconds: u32,
+    /// Half of its object id, where that is known.
+    pub(super) object: Option<[u8; 16]>,
 }
 
 impl Version {
-    /// A strong validator: no file changes in place below a published tree.
+    /// A strong validator: the file's bytes themselves; or its time and size, which no other one has under its name, as no file
+    /// changes in place below a published tree.
     pub(super) fn etag(&self) -> String {
+        if let Some(object) = self.object {
+            return format!("\"{:032x}\"", u128::from_be_bytes(object));
+        }
         format!("\"{:x}.{:x}-{:x}\"", self.seconds, self.nanoseconds, self.size)
     }
 
@@ -113,14 +124,22 @@ pub(super) enum Answer {
     Unsatisfiable,
 }
 
+/// How long after its publication a file is sent whole to whoever asks by date. apk sends the time of its last download, by
+/// its own clock: shortly after a publication that may have been the former file.
+const FRESH: i64 = 10 * 60;
+
 impl Conditions<'_> {
     /// Decides in RFC 9110's order (13.2.2): `If-None-Match`, else `If-Modified-Since`; then `Range`, if `If-Range` holds.
     /// `now` is in seconds since 1970.
-    pub(super) fn answer(&self, version: &Version, now: i64) -> Answer {
+    pub(super) fn answer(&self, version: &Version, kept: Kept, now: i64) -> Answer {
         let unchanged = match (self.if_none_match, self.if_modified_since) {
             (Some(tags), _) => matches_any(tags, &version.etag()),
-            // A date in the future comes from a clock that runs ahead; taken at its word it would hide every update.
-            (None, Some(date)) => seconds(date).is_some_and(|since| since <= now && version.seconds <= since),
+            (None, Some(date)) => seconds(date).is_some_and(|since| {
+                // What never changes may be asked for by the very date that it has, as `wget -N` does.
+                let fresh = if kept == Kept::ForGood { 0 } else { FRESH };
+                // A date in the future comes from a clock that runs ahead; taken at its word it would hide every update.
+                since <= now && version.seconds.saturating_add(fresh) <= since
+            }),
             (None, None) => false,
         };
         if unchanged {
@@ -178,7 +197,7 @@ fn part(range: &str, size: u64) -> Answer {
 mod tests {
     use super::*;
 
-    const VERSION: Version = Version { size: 1000, seconds: 784_111_777, nanoseconds: 5 };
+    const VERSION: Version = Version { size: 1000, seconds: 784_111_777, nanoseconds: 5, object: None };
     const NOW: i64 = 784_111_777 + 3600;
 
     fn path(text: &str) -> Result<String, BadTarget> {
@@ -233,7 +252,8 @@ mod tests {
 
     #[test]
     fn ranges_follow_rfc_9110() {
-        let part = |range| Conditions { range: Some(range), ..Conditions::default() }.answer(&VERSION, NOW);
+        let part =
+            |range| Conditions { range: Some(range), ..Conditions::default() }.answer(&VERSION, Kept::ForGood, NOW);
         for (range, first, last) in [
             ("bytes=0-0", 0, 0),
             ("bytes=10-19", 10, 19),
@@ -253,7 +273,7 @@ mod tests {
         }
         let empty = Version { size: 0, ..VERSION };
         let range = Conditions { range: Some("bytes=0-"), ..Conditions::default() };
-        assert_eq!(range.answer(&empty, NOW), Answer::Unsatisfiable);
+        assert_eq!(range.answer(&empty, Kept::ForGood, NOW), Answer::Unsatisfiable);
     }
 
     #[test]
@@ -264,9 +284,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_made_from_the_object_or_from_time_and_size() {
+        assert_eq!(VERSION.etag(), "\"2ebc98a1.5-3e8\"");
+        let object = Some(std::array::from_fn(|at| at as u8));
+        assert_eq!(Version { object, ..VERSION }.etag(), "\"000102030405060708090a0b0c0d0e0f\"");
+    }
+
+    #[test]
     fn conditions_are_met_in_order() {
         let etag = VERSION.etag();
-        let since = |date| Conditions { if_modified_since: Some(date), ..Conditions::default() }.answer(&VERSION, NOW);
+        let since = |date| {
+            let conditions = Conditions { if_modified_since: Some(date), ..Conditions::default() };
+            conditions.answer(&VERSION, Kept::ForGood, NOW)
+        };
         assert_eq!(since("Sun, 06 Nov 1994 08:49:37 GMT"), Answer::NotModified);
         assert_eq!(since("Sun, 06 Nov 1994 08:50:37 GMT"), Answer::NotModified);
         assert_eq!(since("Sun, 06 Nov 1994 08:49:36 GMT"), Answer::Whole);
@@ -279,7 +309,7 @@ mod tests {
             [(etag.as_str(), Answer::NotModified), (&weak, Answer::NotModified), ("*", Answer::NotModified)]
         {
             let none = Conditions { if_none_match: Some(tags), ..Conditions::default() };
-            assert_eq!(none.answer(&VERSION, NOW), answer, "{tags}");
+            assert_eq!(none.answer(&VERSION, Kept::UntilAsked, NOW), answer, "{tags}");
         }
         // A tag that differs wins over a date that does not.
         let both = Conditions {
@@ -287,7 +317,7 @@ mod tests {
             if_modified_since: Some("Sun, 06 Nov 1994 08:49:37 GMT"),
             ..Conditions::default()
         };
-        assert_eq!(both.answer(&VERSION, NOW), Answer::Whole);
+        assert_eq!(both.answer(&VERSION, Kept::ForGood, NOW), Answer::Whole);
 
         let part = Answer::Part { first: 5, last: 999 };
         for (if_range, answer) in [
@@ -297,7 +327,30 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:38 GMT", Answer::Whole),
         ] {
             let range = Conditions { range: Some("bytes=5-"), if_range: Some(if_range), ..Conditions::default() };
-            assert_eq!(range.answer(&VERSION, NOW), answer, "{if_range}");
+            assert_eq!(range.answer(&VERSION, Kept::ForGood, NOW), answer, "{if_range}");
         }
+    }
+
+    /// apk-tools ask with the time of their last download, not with what `Last-Modified` said.
+    #[test]
+    fn within_ten_minutes_of_publication_an_index_is_sent_whole() {
+        let since = |seconds: i64, kept| {
+            let date = Version { seconds, ..VERSION }.last_modified().unwrap();
+            Conditions { if_modified_since: Some(&date), ..Conditions::default() }.answer(&VERSION, kept, NOW)
+        };
+        for (after, answer) in [
+            (-1, Answer::Whole),
+            // In the second of the publication: it may have been the former index that the client got.
+            (0, Answer::Whole),
+            (1, Answer::Whole),
+            (FRESH - 1, Answer::Whole),
+            (FRESH, Answer::NotModified),
+            (3600, Answer::NotModified),
+            (3601, Answer::Whole),
+        ] {
+            assert_eq!(since(VERSION.seconds + after, Kept::UntilAsked), answer, "{after}");
+        }
+        assert_eq!(since(VERSION.seconds, Kept::ForGood), Answer::NotModified);
+        assert_eq!(since(VERSION.seconds - 1, Kept::ForGood), Answer::Whole);
     }
 }

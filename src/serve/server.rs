@@ -2,78 +2,63 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
-use super::answer::{Beside, Shared};
+use super::answer::{Beside, Rules, Shared, Usual};
+use super::connection::Connection;
+use super::crowd::Crowd;
+use super::entrance::Entrance;
+use super::error::Error;
 use super::pages::Pages;
-use super::patience::Patience;
-use crate::error::{Class, Trouble};
-
-/// Why the server cannot serve.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address is taken, or not ours to take.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl Trouble for Error {
-    fn class(&self) -> Class {
-        match self {
-            Error::Listen { .. } => Class::Host,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Error::Listen { .. } => "cannot-listen",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            Error::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("choose another with --listen; port 0 takes any that is free".to_owned())
-            }
-            Error::Listen { .. } => None,
-        }
-    }
-}
+use super::patience::Pace;
+use super::traffic::Traffic;
+use super::tree::Tree;
+use super::turns::Turns;
 
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections served at once; further ones wait in the system's queue.
+    /// Connections served at once. For further ones, those are closed that have been idle for longest. Requests of HTTP/2
+    /// under way on all of them, too.
     pub connections: usize,
-    /// How long a client may take to send a request's head, the pause before it counted.
+    /// Of these, how many one address may have (of IPv6, 64 bits of it).
+    pub of_one_address: usize,
+    /// How long a client may take for a handshake of TLS, and to send a request's head, the pause before it counted.
     pub head: Duration,
-    /// How long a client may take nothing of a reply before it is cut off.
-    pub stall: Duration,
+    /// How fast a client must take a reply.
+    pub pace: Pace,
 }
 
 impl Default for Limits {
+    /// The pace is 1 KiB a second, averaged over a minute: a quarter of what GPRS brings, the slowest link on which somebody
+    /// may still wait for a package.
     fn default() -> Self {
-        Limits { connections: 512, head: Duration::from_secs(30), stall: Duration::from_secs(60) }
+        Limits {
+            connections: 4096,
+            of_one_address: 1024,
+            head: Duration::from_secs(30),
+            pace: Pace { least: 60 << 10, within: Duration::from_secs(60) },
+        }
     }
 }
 
-/// Longest request head, in bytes.
-const MAX_HEAD: usize = 16 << 10;
+impl Limits {
+    /// Lowered to what a process can serve that may have so many files open: a connection needs two, and others need some.
+    pub fn within(self, files: u64) -> Limits {
+        let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX).max(1);
+        Limits { connections: self.connections.min(room), ..self }
+    }
+}
+
+/// Files that are open beside those of connections: logs, sockets, what a sync in the same process has open.
+const OTHER_FILES: u64 = 128;
 
 /// A server that listens.
 pub struct Server {
@@ -81,6 +66,7 @@ pub struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
     limits: Limits,
+    entrance: Arc<Entrance>,
 }
 
 impl Server {
@@ -94,9 +80,9 @@ impl Server {
         log: Box<dyn AccessLog>,
     ) -> Result<Server, Error> {
         let failed = |source| Error::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = listening(address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: Vec::new(), clock, log }), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits, entrance: Arc::default() })
     }
 
     /// The same on a socket that listens already, such as one that a service manager handed over.
@@ -112,7 +98,7 @@ impl Server {
         let failed = |source| Error::Listen { address, source };
         listener.set_nonblocking(true).map_err(failed)?;
         let listener = TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Server { listener, address, shared: Arc::new(Shared { tree, pages: Vec::new(), clock, log }), limits })
+        Ok(Server { listener, address, shared: shared(tree, clock, log), limits, entrance: Arc::default() })
     }
 
     /// With pages beside the tree; of two that have the same path the first that was given counts.
@@ -122,6 +108,28 @@ impl Server {
         self
     }
 
+    /// By these rules instead of the [`Usual`] ones.
+    pub fn by(mut self, rules: Arc<dyn Rules>) -> Server {
+        Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it").rules = rules;
+        self
+    }
+
+    /// Counting what it does there.
+    pub fn counting(mut self, traffic: Arc<Traffic>) -> Server {
+        Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it").traffic = traffic;
+        self
+    }
+
+    /// For those alone who get in there.
+    pub fn behind(self, entrance: Entrance) -> Server {
+        Server { entrance: Arc::new(entrance), ..self }
+    }
+
+    /// Who gets in.
+    pub fn entrance(&self) -> &Arc<Entrance> {
+        &self.entrance
+    }
+
     /// Where it listens; the port is known now.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -129,16 +137,23 @@ impl Server {
 
     /// Serves for as long as it is polled. Requests under way end with the runtime.
     pub async fn run(self) -> Infallible {
-        let free = Arc::new(Semaphore::new(self.limits.connections));
+        let traffic = Arc::clone(&self.shared.traffic);
+        let crowd = Crowd::new(self.limits.connections, self.limits.of_one_address, traffic);
+        let requests = Arc::new(Semaphore::new(self.limits.connections));
         loop {
-            let permit = Arc::clone(&free).acquire_owned().await.expect("this semaphore is never closed");
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let shared = Arc::clone(&self.shared);
-                    let limits = self.limits;
+                    let Some(seat) = crowd.enter(peer.ip(), &*self.shared.log).await else { continue };
+                    let connection = Connection {
+                        shared: Arc::clone(&self.shared),
+                        entrance: Arc::clone(&self.entrance),
+                        limits: self.limits,
+                        requests: Arc::clone(&requests),
+                        place: Arc::clone(&seat.place),
+                    };
                     tokio::spawn(async move {
-                        shared.connection(stream, peer.ip(), limits).await;
-                        drop(permit);
+                        connection.serve(stream).await;
+                        drop(seat);
                     });
                 }
                 // A client that went away before it was accepted, or no file descriptors left: both pass. Without the
@@ -149,22 +164,31 @@ impl Server {
     }
 }
 
-impl Shared {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, limits: Limits) {
-        // Heads and small files are one write each; waiting to join them costs a round trip. Not vital.
-        let _ = stream.set_nodelay(true);
-        let service = service_fn(|request| {
-            let shared = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(shared.reply(&request, peer).await) }
-        });
-        // What goes wrong on a connection is the client's affair: it went away, or it does not speak HTTP.
-        let _ = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(Patience::new(stream, limits.stall)), service)
-            .await;
-    }
+/// As many connections as the system lets wait until they are accepted. The usual 128 are there within milliseconds where many
+/// clients come at once, and whoever finds no room among them tries again only after a second.
+const BACKLOG: u32 = 4096;
+
+fn listening(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was stopped a moment ago may be started again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
+    let tree = Arc::new(Tree::new(tree));
+    Arc::new(Shared {
+        tree,
+        pages: Vec::new(),
+        folders: Turns::new(),
+        rules: Arc::new(Usual),
+        generations: Default::default(),
+        clock,
+        log,
+        traffic: Arc::default(),
+        chunks: Arc::default(),
+    })
 }
 
 #[cfg(test)]

@@ -132,6 +132,15 @@ impl Pages for Site {
         Route::of(path).is_some()
     }
 
+    fn at_hand(&self, asked: &Asked) -> Option<Page> {
+        match Route::of(&asked.path) {
+            Some(Route::Asset(content_type, text)) => {
+                Some(Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() })
+            }
+            _ => None,
+        }
+    }
+
     fn page(&self, asked: &Asked) -> Page {
         let made = Route::of(&asked.path).map(|route| self.make(route, asked));
         made.map_or_else(

@@ -16,7 +16,7 @@ pub(super) const UNKNOWN: &str = "http://SERVER";
 
 /// The address under which this client knows the public tree; none where what it calls us is no name.
 pub(super) fn base(asked: &Asked) -> Option<String> {
-    asked.host.as_ref().map(|host| format!("http://{host}"))
+    asked.host.as_ref().map(|host| format!("{}://{host}", asked.scheme.as_str()))
 }
 
 pub(super) fn script(config: &Config, base: &str) -> Result<Page, Error> {

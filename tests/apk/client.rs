@@ -61,7 +61,7 @@ impl Apk {
         }
         std::fs::write(root.path().join("etc/apk/repositories"), repositories.join("\n") + "\n").unwrap();
         std::fs::write(root.path().join("etc/apk/arch"), format!("{arch}\n")).unwrap();
-        let machine = Machine { unpacked, root, arch: arch.to_owned(), version: self.version };
+        let machine = Machine { unpacked, root, arch: arch.to_owned(), version: self.version, variables: Vec::new() };
         let version = machine.apk(&["--version"]);
         assert!(version.printed.contains(&format!("apk-tools {}", self.version)), "{version}");
         // An empty database; scripts would need a chroot.
@@ -77,6 +77,8 @@ pub(crate) struct Machine {
     root: TempDir,
     arch: String,
     version: &'static str,
+    /// What apk finds in its environment.
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// What a run of apk gave.
@@ -94,6 +96,13 @@ impl std::fmt::Display for Ran {
 }
 
 impl Machine {
+    /// With a variable that names a file.
+    #[allow(dead_code, reason = "servers ask for certificates")]
+    pub(crate) fn with(mut self, name: &'static str, file: PathBuf) -> Machine {
+        self.variables.push((name, file));
+        self
+    }
+
     pub(crate) fn apk(&self, arguments: &[&str]) -> Ran {
         let unpacked = self.unpacked.display();
         let output = Command::new(self.unpacked.join("lib/ld-musl-x86_64.so.1"))
@@ -105,6 +114,7 @@ impl Machine {
             .args(["--no-progress", "--arch", &self.arch])
             .args(arguments)
             .env_clear()
+            .envs(self.variables.iter().map(|(name, file)| (name, file)))
             .output()
             .expect("the real apk runs");
         Ran {

@@ -692,8 +692,8 @@ fn configuration_that_is_not_there() {
 #[test]
 fn configuration_of_a_later_time() {
     let env = Env::new();
-    env.configure(&format!("{SOURCES}\n[serve]\ntls = {{}}\n"));
-    env.bivouac(&["sync"]).exits_with(2).tells(&["bivouac.toml:18", "serve.tls is not supported yet"]);
+    env.configure(&format!("{SOURCES}\n[serve]\nhttp3 = true\n"));
+    env.bivouac(&["sync"]).exits_with(2).tells(&["bivouac.toml:18", "unknown key \"http3\" in [serve]"]);
 }
 
 #[test]

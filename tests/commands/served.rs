@@ -42,6 +42,12 @@ impl Served {
         Served { server, address }
     }
 
+    /// Its number.
+    #[allow(dead_code, reason = "shared")]
+    pub(crate) fn process(&self) -> u32 {
+        self.server.id()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         get(&self.address, path)
     }

@@ -259,14 +259,16 @@ pub(crate) fn method_calls(code: &str) -> Vec<(usize, String)> {
         .collect()
 }
 
-/// Names of structs, enums, traits and aliases.
+/// Names of structs, enums, traits and aliases; not of types in an `impl`, which whoever made the trait has named.
 pub(crate) fn type_names(code: &str) -> Vec<(usize, String)> {
     let tokens = tokens(code);
+    let lines: Vec<&str> = code.lines().collect();
+    let is_inside = |line: usize| lines.get(line - 1).is_some_and(|text| text.starts_with(' '));
     tokens
         .windows(2)
         .filter_map(|run| match run {
             [(_, Token::Word(kind)), (line, Token::Word(name))]
-                if matches!(kind.as_str(), "struct" | "enum" | "trait" | "type") =>
+                if matches!(kind.as_str(), "struct" | "enum" | "trait") || kind == "type" && !is_inside(*line) =>
             {
                 Some((*line, name.clone()))
             }

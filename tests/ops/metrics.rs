@@ -32,7 +32,7 @@ fn is_clean(text: &str) {
 }
 
 /// The value of one sample.
-fn sample(text: &str, name: &str) -> f64 {
+fn value(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
 }
@@ -54,12 +54,12 @@ fn the_textfile_and_metrics_over_http_say_the_same_and_promtool_is_content() {
     assert_eq!(mode & 0o777, 0o644, "node_exporter is somebody else");
     assert_eq!(world.env.files_below("prom").len(), 1, "and nothing beside it");
     let repository = "{repository=\"v3.23/main\",arch=\"x86_64\"}";
-    assert_eq!(sample(&text, &format!("bivouac_repository_packages{repository}")), 1.0);
-    assert_eq!(sample(&text, &format!("bivouac_repository_confirmed_timestamp_seconds{repository}")), 1_796_090_400.0);
-    assert_eq!(sample(&text, "bivouac_live_generation"), 1.0);
-    assert_eq!(sample(&text, "bivouac_fetched_packages_total"), 1.0);
-    assert_eq!(sample(&text, "bivouac_task_last_exit_code{task=\"backup check disk\"}"), 0.0);
-    assert!(sample(&text, "bivouac_backup_drill_duration_seconds{backup=\"disk\"}") > 0.0);
+    assert_eq!(value(&text, &format!("bivouac_repository_packages{repository}")), 1.0);
+    assert_eq!(value(&text, &format!("bivouac_repository_confirmed_timestamp_seconds{repository}")), 1_796_090_400.0);
+    assert_eq!(value(&text, "bivouac_live_generation"), 1.0);
+    assert_eq!(value(&text, "bivouac_fetched_packages_total"), 1.0);
+    assert_eq!(value(&text, "bivouac_task_last_exit_code{task=\"backup check disk\"}"), 0.0);
+    assert!(value(&text, "bivouac_backup_drill_duration_seconds{backup=\"disk\"}") > 0.0);
 
     let served = Served::start(&world.env);
     let answer = served.get("/metrics");
@@ -70,7 +70,16 @@ fn the_textfile_and_metrics_over_http_say_the_same_and_promtool_is_content() {
     let names = |text: &str| -> BTreeSet<String> {
         text.lines().filter_map(|line| Some(line.strip_prefix("# TYPE ")?.to_owned())).collect()
     };
-    assert_eq!(names(&text), names(&over_http));
+    let of_the_server = |name: &String| name.starts_with("bivouac_http_");
+    assert_eq!(names(&text), names(&over_http).into_iter().filter(|name| !of_the_server(name)).collect());
+    // The server's own: what it has done so far.
+    assert_eq!(names(&over_http).iter().filter(|name| of_the_server(name)).count(), 6);
+    assert_eq!(served.get("/v3.23/main/x86_64/APKINDEX.tar.gz").status, 200);
+    let over_http = String::from_utf8(served.get("/metrics").body).unwrap();
+    assert_eq!(value(&over_http, "bivouac_http_requests_total{kind=\"index\",status=\"2xx\"}"), 1.0);
+    assert!(value(&over_http, "bivouac_http_response_body_bytes_total{kind=\"index\"}") > 100.0);
+    assert!(value(&over_http, "bivouac_http_response_start_duration_seconds_count") >= 2.0);
+    assert!(value(&over_http, "bivouac_http_connections_open") >= 1.0);
 
     // Everything that the example rules, the dashboard and their sample know is here, or tells of what is not the case here.
     let sample = std::fs::read_to_string("config/monitoring/sample.prom").unwrap();
@@ -96,9 +105,9 @@ fn every_url_of_a_source_is_told_apart() {
     world.env.write("bivouac.toml", format!("{text}\n[metrics]\ntextfile = \"bivouac.prom\"\n").as_bytes());
     world.bivouac(&["sync"]).exits_with(0);
     let text = std::fs::read_to_string(world.env.path("bivouac.prom")).unwrap();
-    assert_eq!(sample(&text, &format!("bivouac_url_up{{source=\"up\",url=\"http://***@{away}/\"}}")), 0.0);
+    assert_eq!(value(&text, &format!("bivouac_url_up{{source=\"up\",url=\"http://***@{away}/\"}}")), 0.0);
     let up = format!("bivouac_url_up{{source=\"up\",url=\"{}/\"}}", world.env.upstream.url().trim_end_matches('/'));
-    assert_eq!(sample(&text, &up), 1.0);
+    assert_eq!(value(&text, &up), 1.0);
     assert!(!text.contains("s3cret"));
 }
 
@@ -110,9 +119,9 @@ fn a_failing_sync_is_measured_too() {
     world.clock("2026-12-01T04:00:00Z");
     world.bivouac(&["sync"]).exits_with(4);
     let text = std::fs::read_to_string(world.env.path("bivouac.prom")).unwrap();
-    assert_eq!(sample(&text, "bivouac_task_last_exit_code{task=\"sync\"}"), 4.0);
-    assert_eq!(sample(&text, "bivouac_task_runs_total{task=\"sync\",exit_code=\"4\"}"), 1.0);
-    assert_eq!(sample(&text, "bivouac_task_last_success_timestamp_seconds{task=\"sync\"}"), 1_796_090_400.0);
+    assert_eq!(value(&text, "bivouac_task_last_exit_code{task=\"sync\"}"), 4.0);
+    assert_eq!(value(&text, "bivouac_task_runs_total{task=\"sync\",exit_code=\"4\"}"), 1.0);
+    assert_eq!(value(&text, "bivouac_task_last_success_timestamp_seconds{task=\"sync\"}"), 1_796_090_400.0);
     let repository = "{repository=\"v3.23/main\",arch=\"x86_64\"}";
-    assert_eq!(sample(&text, &format!("bivouac_repository_last_sync_failed{repository}")), 1.0);
+    assert_eq!(value(&text, &format!("bivouac_repository_last_sync_failed{repository}")), 1.0);
 }

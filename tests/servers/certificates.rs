@@ -8,9 +8,9 @@ use super::env::Env;
 /// What a server's certificate is like.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
-    /// For 127.0.0.1, today.
+    /// For 127.0.0.1 and localhost, today.
     Good,
-    /// For 127.0.0.1, long ago.
+    /// For the same, long ago.
     Expired,
     /// For 127.0.0.1, in years to come.
     NotYet,
@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     OtherHost,
     /// For a client.
     Client,
+    /// For a client, long ago.
+    ExpiredClient,
     /// For 127.0.0.1 and an authority at once, signed by itself.
     SelfSigned,
 }
@@ -48,6 +50,7 @@ pub(crate) fn certificate(env: &Env, name: &str, kind: Kind) {
         Kind::NotYet => ("good", "-startdate 20450101000000Z -enddate 20460101000000Z"),
         Kind::OtherHost => ("other", "-days 30"),
         Kind::Client => ("client", "-days 30"),
+        Kind::ExpiredClient => ("client", "-startdate 20200101000000Z -enddate 20200201000000Z"),
     };
     openssl(env, &format!("req -new {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name} -config ca.cnf"));
     openssl(
@@ -94,7 +97,7 @@ unique_subject = no
 commonName = supplied
 [good]
 basicConstraints = critical,CA:false
-subjectAltName = IP:127.0.0.1
+subjectAltName = IP:127.0.0.1,DNS:localhost
 [other]
 basicConstraints = critical,CA:false
 subjectAltName = DNS:other.example

@@ -1,5 +1,5 @@
 //! Sources in the real world: passwords, certificates, redirects, proxies and rate limits against servers that are not ours,
-//! nginx and squid; and our own tree behind those servers, as `web-config` sets them up.
+//! nginx and squid; our own tree behind those servers, as `web-config` sets them up; and behind `serve` over TLS.
 //! Each is started by the test with a configuration of its own, on loopback, and ended by its process id.
 
 #![allow(
@@ -14,14 +14,18 @@ mod browser;
 mod certificates;
 mod client_script;
 mod compared;
+mod crowded;
 mod doctor;
+mod https;
 mod logins;
 mod nginx;
 mod proxies;
 mod redirects;
+mod serving;
 mod site;
 mod squid;
 mod tls;
+mod validators;
 mod web_config;
 
 // Shared with the command tests, each using what it needs.

@@ -13,7 +13,7 @@ use crate::apk::BackupName;
 use crate::calendar::CrontabLine;
 use crate::config::problem::did_you_mean;
 use crate::config::written::{self, At};
-use crate::config::{Backup, Notify, Schedule, Webhook, WebhookUrl};
+use crate::config::{Backup, Notify, Schedule, Serve, ServerFiles, Webhook, WebhookUrl};
 
 /// How long a webhook or a command may take when the file does not say.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,7 +77,37 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn listen(&mut self, text: &At<String>) -> Option<SocketAddr> {
+    /// What is wrong is noted and left out.
+    pub(super) fn serve(&mut self, written: &written::Serve) -> Serve {
+        let tls = written.tls.as_ref().and_then(|tls| self.server_files(tls));
+        let client_ca = written.client_ca.as_ref().and_then(|text| {
+            if written.tls.is_none() {
+                let hint = "tls = { cert = \"FILE\", key = \"FILE\" } goes with it".to_owned();
+                let bad = "serve.client_ca without serve.tls: only who speaks TLS can show a certificate";
+                self.problems.add_with_hint(text.line, bad, Some(hint));
+            }
+            self.secret_path("serve.client_ca", text)
+        });
+        Serve {
+            listen: written.listen.as_ref().and_then(|text| self.listen(text)),
+            tls,
+            client_ca,
+            basic_file: written.basic_file.as_ref().and_then(|text| self.secret_path("serve.basic_file", text)),
+        }
+    }
+
+    fn server_files(&mut self, tls: &written::ServeTls) -> Option<ServerFiles> {
+        let (Some(certificate), Some(key)) = (&tls.cert, &tls.key) else {
+            let hint =
+                "tls = { cert = \"FILE\", key = \"FILE\" }; one file may hold both, then both name it".to_owned();
+            self.problems.add_with_hint(tls.line, "serve.tls has both a cert and a key", Some(hint));
+            return None;
+        };
+        let certificate = self.secret_path("serve.tls.cert", certificate);
+        Some(ServerFiles { key: self.secret_path("serve.tls.key", key)?, certificate: certificate? })
+    }
+
+    fn listen(&mut self, text: &At<String>) -> Option<SocketAddr> {
         let address = text.value.parse().ok();
         if address.is_none() {
             let bad = format!(

@@ -66,3 +66,51 @@ fn a_webhook_is_shown_without_its_secret() {
     assert!(!shown.contains("s3cret") && !shown.contains("u:p"), "{shown}");
     assert!(shown.contains("https://hooks.example.org:8443/****"), "{shown}");
 }
+
+const HTTPS: &str = "[serve]\nlisten = \"[::]:8443\"\ntls = { cert = \"tls/mirror.pem\", key = \"$CREDENTIALS_DIRECTORY/secrets/key\" }\n\
+                     client_ca = \"tls/../clients.pem\"\nbasic_file = \"/etc/users\"\n";
+
+#[test]
+fn what_is_served_how_and_to_whom_resolves_and_is_printed_as_it_means() {
+    let text = format!("{RIGHT}{BRANCHES}\n{HTTPS}");
+    let config = Config::parse(&text, Path::new("b.toml"), Path::new("/site"), None).unwrap();
+    let expected = Serve {
+        listen: Some("[::]:8443".parse().unwrap()),
+        tls: Some(ServerFiles { certificate: "/site/tls/mirror.pem".into(), key: "/site/secrets/key".into() }),
+        client_ca: Some("/site/clients.pem".into()),
+        basic_file: Some("/etc/users".into()),
+    };
+    assert_eq!(config.serve, expected);
+    let again = Config::parse(&config.to_toml(), Path::new("b.toml"), Path::new("/elsewhere"), None).unwrap();
+    assert_eq!(again.serve, expected, "{}", config.to_toml());
+    let json = serde_json::to_value(&config).unwrap();
+    assert_eq!(json["serve"]["tls"]["cert"], "/site/tls/mirror.pem", "{json}");
+    let kinds = config.named_files();
+    for (path, kind) in [
+        ("/site/tls/mirror.pem", FileKind::Open),
+        ("/site/secrets/key", FileKind::Private),
+        ("/site/clients.pem", FileKind::Open),
+        ("/etc/users", FileKind::Private),
+    ] {
+        assert!(kinds.contains(&NamedFile { path: path.into(), kind }), "{path}: {kinds:?}");
+    }
+}
+
+#[test]
+fn half_of_what_tls_needs_is_refused_with_its_line() {
+    for (serve, expected) in [
+        ("tls = { cert = \"c\" }", "tls has both a cert and a key"),
+        (
+            "tls = { cert = \"c\", key = \"$HOME/k\" }",
+            "of variables, serve.tls.key may begin with $CREDENTIALS_DIRECTORY/ alone",
+        ),
+        ("tls = { cert = \"\", key = \"k\" }", "serve.tls.cert is not a path: \"\""),
+        ("tls = { certificate = \"c\", key = \"k\" }", "unknown key \"certificate\" in [serve.tls]"),
+        ("tls = \"c\"", "serve.tls must be a table"),
+        ("client_ca = \"c\"", "serve.client_ca without serve.tls: only who speaks TLS can show a certificate"),
+        ("basic_file = [\"f\"]", "serve.basic_file must be text"),
+    ] {
+        let said = said_of(&format!("{BRANCHES}[serve]\n{serve}\n"));
+        assert!(said.starts_with("16: ") && said.contains(expected), "{serve}: {said}");
+    }
+}

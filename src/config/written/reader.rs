@@ -56,12 +56,11 @@ impl<'t> Section<'t> {
 pub(super) struct Reader<'a> {
     text: &'a str,
     problems: Problems,
-    later: Vec<At<String>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str, file: &Path) -> Self {
-        Reader { text, problems: Problems::new(file), later: Vec::new() }
+        Reader { text, problems: Problems::new(file) }
     }
 
     /// The file's tree, or all that is wrong with its syntax.
@@ -81,25 +80,18 @@ impl<'a> Reader<'a> {
         self.problems.or(value)
     }
 
-    /// The keys seen so far that are not supported yet.
-    pub(super) fn take_later(&mut self) -> Vec<At<String>> {
-        std::mem::take(&mut self.later)
-    }
-
     fn line(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.len());
         1 + self.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count()
     }
 
-    /// Refuses keys that the table cannot have and notes those that are not supported yet.
-    pub(super) fn check_keys(&mut self, section: &Section<'_>, keys: &Keys) {
+    /// Refuses keys that the table cannot have.
+    pub(super) fn check_keys(&mut self, section: &Section<'_>, keys: Keys) {
         for (key, _, offset) in section.entries() {
-            let line = self.line(offset);
-            if keys.later.contains(&key) {
-                self.later.push(At { value: section.key(key), line });
-            } else if !keys.now.contains(&key) {
-                let hint = did_you_mean(key, keys.now.iter().chain(keys.later).copied());
-                self.problems.add_with_hint(line, format!("unknown key {key:?} in {}", section.place()), hint);
+            if !keys.contains(&key) {
+                let hint = did_you_mean(key, keys.iter().copied());
+                let text = format!("unknown key {key:?} in {}", section.place());
+                self.problems.add_with_hint(self.line(offset), text, hint);
             }
         }
     }

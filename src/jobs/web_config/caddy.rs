@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::changing::Changing;
+use super::Changing;
 use super::{Error, FOR_GOOD, ServerName, Wanted, quoted};
 
 pub(super) fn text(public: &Path, changing: &Changing, wanted: &Wanted) -> Result<String, Error> {

@@ -9,7 +9,6 @@
 
 mod busybox;
 mod caddy;
-mod changing;
 mod lighttpd;
 mod nginx;
 mod words;
@@ -18,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::changing::Changing;
 use crate::config::Config;
 use crate::error::{Class, Trouble};
-use changing::Changing;
 pub use words::{BadWord, Listen, ServerName};
 
 /// A year: as long as any cache keeps something.

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 use std::time::UNIX_EPOCH;
 
 use super::*;
-use crate::serve::Access;
+use crate::serve::{Access, Cut};
+
+mod bad_input;
 
 /// 2026-11-24 00:00:00 UTC.
 const NOW: u64 = 1_795_478_400;
@@ -26,6 +28,7 @@ struct Site {
     root: tempfile::TempDir,
     address: SocketAddr,
     lines: Lines,
+    traffic: Arc<Traffic>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -38,13 +41,31 @@ impl Site {
         let any = "127.0.0.1:0".parse().unwrap();
         let server = runtime.block_on(Server::listen(any, root.path().join("public"), limits, clock, log)).unwrap();
         let address = server.address();
-        runtime.spawn(server.run());
-        Site { root, address, lines, _runtime: runtime }
+        let traffic = Arc::<Traffic>::default();
+        runtime.spawn(server.counting(Arc::clone(&traffic)).run());
+        Site { root, address, lines, traffic, _runtime: runtime }
+    }
+
+    /// The log's lines, once one of them says `words`: what becomes of a connection is known a moment after it ended.
+    fn logged(&self, words: &str) -> Vec<String> {
+        until(|| {
+            let lines = self.lines.0.lock().unwrap();
+            lines.iter().any(|line| line.contains(words)).then(|| lines.clone())
+        })
+    }
+
+    fn cuts(&self, why: Cut) -> u64 {
+        self.traffic.cuts().find(|(cut, _)| *cut == why).unwrap().1
     }
 
     /// A site with generation 1 live: `v3.23/main/x86_64/a~1+b.apk` holds 0..=9, `APKINDEX.tar.gz` is of an hour ago.
     fn published() -> Site {
-        let site = Site::new(Limits::default());
+        Site::with(Limits::default())
+    }
+
+    /// The same with other limits.
+    fn with(limits: Limits) -> Site {
+        let site = Site::new(limits);
         site.put("1", "a~1+b.apk", &(0..10).collect::<Vec<u8>>());
         site.put("1", "APKINDEX.tar.gz", b"one");
         site.switch("1");
@@ -58,6 +79,24 @@ impl Site {
         std::fs::write(folder.join(name), content).unwrap();
         let file = std::fs::File::options().write(true).open(folder.join(name)).unwrap();
         file.set_modified(clock() - Duration::from_secs(3600)).unwrap();
+    }
+
+    /// A link beside the files of a generation.
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    fn link(&self, generation: &str, name: &str, to: &str) {
+        let folder = self.root.path().join(".generations").join(generation).join("v3.23/main/x86_64");
+        std::os::unix::fs::symlink(to, folder.join(name)).unwrap();
+    }
+
+    /// A file beside the public link, which nobody is to see.
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    fn outside(&self, name: &str, content: &[u8]) {
+        std::fs::write(self.root.path().join(name), content).unwrap();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    fn remove(&self, generation: &str) {
+        std::fs::remove_dir_all(self.root.path().join(".generations").join(generation)).unwrap();
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
@@ -87,6 +126,17 @@ impl Site {
     }
 }
 
+/// What `look` finds in the end.
+fn until<T>(look: impl Fn() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("it never came");
+}
+
 fn status(head: &str) -> u16 {
     head.split(' ').nth(1).unwrap().parse().unwrap()
 }
@@ -107,6 +157,7 @@ fn a_package_goes_out_as_it_is() {
         assert_eq!(field(&head, "content-length"), Some("10"));
         assert_eq!(field(&head, "content-encoding"), None);
         assert_eq!(field(&head, "last-modified"), Some("mon, 23 nov 2026 23:00:00 gmt"));
+        assert_eq!(field(&head, "cache-control"), Some("public, max-age=31536000, immutable"));
         assert!(field(&head, "etag").is_some());
     }
 }
@@ -140,6 +191,7 @@ fn a_client_whose_clock_runs_ahead_gets_the_index() {
     let (head, body) = site.get(target, "If-Modified-Since: Tue, 24 Nov 2026 00:30:00 GMT\r\n");
     assert_eq!((status(&head), body.as_slice()), (200, &b"one"[..]));
     let (head, _) = site.get(target, "");
+    assert_eq!(field(&head, "cache-control"), Some("no-cache"));
     let etag = field(&head, "etag").unwrap();
     let (head, _) = site.get(target, &format!("If-None-Match: {etag}\r\n"));
     assert_eq!(status(&head), 304);
@@ -207,12 +259,16 @@ fn a_reply_that_is_under_way_survives_a_switch() {
 }
 
 #[test]
-fn further_connections_wait_their_turn() {
+fn further_connections_wait_while_all_are_busy() {
     let site = Site::new(Limits { connections: 1, ..Limits::default() });
-    let first = Wire::connect(site.address).unwrap();
+    site.put("1", "big.apk", &vec![0; 64 << 20]);
+    site.switch("1");
+    let mut first = Wire::connect(site.address).unwrap();
+    first.write_all(b"GET /v3.23/main/x86_64/big.apk HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    first.read_exact(&mut [0; 1]).unwrap();
     let mut second = Wire::connect(site.address).unwrap();
     second.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    second.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    second.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mut byte = [0; 1];
     assert!(second.read(&mut byte).is_err(), "the first connection holds the only place");
     drop(first);
@@ -232,7 +288,8 @@ fn a_client_that_sends_no_head_is_cut_off() {
 
 #[test]
 fn a_client_that_takes_nothing_is_cut_off() {
-    let site = Site::new(Limits { stall: Duration::from_millis(50), connections: 1, ..Limits::default() });
+    let pace = Pace { least: 1, within: Duration::from_millis(50) };
+    let site = Site::new(Limits { pace, connections: 1, ..Limits::default() });
     site.put("1", "big.apk", &vec![0; 64 << 20]);
     site.switch("1");
     let mut idle = Wire::connect(site.address).unwrap();
@@ -248,9 +305,46 @@ fn the_log_is_in_the_combined_format() {
     let site = Site::published();
     site.get("/v3.23/\"x", "User-Agent: libfetch/2.0\r\n");
     site.get("/v3.23/main/x86_64/a%7e1+b.apk", "User-Agent: a\"b\r\nRange: bytes=0-3\r\n");
-    let lines = site.lines.0.lock().unwrap();
+    let lines = site.logged("206");
     assert_eq!(
         lines.last().unwrap(),
         "127.0.0.1 - - [24/Nov/2026:00:00:00 +0000] \"GET /v3.23/main/x86_64/a%7e1+b.apk HTTP/1.1\" 206 4 \"-\" \"a\\x22b\""
     );
+}
+
+#[test]
+fn the_log_tells_the_protocol_and_what_was_sent() {
+    let site = Site::published();
+    site.raw("GET /v3.23/main/x86_64/APKINDEX.tar.gz HTTP/1.0\r\n\r\n");
+    site.ask("HEAD", "/v3.23/main/x86_64/a~1+b.apk", "");
+    let lines = site.logged("HEAD");
+    assert!(lines[0].ends_with("APKINDEX.tar.gz HTTP/1.0\" 200 3 \"-\" \"-\""), "{lines:?}");
+    assert!(lines[1].ends_with("a~1+b.apk HTTP/1.1\" 200 0 \"-\" \"-\""), "{lines:?}");
+}
+
+#[test]
+fn what_was_served_is_counted() {
+    let site = Site::published();
+    site.get("/v3.23/main/x86_64/a~1+b.apk", "");
+    site.get("/v3.23/main/x86_64/none.apk", "");
+    site.get("/v3.23/main/x86_64/APKINDEX.tar.gz", "");
+    site.get("/v3.23/main/", "");
+    until(|| (site.traffic.open() == 0).then_some(()));
+    let counted: Vec<_> = site
+        .traffic
+        .requests()
+        .filter(|(_, _, count)| *count > 0)
+        .map(|(kind, class, count)| (kind.word(), class, count))
+        .collect();
+    assert_eq!(counted, [("index", 2, 1), ("package", 2, 1), ("package", 4, 1), ("page", 2, 1)]);
+    // "not found\n" was sent, too.
+    assert_eq!(site.traffic.bytes().map(|(_, bytes)| bytes).take(2).collect::<Vec<_>>(), [3, 20]);
+    assert_eq!((site.traffic.accepted(), site.traffic.latencies().count), (4, 4));
+}
+
+#[test]
+fn limits_follow_from_how_many_files_may_be_open() {
+    let within = |files| Limits::default().within(files).connections;
+    assert_eq!((within(u64::MAX), within(8320), within(1024)), (4096, 4096, 448));
+    assert_eq!(within(64), 1);
 }

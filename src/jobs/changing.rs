@@ -6,7 +6,7 @@ use crate::config::{Config, Rebuilt};
 
 /// Folders of the public tree whose packages may be replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Changing {
+pub enum Changing {
     /// All of it.
     All,
     /// These, below the tree; `{arch}` in one stands for any.
@@ -14,7 +14,8 @@ pub(super) enum Changing {
 }
 
 impl Changing {
-    pub(super) fn of(config: &Config) -> Changing {
+    /// By what a configuration says. What bundles carry is not known by name and counts as a whole.
+    pub fn of(config: &Config) -> Changing {
         let accepts = |source| config.sources[source].rebuilt == Rebuilt::Accept;
         // What bundles carry has names that only they know.
         if config.carried.iter().any(|starred| accepts(&starred.source)) {
@@ -35,8 +36,22 @@ impl Changing {
         Changing::Below(folders)
     }
 
+    /// Whether the package at this path is one of them. Trees beside live have the same folders below their own name.
+    pub fn has(&self, path: &[String]) -> bool {
+        let path = match path {
+            [first, rest @ ..] if first.starts_with('@') => rest,
+            path => path,
+        };
+        let is_package = path.last().is_some_and(|name| name.ends_with(".apk"));
+        is_package
+            && match self {
+                Changing::All => true,
+                Changing::Below(folders) => folders.iter().any(|folder| is_below(path, folder)),
+            }
+    }
+
     /// A regular expression (PCRE and RE2) for the paths of these packages; none: there are none.
-    pub(super) fn pattern(&self) -> Option<String> {
+    pub(in crate::jobs) fn pattern(&self) -> Option<String> {
         let folders = match self {
             Changing::All => return Some(r"\.apk$".to_owned()),
             Changing::Below(folders) if folders.is_empty() => return None,
@@ -45,6 +60,18 @@ impl Changing {
         // Trees beside live have the same folders below their own name.
         Some(format!(r"^/(@[^/]+/)?({folders})/.*\.apk$"))
     }
+}
+
+fn is_below(path: &[String], folder: &str) -> bool {
+    let mut path = path.iter();
+    folder.split('/').all(|part| path.next().is_some_and(|segment| is_shaped(segment, part))) && path.next().is_some()
+}
+
+/// Whether a segment is `part`, in which `{arch}` stands for anything.
+fn is_shaped(segment: &str, part: &str) -> bool {
+    let Some((before, after)) = part.split_once("{arch}") else { return segment == part };
+    let Some(rest) = segment.strip_prefix(before).filter(|rest| !rest.is_empty()) else { return false };
+    rest.char_indices().skip(1).map(|(at, _)| &rest[at..]).chain([""]).any(|rest| is_shaped(rest, after))
 }
 
 /// The names under which links show `folder`, too.
@@ -104,5 +131,30 @@ mod tests {
             Some(r"^/(@[^/]+/)?(v3\.23/c\+\+|[^/]+/main)/.*\.apk$")
         );
         assert_eq!(Changing::All.pattern().as_deref(), Some(r"\.apk$"));
+    }
+
+    #[test]
+    fn a_package_is_found_below_its_folder_by_either_means() {
+        let below = |names: &[&str]| Changing::Below(names.iter().map(|name| (*name).to_owned()).collect());
+        let changing = below(&["v3.23/main", "{arch}/site", "a{arch}b/c{arch}"]);
+        for (path, has) in [
+            ("v3.23/main/x86_64/a-1.apk", true),
+            ("@qa/v3.23/main/x86_64/a-1.apk", true),
+            ("v3.23/main/a-1.apk", true),
+            ("v3.23/main/x86_64/APKINDEX.tar.gz", false),
+            ("v3.23/main", false),
+            ("v3.23/main.apk", false),
+            ("v3.23/mainly/x86_64/a-1.apk", false),
+            ("v3.23/community/x86_64/a-1.apk", false),
+            ("x86_64/site/a-1.apk", true),
+            ("a1b/c2/a.apk", true),
+            ("ab/c2/a.apk", false),
+            ("a1b/c/a.apk", false),
+        ] {
+            let segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+            assert_eq!(changing.has(&segments), has, "{path}");
+        }
+        assert!(Changing::All.has(&["a.apk".to_owned()]) && !Changing::All.has(&["a".to_owned()]));
+        assert!(!below(&[]).has(&["a.apk".to_owned()]));
     }
 }

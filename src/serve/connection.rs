@@ -1,0 +1,160 @@
+//! One connection: whether it is encrypted, which protocol is spoken on it, and how long it may say nothing.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::account::Counted;
+use super::answer::Shared;
+use super::client::{Client, Standing};
+use super::crowd::Place;
+use super::entrance::Entrance;
+use super::http2;
+use super::pages::Scheme;
+use super::patience::Patience;
+use super::server::Limits;
+use super::subject::common_name;
+use super::tls::H2;
+
+/// Longest request head, in bytes.
+pub(super) const MAX_HEAD: usize = 16 << 10;
+
+/// With which byte TLS begins: a record with a handshake in it (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// Bytes that wait in the system to be sent on a connection, beside those that are on their way. More would be memory for
+/// clients that stopped reading; and progress would be seen in steps so large that a slow link looks like a stopped one.
+const UNSENT: u32 = 128 << 10;
+
+/// What a connection needs.
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) limits: Limits,
+    /// Requests of HTTP/2 that may be under way on all connections together.
+    pub(super) requests: Arc<Semaphore>,
+    pub(super) place: Arc<Place>,
+}
+
+/// How a client began.
+enum Begun {
+    Encrypted(Box<TlsStream<Patience<TcpStream>>>),
+    /// With a letter, as a request does that came to the wrong port.
+    Plain(TcpStream),
+}
+
+impl Connection {
+    /// Serves until the client leaves, has said nothing for too long, or is idle and makes room for another one.
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let (shared, place) = (Arc::clone(&self.shared), Arc::clone(&self.place));
+        tokio::select! {
+            () = self.talk(stream) => {}
+            why = place.asked_to_leave() => shared.traffic.cut(why),
+        }
+    }
+
+    /// What goes wrong on a connection is the client's affair: it went away, it does not speak HTTP, or it does not believe our
+    /// certificate.
+    async fn talk(self, stream: TcpStream) {
+        // Heads and small files are one write each; waiting to join them costs a round trip. Not vital, as the next.
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+        let Some(tls) = self.entrance.tls(&*self.shared.log).await else {
+            let client = self.client(Scheme::Http, None, Standing::Welcome);
+            let stream = self.patient(stream);
+            return self.http1(stream, client).await;
+        };
+        // A handshake is a part of the first request's head, and takes no longer.
+        match tokio::time::timeout(self.limits.head, self.begin(stream, tls)).await {
+            Ok(Ok(Begun::Encrypted(stream))) => {
+                let (_, session) = stream.get_ref();
+                let shown = session.peer_certificates().and_then(|chain| common_name(chain.first()?));
+                let is_h2 = session.alpn_protocol() == Some(H2);
+                let client = self.client(Scheme::Https, shown, Standing::Welcome);
+                match is_h2 {
+                    true => self.http2(*stream, client).await,
+                    false => self.http1(*stream, client).await,
+                }
+            }
+            Ok(Ok(Begun::Plain(stream))) => {
+                let client = self.client(Scheme::Http, None, Standing::NotEncrypted);
+                let stream = self.patient(stream);
+                self.http1(stream, client).await;
+            }
+            Ok(Err(_)) => {}
+            Err(_) => self.shared.waited_in_vain(&self.place),
+        }
+    }
+
+    fn patient(&self, stream: TcpStream) -> Patience<TcpStream> {
+        Patience::new(stream, self.limits.pace, &self.place, &self.shared.traffic)
+    }
+
+    fn client(&self, scheme: Scheme, user: Option<String>, standing: Standing) -> Client {
+        Client { scheme, user, standing }
+    }
+
+    async fn begin(&self, stream: TcpStream, tls: Arc<ServerConfig>) -> io::Result<Begun> {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE && first[0].is_ascii_uppercase() {
+            return Ok(Begun::Plain(stream));
+        }
+        let stream = TlsAcceptor::from(tls).accept(self.patient(stream)).await?;
+        Ok(Begun::Encrypted(Box::new(stream)))
+    }
+
+    async fn http1(self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, client: Client) {
+        let limits = self.limits;
+        let is_welcome = client.standing == Standing::Welcome;
+        let (connection, client) = (Arc::new(self), Arc::new(client));
+        let (shared, place) = (Arc::clone(&connection.shared), Arc::clone(&connection.place));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (connection, client) = (Arc::clone(&connection), Arc::clone(&client));
+            async move { Ok::<_, Infallible>(connection.reply(&request, &client).await) }
+        });
+        let served = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_buf_size(MAX_HEAD)
+            .keep_alive(is_welcome)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            shared.broke_off(&place, &error);
+        }
+    }
+
+    async fn http2(self, stream: TlsStream<Patience<TcpStream>>, client: Client) {
+        let (limits, requests, traffic) = (self.limits, Arc::clone(&self.requests), Arc::clone(&self.shared.traffic));
+        let (connection, client) = (Arc::new(self), Arc::new(client));
+        let reply = move |request: Request<Incoming>| {
+            let (connection, client) = (Arc::clone(&connection), Arc::clone(&client));
+            async move { connection.reply(&request, &client).await }
+        };
+        if let Some(why) = http2::serve(TokioIo::new(stream), limits, requests, reply).await {
+            traffic.cut(why);
+        }
+    }
+
+    async fn reply<B>(&self, request: &Request<B>, client: &Client) -> Response<Counted> {
+        if client.standing != Standing::Welcome {
+            return self.shared.reply(request, client, &self.place).await;
+        }
+        let (standing, user) = self.entrance.admit(request.uri().path(), request.headers(), &*self.shared.log).await;
+        let client = Client { standing, user: user.or_else(|| client.user.clone()), ..client.clone() };
+        self.shared.reply(request, &client, &self.place).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
