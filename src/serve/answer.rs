@@ -96,7 +96,6 @@ impl Shared {
     /// What came on a connection that broke off is told if it was no request. What becomes of replies, their accounts tell.
     pub(super) fn broke_off(&self, place: &Place, error: &hyper::Error) {
         match error {
-            error if error.is_timeout() => self.waited_in_vain(place),
             error if error.is_parse_too_large() => self.unheard(place, 431),
             error if error.is_parse() => self.unheard(place, 400),
             // The client left.

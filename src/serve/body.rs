@@ -18,11 +18,12 @@ use tokio::task::JoinHandle;
 
 use super::turns::Room;
 
-/// Bytes read and sent at a time: few enough that they are still in the processor's cache when they are sent.
-const CHUNK: usize = 128 << 10;
+/// Bytes read and sent at a time: few enough that they are still in the processor's cache when they are sent, and so many that
+/// neither we nor the client wake up for little.
+const CHUNK: usize = 256 << 10;
 
 /// Chunks that there are, at most: 8 MiB of them, however many clients there are, and however slow.
-const CHUNKS: usize = 64;
+const CHUNKS: usize = 32;
 
 /// What is read at a time while all chunks are on their way to clients.
 const MORSEL: usize = 16 << 10;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -122,15 +122,16 @@ impl Connection {
             let (connection, client) = (Arc::clone(&connection), Arc::clone(&client));
             async move { Ok::<_, Infallible>(connection.reply(&request, &client).await) }
         });
-        let served = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
+        let serving = hyper::server::conn::http1::Builder::new()
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEAD)
             .keep_alive(is_welcome)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
-        if let Err(error) = served {
-            shared.broke_off(&place, &error);
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::select! {
+            served = serving => if let Err(error) = served {
+                shared.broke_off(&place, &error);
+            },
+            () = place.waited(limits.head) => shared.waited_in_vain(&place),
         }
     }
 

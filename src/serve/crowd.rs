@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::access::AccessLog;
 use super::account::Account;
@@ -86,6 +86,23 @@ impl Place {
             if let (Some(why), 0) = (asked.leaving.take(), asked.replies) {
                 return why;
             }
+        }
+    }
+
+    /// Comes back when no request has come, or has come to its end, for `patience`. One timer for a connection: hyper's own is
+    /// set anew for each request, which costs as much as looking a file up.
+    pub(super) async fn waited(&self, patience: Duration) {
+        loop {
+            let now = Instant::now();
+            let until = {
+                let asked = self.asked();
+                let since = asked.idle_since.filter(|_| asked.replies == 0);
+                since.unwrap_or(now) + patience
+            };
+            if until <= now {
+                return;
+            }
+            sleep_until(until).await;
         }
     }
 
@@ -356,6 +373,22 @@ mod tests {
         let (_second, left) = enter(&crowd, "192.0.2.2", &mut seats).await.unwrap();
         assert_eq!(left, [Cut::Full]);
         assert!(began.elapsed() >= GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_runs_while_nothing_is_asked_and_begins_anew_after_a_reply() {
+        let crowd = crowd(1, 1);
+        let (seat, _) = enter(&crowd, "192.0.2.1", &mut Vec::new()).await.unwrap();
+        let (place, patience) = (&seat.place, Duration::from_secs(30));
+        let began = Instant::now();
+        let asks = async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            place.request_began();
+            tokio::time::sleep(Duration::from_secs(100)).await;
+            place.reply_ended();
+        };
+        tokio::join!(place.waited(patience), asks);
+        assert!((150..=151).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

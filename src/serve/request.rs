@@ -1,7 +1,9 @@
 //! What a request asks for: its path, its conditions, its range. Pure.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use jiff::Timestamp;
-use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
+use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::pages::Kept;
 
@@ -95,12 +97,15 @@ impl Version {
         format!("\"{:x}.{:x}-{:x}\"", self.seconds, self.nanoseconds, self.size)
     }
 
-    /// In whole seconds, in the form of RFC 9110. `None` for times before the year 0 or after 9999.
+    /// In whole seconds, in the form of RFC 9110. `None` for times before 1970 or after 9999.
     pub(super) fn last_modified(&self) -> Option<String> {
-        let time = Timestamp::from_second(self.seconds).ok()?;
-        DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()
+        let seconds = u64::try_from(self.seconds).ok().filter(|seconds| *seconds < YEAR_10000)?;
+        Some(httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds)))
     }
 }
+
+/// When four digits do not hold a year any more, in seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
 
 /// The headers that a reply depends on, as they came.
 #[derive(Clone, Copy, Debug, Default)]
@@ -281,6 +286,9 @@ mod tests {
         assert_eq!(VERSION.last_modified().as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
         assert_eq!(seconds("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(seconds("yesterday"), None);
+        let at = |seconds| Version { seconds, ..VERSION }.last_modified();
+        assert_eq!(at(253_402_300_799).as_deref(), Some("Fri, 31 Dec 9999 23:59:59 GMT"));
+        assert_eq!((at(253_402_300_800), at(-1), at(i64::MAX)), (None, None, None));
     }
 
     #[test]
