@@ -34,14 +34,17 @@ impl Pages for OpsPages {
         matches!(path, "/metrics" | "/healthz")
     }
 
-    fn page(&self, asked: &Asked) -> Page {
+    fn at_hand(&self, asked: &Asked) -> Option<Page> {
+        // Whoever probes us waits for no page; it is one look at a link.
+        let page = || match crate::jobs::serve::is_live(&self.config.get()) {
+            true => Page::text(200, "ok\n"),
+            false => Page::text(503, "nothing is published yet\n"),
+        };
+        (asked.path == "/healthz").then(page)
+    }
+
+    fn page(&self, _asked: &Asked) -> Page {
         let config = self.config.get();
-        if asked.path == "/healthz" {
-            return match crate::jobs::serve::is_live(&config) {
-                true => Page::text(200, "ok\n"),
-                false => Page::text(503, "nothing is published yet\n"),
-            };
-        }
         match metrics::page(&config, (self.clock)()) {
             Ok(text) => Page {
                 status: 200,

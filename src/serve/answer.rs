@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use tokio::sync::Semaphore;
 
 use super::access::{Access, AccessLog};
 use super::account::{Account, Counted, text_of};
@@ -22,11 +21,13 @@ use super::pages::{Asked, Kept, Page, Pages, Scheme};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use super::traffic::{Cut, Kind, Traffic};
 use super::tree::{Found, Missing, Tree, Wait};
+use super::turns::{Busy, Turns};
 
 /// What every request needs.
 pub(super) struct Shared {
     pub(super) tree: Arc<Tree>,
     pub(super) pages: Vec<Beside>,
+    pub(super) folders: Turns,
     pub(super) rules: Arc<dyn Rules>,
     pub(super) generations: Generations,
     pub(super) clock: fn() -> SystemTime,
@@ -56,19 +57,17 @@ impl Rules for Usual {
     }
 }
 
-/// Pages of one maker. Few are made at once: some take a while and memory, and files are to be served meanwhile.
+/// Pages of one maker. Whoever wants them waits for nobody who wants those of another.
 pub(super) struct Beside {
     pages: Arc<dyn Pages>,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 impl Beside {
     pub(super) fn new(pages: Arc<dyn Pages>) -> Beside {
-        Beside { pages, turns: Semaphore::new(PAGES_AT_ONCE) }
+        Beside { pages, turns: Turns::new() }
     }
 }
-
-const PAGES_AT_ONCE: usize = 2;
 
 /// For the browser: style sheets, pictures and scripts are files of this server.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; form-action 'self'; \
@@ -129,12 +128,11 @@ impl Shared {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return (Kind::Other, response);
         }
-        if let Some(beside) = self.pages.iter().find(|beside| beside.pages.has(path)) {
-            let _turn = beside.turns.acquire().await.expect("this semaphore is never closed");
-            let (pages, asked) = (Arc::clone(&beside.pages), asked(request, scheme));
-            let response = match tokio::task::spawn_blocking(move || pages.page(&asked)).await {
-                Ok(page) => made(page),
-                Err(died) => self.unreadable(request.uri(), &io::Error::other(died)),
+        if let Some(Beside { pages, turns }) = self.pages.iter().find(|beside| beside.pages.has(path)) {
+            let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
+            let response = match pages.at_hand(&asked) {
+                Some(page) => made(page, turns),
+                None => self.made_in_turn(turns, request.uri(), move || Ok(pages.page(&asked))).await,
             };
             return (Kind::Page, response);
         }
@@ -145,34 +143,34 @@ impl Shared {
             Err(BadTarget::Forbidden) => return (kind, not_found()),
         };
         let kept = self.rules.kept(&segments);
-        let found = match self.tree.find(&segments, Wait::Never) {
-            // A folder is read from the disk in any case.
-            Err(Missing::NotInMemory) | Ok(Found::Folder(_)) => {
-                let (tree, pages) = (Arc::clone(&self.tree), self.pages.iter().map(|beside| Arc::clone(&beside.pages)));
-                let pages: Vec<_> = pages.collect();
-                let segments = segments.clone();
-                let looked = move || look(&tree, &pages, segments, named);
-                match tokio::task::spawn_blocking(looked).await {
-                    Ok(looked) => looked,
-                    Err(died) => Err(Missing::Unreadable(io::Error::other(died))),
-                }
-            }
-            Ok(Found::File { .. }) if named == Named::Folder => Err(Missing::File),
-            Ok(Found::File { file, version, identity, generation }) => {
-                Ok(Ready::File(file, version, identity, generation))
-            }
-            Err(missing) => Err(missing),
-        };
+        let mut found = self.tree.find(&segments, Wait::Never);
+        if matches!(found, Err(Missing::NotInMemory)) {
+            let (tree, segments) = (Arc::clone(&self.tree), segments.clone());
+            let looked = tokio::task::spawn_blocking(move || tree.find(&segments, Wait::ForDisk));
+            found = looked.await.unwrap_or_else(|died| Err(Missing::Unreadable(io::Error::other(died))));
+        }
         match found {
-            Ok(Ready::File(file, mut version, identity, generation)) => {
+            Ok(Found::File { .. }) if named == Named::Folder => (kind, not_found()),
+            Ok(Found::File { file, mut version, identity, generation }) => {
                 if let Some(number) = generation {
                     version.object = self.object(number, &segments, version.size).await;
                 }
                 let conditions = Conditions::of(request.headers());
                 (kind, self.send(&conditions, (file, identity), version, kept, now))
             }
-            Ok(Ready::Page(page)) => (Kind::Page, made(page)),
-            Ok(Ready::Elsewhere(segments)) => (Kind::Page, redirect(&segments)),
+            // Links on its page would lead astray without the slash, and with several of them.
+            Ok(Found::Folder(_)) if named == Named::Either || path.contains("//") => {
+                (Kind::Page, redirect(path, &segments))
+            }
+            Ok(Found::Folder(folder)) => {
+                let pages: Vec<Arc<dyn Pages>> = self.pages.iter().map(|beside| Arc::clone(&beside.pages)).collect();
+                let make = move || {
+                    let listing = Listing::of(folder, segments)?;
+                    let page = pages.iter().find_map(|pages| pages.folder(&listing));
+                    Ok(page.unwrap_or_else(|| Page::html(200, listing.plain())))
+                };
+                (Kind::Page, self.made_in_turn(&self.folders, request.uri(), make).await)
+            }
             Err(Missing::File) => (kind, not_found()),
             Err(Missing::Tree) => (kind, words(StatusCode::SERVICE_UNAVAILABLE, "nothing is published yet")),
             Err(Missing::Unreadable(error)) => (kind, self.unreadable(request.uri(), &error)),
@@ -187,6 +185,20 @@ impl Shared {
         // In a tree beside live, what it is called there.
         let inside = segments.iter().position(|segment| !segment.starts_with('@')).unwrap_or_default();
         objects.of(&segments[inside..], size)
+    }
+
+    async fn made_in_turn(
+        &self,
+        turns: &Turns,
+        target: &Uri,
+        make: impl FnOnce() -> io::Result<Page> + Send + 'static,
+    ) -> Response<Body> {
+        match turns.take(make).await {
+            Ok(Ok(Ok(page))) => made(page, turns),
+            Ok(Ok(Err(error))) => self.unreadable(target, &error),
+            Ok(Err(died)) => self.unreadable(target, &io::Error::other(died)),
+            Err(Busy) => busy(),
+        }
     }
 
     fn unreadable(&self, target: &Uri, error: &io::Error) -> Response<Body> {
@@ -253,49 +265,29 @@ impl<'h> Conditions<'h> {
     }
 }
 
-/// Looks a path up, and reads a folder. Blocks for as long as the disk takes.
-fn look(tree: &Tree, pages: &[Arc<dyn Pages>], segments: Vec<String>, named: Named) -> Result<Ready, Missing> {
-    Ok(match tree.find(&segments, Wait::ForDisk)? {
-        Found::File { .. } if named == Named::Folder => return Err(Missing::File),
-        Found::File { file, version, identity, generation } => Ready::File(file, version, identity, generation),
-        Found::Folder(_) if named == Named::Either => Ready::Elsewhere(segments),
-        Found::Folder(folder) => {
-            let listing = Listing::of(folder, segments).map_err(Missing::Unreadable)?;
-            let page = pages.iter().find_map(|pages| pages.folder(&listing));
-            Ready::Page(page.unwrap_or_else(|| Page::html(200, listing.plain())))
-        }
-    })
-}
-
-/// What a path led to.
-enum Ready {
-    /// With the generation it is of.
-    File(File, Version, Identity, Option<u64>),
-    Page(Page),
-    /// A folder asked for without its slash: links on its page would lead astray.
-    Elsewhere(Vec<String>),
-}
-
 /// What a page's maker may know of a request.
 fn asked<B>(request: &Request<B>, scheme: Scheme) -> Asked {
     let uri = request.uri();
     // A target may be a whole URL.
     let host = uri.authority().map(|host| host.as_str()).or_else(|| text_of(request.headers(), &header::HOST));
-    let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.-:[]".contains(c);
     Asked {
         path: uri.path().to_owned(),
         query: uri.query().unwrap_or_default().to_owned(),
         scheme,
-        host: host.filter(|host| !host.is_empty() && host.chars().all(plain)).map(str::to_owned),
+        host: host
+            .filter(|host| host.contains(|c: char| c.is_ascii_alphanumeric()) && host.chars().all(plain))
+            .map(str::to_owned),
     }
 }
 
 /// A page, as a reply.
-fn made(page: Page) -> Response<Body> {
+fn made(page: Page, turns: &Turns) -> Response<Body> {
+    let Ok(room) = turns.room(page.body.len()) else { return busy() };
     let status = StatusCode::from_u16(page.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let bytes = Bytes::from(page.body.into_owned());
     let length = HeaderValue::from(bytes.len());
-    let mut response = Response::new(Body::Whole(bytes));
+    let mut response = Response::new(Body::Page { left: bytes, _room: room });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
@@ -304,6 +296,13 @@ fn made(page: Page) -> Response<Body> {
     // A page is complete in itself: whatever a name on it may say, nothing is loaded from elsewhere or run.
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+fn busy() -> Response<Body> {
+    let mut response =
+        words(StatusCode::SERVICE_UNAVAILABLE, "too many pages are being made; packages are served all the same");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 
@@ -322,10 +321,15 @@ fn not_found() -> Response<Body> {
     words(StatusCode::NOT_FOUND, "not found")
 }
 
-/// 301, which every apk follows. The target is made from checked segments and starts with one slash, so it cannot name
-/// another host.
-fn redirect(segments: &[String]) -> Response<Body> {
-    let target: String = segments.iter().map(|segment| format!("/{}", request::encode(segment))).collect();
+/// 301, which every apk follows. The target is made from checked segments. It is relative, for we may stand below a path of
+/// another server's; where the path has empty segments it begins with one slash, so that it cannot name another host.
+fn redirect(path: &str, segments: &[String]) -> Response<Body> {
+    let encoded = |segment: &String| request::encode(segment);
+    let target = match segments.last() {
+        // `./` keeps a name with a colon from being read as a scheme.
+        Some(last) if !path.contains("//") => format!("./{}", encoded(last)),
+        _ => segments.iter().map(|segment| format!("/{}", encoded(segment))).collect(),
+    };
     let mut response = words(StatusCode::MOVED_PERMANENTLY, "this is a folder");
     put(response.headers_mut(), header::LOCATION, &format!("{target}/"));
     response

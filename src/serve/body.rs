@@ -16,6 +16,8 @@ use hyper::body::{Frame, SizeHint};
 use rustix::io::{ReadWriteFlags, preadv2};
 use tokio::task::JoinHandle;
 
+use super::turns::Room;
+
 /// Bytes read and sent at a time: few enough that they are still in the processor's cache when they are sent, and so many that
 /// neither we nor the client wake up for little.
 const CHUNK: usize = 256 << 10;
@@ -31,6 +33,8 @@ const MORSEL: usize = 16 << 10;
 pub(super) enum Body {
     /// All of it, until it is taken.
     Whole(Bytes),
+    /// The same of a page, with its room in memory.
+    Page { left: Bytes, _room: Room },
     /// A part of a file.
     File(Part),
 }
@@ -43,7 +47,7 @@ impl Body {
 
     fn left(&self) -> u64 {
         match self {
-            Body::Whole(bytes) => bytes.len() as u64,
+            Body::Whole(bytes) | Body::Page { left: bytes, .. } => bytes.len() as u64,
             Body::File(part) => part.end - part.at,
         }
     }
@@ -58,8 +62,10 @@ impl hyper::body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match &mut *self {
-            Body::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Body::Whole(bytes) | Body::Page { left: bytes, .. } if bytes.is_empty() => Poll::Ready(None),
             Body::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            // A piece at a time: its room is kept until the last is asked for.
+            Body::Page { left, .. } => Poll::Ready(Some(Ok(Frame::data(left.split_to(left.len().min(CHUNK)))))),
             Body::File(part) if part.at == part.end => Poll::Ready(None),
             Body::File(part) => part.poll_chunk(context).map(|read| Some(read.map(Frame::data))),
         }

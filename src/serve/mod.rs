@@ -39,6 +39,7 @@ mod subject;
 mod tls;
 mod traffic;
 mod tree;
+mod turns;
 mod watched;
 
 pub use access::{Access, AccessLog, Unlogged};

@@ -8,7 +8,11 @@ use super::listing::Listing;
 pub trait Pages: Send + Sync {
     /// Whether `path` (absolute, as sent) is one of these; whatever the tree has there is not seen then.
     fn has(&self, path: &str) -> bool;
-    /// The page at a path that [`has`](Pages::has) said yes to. May block.
+    /// The page, where it takes neither time nor the disk: nobody waits for it. Must not block.
+    fn at_hand(&self, _asked: &Asked) -> Option<Page> {
+        None
+    }
+    /// The page at a path that [`has`](Pages::has) said yes to. May block; few are made at once.
     fn page(&self, asked: &Asked) -> Page;
     /// A better page of a folder than the plain one, if there is any. May block.
     fn folder(&self, _listing: &Listing) -> Option<Page> {
@@ -25,7 +29,7 @@ pub struct Asked {
     pub query: String,
     /// How it came.
     pub scheme: Scheme,
-    /// Under which name, with its port, the client knows this server: letters, digits and `.-:[]`.
+    /// Under which name, with its port, the client knows this server: letters, digits and `_.-:[]`.
     pub host: Option<String>,
 }
 

@@ -20,6 +20,7 @@ use super::pages::Pages;
 use super::patience::Pace;
 use super::traffic::Traffic;
 use super::tree::Tree;
+use super::turns::Turns;
 
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +181,7 @@ fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> 
     Arc::new(Shared {
         tree,
         pages: Vec::new(),
+        folders: Turns::new(),
         rules: Arc::new(Usual),
         generations: Default::default(),
         clock,

@@ -41,10 +41,10 @@ fn within(within: Duration) -> Pace {
 
 type Sender = h2::client::SendRequest<Bytes>;
 
-/// The handshake; the connection itself runs aside, and its end is what the handle gives.
+/// The handshake, with so large a window for each reply and one for all that holds up none; the connection itself runs aside, and its end is what the handle gives.
 async fn connected(wire: DuplexStream, window: u32) -> (Sender, JoinHandle<Result<(), h2::Error>>) {
     let mut builder = h2::client::Builder::new();
-    builder.initial_window_size(window).initial_connection_window_size(window.max(65_535));
+    builder.initial_window_size(window).initial_connection_window_size(1 << 24);
     let (sender, connection) = builder.handshake(wire).await.unwrap();
     (sender, tokio::spawn(connection))
 }
