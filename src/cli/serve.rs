@@ -88,12 +88,12 @@ async fn reload_when_asked(global: Global, config: Current, entrance: Arc<Entran
 /// Looks at the files that let clients in; what cannot be used is told.
 pub(super) fn look(global: &Global, entrance: &Entrance) {
     for error in entrance.look() {
-        not_renewed(global, &error);
+        progress::warn(global, former_stays(&error));
     }
 }
 
-fn not_renewed(global: &Global, error: &Error) {
-    progress::warn(global, format_args!("{}; what was read before stays in use", in_one_line(error)));
+fn former_stays(error: &Error) -> String {
+    format!("{}; what was read before stays in use", in_one_line(error))
 }
 
 /// A server that listens, and says so.
@@ -155,13 +155,15 @@ pub(super) fn access_log(global: &Global) -> Box<dyn AccessLog> {
         })),
         Output::Text | Output::Json => None,
     };
-    Box::new(Lines { out, global: global.clone() })
+    let told = global.clone();
+    let warnings = Aside::new(move |warning: String| progress::warn(&told, warning));
+    Box::new(Lines { out, warnings })
 }
 
-/// Written aside: a log that nobody reads is no reason to stop serving. Warnings are told beside it, where none is kept, too.
+/// Written aside, warnings too: a log that nobody reads is no reason to stop serving. Warnings are told where no log is kept, too.
 struct Lines {
     out: Option<Aside<String>>,
-    global: Global,
+    warnings: Aside<String>,
 }
 
 impl AccessLog for Lines {
@@ -174,29 +176,21 @@ impl AccessLog for Lines {
     }
 
     fn unreadable(&self, target: &str, error: &io::Error) {
-        progress::warn(&self.global, format_args!("{target}: {error}"));
+        self.warnings.give(format!("{target}: {error}"));
     }
 
     fn not_renewed(&self, error: &Error) {
-        not_renewed(&self.global, error);
+        self.warnings.give(former_stays(error));
     }
 
     fn crowded(&self, open: usize, of: Option<IpAddr>) {
-        match of {
-            None => progress::warn(
-                &self.global,
-                format_args!(
-                    "{open} connections are open, as many as there may be: those idle for longest are closed for new ones"
-                ),
-            ),
-            Some(peer) => progress::warn(
-                &self.global,
-                format_args!(
-                    "{open} connections of {peer} are open, as many as one address may have: those idle for longest are \
-                 closed for new ones"
-                ),
-            ),
-        }
+        let (whose, may) = match of {
+            None => (String::new(), "there may be"),
+            Some(peer) => (format!(" of {peer}"), "one address may have"),
+        };
+        self.warnings.give(format!(
+            "{open} connections{whose} are open, as many as {may}: those idle for longest are closed for new ones"
+        ));
     }
 }
 

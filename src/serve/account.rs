@@ -71,6 +71,11 @@ impl Account {
         }
     }
 
+    /// Who asked, as they logged in.
+    pub(super) fn is_of(&mut self, user: Option<String>) {
+        self.access.user = user;
+    }
+
     /// The reply's head is ready.
     pub(super) fn answered(&mut self, status: StatusCode, kind: Kind) {
         self.access.status = status.as_u16();

@@ -17,7 +17,7 @@ use super::crowd::Place;
 use super::favourites::{Favourites, Identity};
 use super::listing::Listing;
 use super::objects::{Generations, Objects};
-use super::pages::{Asked, Kept, Page, Pages, Scheme};
+use super::pages::{Asked, Audience, Kept, Page, Pages, Scheme};
 use super::request::{self, Answer, BadTarget, Conditions, Named, Version};
 use super::traffic::{Cut, Kind, Traffic};
 use super::tree::{Found, Missing, Tree, Wait};
@@ -29,6 +29,7 @@ pub(super) struct Shared {
     pub(super) pages: Vec<Beside>,
     pub(super) folders: Turns,
     pub(super) rules: Arc<dyn Rules>,
+    pub(super) audience: Audience,
     pub(super) generations: Generations,
     pub(super) clock: fn() -> SystemTime,
     pub(super) log: Box<dyn AccessLog>,
@@ -74,17 +75,23 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; scri
                       base-uri 'none'; frame-ancestors 'none'";
 
 impl Shared {
+    /// A request came.
+    pub(super) fn account<B>(self: &Arc<Self>, request: &Request<B>, client: &Client, place: &Arc<Place>) -> Account {
+        Account::open(self, place, request, client.user.clone(), (self.clock)())
+    }
+
+    /// What it gets.
     pub(super) async fn reply<B>(
         self: &Arc<Self>,
         request: &Request<B>,
         client: &Client,
-        place: &Arc<Place>,
+        mut account: Account,
     ) -> Response<Counted> {
         let now = (self.clock)();
-        let mut account = Account::open(self, place, request, client.user.clone(), now);
         let (kind, mut response) = match client.standing {
             Standing::Welcome => self.answer(request, client.scheme, now).await,
             Standing::LoginNeeded => (Kind::of(request.uri().path()), login_needed()),
+            Standing::TryLater => (Kind::of(request.uri().path()), later("too many logins are being looked at")),
             Standing::NotEncrypted => {
                 (Kind::Other, words(StatusCode::BAD_REQUEST, "TLS is spoken here: the URL begins with https://"))
             }
@@ -128,6 +135,10 @@ impl Shared {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return (Kind::Other, response);
         }
+        // RFC 9112, 3.2: of two hosts nobody knows which is meant.
+        if request.headers().get_all(header::HOST).iter().nth(1).is_some() {
+            return (Kind::Other, words(StatusCode::BAD_REQUEST, "there is more than one Host header"));
+        }
         if let Some(Beside { pages, turns }) = self.pages.iter().find(|beside| beside.pages.has(path)) {
             let (pages, asked) = (Arc::clone(pages), asked(request, scheme));
             let response = match pages.at_hand(&asked) {
@@ -155,7 +166,7 @@ impl Shared {
                 if let Some(number) = generation {
                     version.object = self.object(number, &segments, version.size).await;
                 }
-                let conditions = Conditions::of(request.headers());
+                let conditions = Conditions::of(request);
                 (kind, self.send(&conditions, (file, identity), version, kept, now))
             }
             // Links on its page would lead astray without the slash, and with several of them.
@@ -219,6 +230,7 @@ impl Shared {
         let size = version.size;
         let (status, sent, range) = match conditions.answer(&version, kept, seconds) {
             Answer::NotModified => (StatusCode::NOT_MODIFIED, None, None),
+            Answer::Changed => (StatusCode::PRECONDITION_FAILED, Some(0..0), None),
             Answer::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Some(0..0), Some(format!("bytes */{size}"))),
             Answer::Whole => (StatusCode::OK, Some(0..size), None),
             Answer::Part { first, last } => {
@@ -241,7 +253,7 @@ impl Shared {
         if let Some(date) = version.last_modified() {
             put(headers, header::LAST_MODIFIED, &date);
         }
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept.as_header()));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(kept.as_header(self.audience)));
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Some(sent) = sent {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent.end - sent.start));
@@ -255,11 +267,14 @@ impl Shared {
 }
 
 impl<'h> Conditions<'h> {
-    fn of(headers: &'h HeaderMap) -> Conditions<'h> {
+    fn of<B>(request: &'h Request<B>) -> Conditions<'h> {
+        let headers = request.headers();
         Conditions {
+            if_match: text_of(headers, &header::IF_MATCH),
             if_none_match: text_of(headers, &header::IF_NONE_MATCH),
             if_modified_since: text_of(headers, &header::IF_MODIFIED_SINCE),
-            range: text_of(headers, &header::RANGE),
+            // RFC 9110, 14.2: a range is for GET alone.
+            range: text_of(headers, &header::RANGE).filter(|_| request.method() == Method::GET),
             if_range: text_of(headers, &header::IF_RANGE),
         }
     }
@@ -292,7 +307,7 @@ fn made(page: Page, turns: &Turns) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(page.content_type));
     headers.insert(header::CONTENT_LENGTH, length);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(page.kept.as_header()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(page.kept.as_header(Audience::Some)));
     // A page is complete in itself: whatever a name on it may say, nothing is loaded from elsewhere or run.
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -300,8 +315,11 @@ fn made(page: Page, turns: &Turns) -> Response<Body> {
 }
 
 fn busy() -> Response<Body> {
-    let mut response =
-        words(StatusCode::SERVICE_UNAVAILABLE, "too many pages are being made; packages are served all the same");
+    later("too many pages are being made; packages are served all the same")
+}
+
+fn later(why: &str) -> Response<Body> {
+    let mut response = words(StatusCode::SERVICE_UNAVAILABLE, why);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
@@ -314,6 +332,7 @@ fn login_needed() -> Response<Body> {
     let mut response = words(StatusCode::UNAUTHORIZED, "log in first");
     // RFC 7617, 2.1: names and passwords are UTF-8.
     put(response.headers_mut(), header::WWW_AUTHENTICATE, "Basic realm=\"bivouac\", charset=\"UTF-8\"");
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Standing {
     Welcome,
     /// They must log in first: 401.
     LoginNeeded,
+    /// So many passwords are being looked at that theirs has to wait: 503.
+    TryLater,
     /// They speak plainly where TLS is spoken: 400.
     NotEncrypted,
 }

@@ -25,6 +25,7 @@ use super::patience::Patience;
 use super::server::Limits;
 use super::subject::common_name;
 use super::tls::H2;
+use super::traffic::Cut;
 
 /// Longest request head, in bytes.
 pub(super) const MAX_HEAD: usize = 16 << 10;
@@ -92,7 +93,7 @@ impl Connection {
                 let stream = self.patient(stream);
                 Box::pin(self.http1(stream, client)).await;
             }
-            Ok(Err(_)) => {}
+            Ok(Err(_)) => self.shared.traffic.cut(Cut::Handshake),
             Err(_) => self.shared.waited_in_vain(&self.place),
         }
     }
@@ -149,12 +150,15 @@ impl Connection {
     }
 
     async fn reply<B>(&self, request: &Request<B>, client: &Client) -> Response<Counted> {
+        // From here on its connection is not idle, however long a password takes.
+        let mut account = self.shared.account(request, client, &self.place);
         if client.standing != Standing::Welcome {
-            return self.shared.reply(request, client, &self.place).await;
+            return self.shared.reply(request, client, account).await;
         }
         let (standing, user) = self.entrance.admit(request.uri().path(), request.headers(), &*self.shared.log).await;
         let client = Client { standing, user: user.or_else(|| client.user.clone()), ..client.clone() };
-        self.shared.reply(request, &client, &self.place).await
+        account.is_of(client.user.clone());
+        self.shared.reply(request, &client, account).await
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Logins {
     users: HashMap<String, Password>,
     /// Passwords are compared by what comes of them under this key, in a time that tells nothing of them.
     key: hmac::Key,
+    /// One of the hashes, if there are any: it is computed for users that there are not, whose answer would tell by its time.
+    hash_of_nobody: Option<String>,
     /// What users with hashed passwords logged in with: a client sends it with each request, and a hash takes its time.
     proven: Mutex<HashMap<String, hmac::Tag>>,
 }
@@ -112,7 +114,11 @@ impl Logins {
         if users.is_empty() {
             return Err("names nobody, and so nobody could log in".to_owned());
         }
-        Ok(Logins { users, key, proven: Mutex::default() })
+        let hash_of_nobody = users.values().find_map(|password| match password {
+            Password::Hashed(hash) => Some(hash.clone()),
+            Password::Plain(_) => None,
+        });
+        Ok(Logins { users, key, hash_of_nobody, proven: Mutex::default() })
     }
 
     /// What can be told without computing a hash. None: [`compute`](Logins::compute) tells.
@@ -124,8 +130,10 @@ impl Logins {
                 let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
                 return proven.get(&shown.user).is_some_and(verify).then_some(Verdict::Right);
             }
+            // As long as for a user that there is.
+            None if self.hash_of_nobody.is_some() => return None,
             None => {
-                // As long as for a user that there is.
+                // Likewise.
                 let _ = verify(&hmac::sign(&self.key, b""));
                 false
             }
@@ -135,7 +143,14 @@ impl Logins {
 
     /// The same by the user's hash, which takes up to a second of one processor.
     pub(super) fn compute(&self, shown: &Shown) -> Verdict {
-        let Some(Password::Hashed(hash)) = self.users.get(&shown.user) else { return Verdict::Wrong };
+        let hash = match (self.users.get(&shown.user), &self.hash_of_nobody) {
+            (Some(Password::Hashed(hash)), _) => hash,
+            (None, Some(hash)) => {
+                let _ = bcrypt::verify(&*shown.password, hash);
+                return Verdict::Wrong;
+            }
+            _ => return Verdict::Wrong,
+        };
         if !bcrypt::verify(&*shown.password, hash).unwrap_or(false) {
             return Verdict::Wrong;
         }

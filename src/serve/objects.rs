@@ -8,8 +8,10 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::apk::ObjectId;
 
@@ -88,9 +90,12 @@ impl Objects {
 /// Generations whose objects are kept in memory: the live one, one that is switched to, and some beside.
 const KEPT: usize = 4;
 
+/// How long what could not be learnt is not asked for again.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// What is known of the generations that were asked for last, each learnt once.
 #[derive(Default)]
-pub(super) struct Generations(Mutex<VecDeque<(u64, Learnt)>>);
+pub(super) struct Generations(Mutex<VecDeque<(u64, Learnt, Instant)>>);
 
 type Learnt = Arc<OnceCell<Option<Arc<Objects>>>>;
 
@@ -107,17 +112,26 @@ impl Generations {
             let learn = tokio::task::spawn_blocking(learn);
             learn.await.ok().flatten().map(Arc::new)
         });
-        objects.await.clone()
+        let known = objects.await.clone();
+        if known.is_none() {
+            self.forget(number);
+        }
+        known
+    }
+
+    /// What could not be learnt may be there a while later: a disk that was not mounted yet.
+    fn forget(&self, number: u64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(one, _, asked)| *one != number || asked.elapsed() < AGAIN);
     }
 
     fn learnt(&self, number: u64) -> Learnt {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, learnt)) = kept.iter().find(|(one, _)| *one == number) {
-            return Arc::clone(learnt);
-        }
+        // What was asked for last stays longest.
+        let known = kept.iter().position(|(one, ..)| *one == number).and_then(|at| kept.remove(at));
+        let (_, learnt, asked) = known.unwrap_or_else(|| (number, Learnt::default(), Instant::now()));
         kept.truncate(KEPT - 1);
-        let learnt = Learnt::default();
-        kept.push_front((number, Arc::clone(&learnt)));
+        kept.push_front((number, Arc::clone(&learnt), asked));
         learnt
     }
 }
@@ -155,13 +169,23 @@ mod tests {
     #[tokio::test]
     async fn a_generation_is_learnt_once_and_forgotten_after_others() {
         let generations = Generations::default();
+        let known = || panic!("it is known");
         assert!(generations.objects(1, || Some(Objects::default())).await.is_some());
-        assert!(generations.objects(1, || panic!("it is known")).await.is_some());
+        for number in 2..=2 * KEPT as u64 {
+            assert!(generations.objects(number, || Some(Objects::default())).await.is_some());
+            assert!(generations.objects(1, known).await.is_some(), "it is asked for all the time");
+        }
+        assert!(generations.objects(2, || None).await.is_none(), "it was forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_could_not_be_learnt_is_asked_for_again_after_a_while() {
+        let generations = Generations::default();
         assert!(generations.objects(2, || None).await.is_none());
         assert!(generations.objects(2, || panic!("it is known that it is not known")).await.is_none());
-        for number in 3..=2 + KEPT as u64 {
-            generations.objects(number, || None).await;
-        }
-        assert!(generations.objects(1, || None).await.is_none(), "it was forgotten");
+        tokio::time::advance(AGAIN).await;
+        // Who asks first then still gets the former answer; who asks next, a new one.
+        generations.objects(2, || None).await;
+        assert!(generations.objects(2, || Some(Objects::default())).await.is_some());
     }
 }

@@ -79,13 +79,24 @@ pub enum Kept {
     ForGood,
 }
 
+/// For whom a server is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// For everybody.
+    #[default]
+    All,
+    /// For those who log in, or show a certificate: a cache on the way may not keep for others what they get (RFC 9111, 3.5).
+    Some,
+}
+
 impl Kept {
-    pub(super) fn as_header(self) -> &'static str {
-        match self {
-            Kept::Never => "no-store",
-            Kept::Hour => "max-age=3600",
-            Kept::UntilAsked => "no-cache",
-            Kept::ForGood => "public, max-age=31536000, immutable",
+    pub(super) fn as_header(self, audience: Audience) -> &'static str {
+        match (self, audience) {
+            (Kept::Never, _) => "no-store",
+            (Kept::Hour, _) => "max-age=3600",
+            (Kept::UntilAsked, _) => "no-cache",
+            (Kept::ForGood, Audience::All) => "public, max-age=31536000, immutable",
+            (Kept::ForGood, Audience::Some) => "private, max-age=31536000, immutable",
         }
     }
 }

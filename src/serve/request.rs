@@ -110,6 +110,7 @@ const YEAR_10000: u64 = 253_402_300_800;
 /// The headers that a reply depends on, as they came.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Conditions<'a> {
+    pub(super) if_match: Option<&'a str>,
     pub(super) if_none_match: Option<&'a str>,
     pub(super) if_modified_since: Option<&'a str>,
     pub(super) range: Option<&'a str>,
@@ -121,6 +122,8 @@ pub(super) struct Conditions<'a> {
 pub(super) enum Answer {
     /// 304.
     NotModified,
+    /// 412: it is not what the client goes on with.
+    Changed,
     /// 200, all of them.
     Whole,
     /// 206, from `first` to `last`, both counted.
@@ -134,9 +137,12 @@ pub(super) enum Answer {
 const FRESH: i64 = 10 * 60;
 
 impl Conditions<'_> {
-    /// Decides in RFC 9110's order (13.2.2): `If-None-Match`, else `If-Modified-Since`; then `Range`, if `If-Range` holds.
+    /// Decides in RFC 9110's order (13.2.2): `If-Match`; `If-None-Match`, else `If-Modified-Since`; then `Range`, if `If-Range` holds.
     /// `now` is in seconds since 1970.
     pub(super) fn answer(&self, version: &Version, kept: Kept, now: i64) -> Answer {
+        if self.if_match.is_some_and(|tags| !matches_strongly(tags, &version.etag())) {
+            return Answer::Changed;
+        }
         let unchanged = match (self.if_none_match, self.if_modified_since) {
             (Some(tags), _) => matches_any(tags, &version.etag()),
             (None, Some(date)) => seconds(date).is_some_and(|since| {
@@ -172,6 +178,11 @@ fn seconds(date: &str) -> Option<i64> {
 /// Weak comparison (RFC 9110, 8.8.3.2), as `If-None-Match` asks for.
 fn matches_any(tags: &str, etag: &str) -> bool {
     tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Strong comparison, as `If-Match` asks for.
+fn matches_strongly(tags: &str, etag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
 }
 
 /// One range of bytes; several, other units and what does not parse are ignored, as RFC 9110 (14.2) allows.

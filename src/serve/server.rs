@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::crowd::Crowd;
 use super::entrance::Entrance;
 use super::error::Error;
-use super::pages::Pages;
+use super::pages::{Audience, Pages};
 use super::patience::Pace;
 use super::traffic::Traffic;
 use super::tree::Tree;
@@ -121,7 +121,9 @@ impl Server {
     }
 
     /// For those alone who get in there.
-    pub fn behind(self, entrance: Entrance) -> Server {
+    pub fn behind(mut self, entrance: Entrance) -> Server {
+        let shared = Arc::get_mut(&mut self.shared).expect("nothing is served yet, so nobody else has it");
+        shared.audience = entrance.audience();
         Server { entrance: Arc::new(entrance), ..self }
     }
 
@@ -143,7 +145,7 @@ impl Server {
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
-                    let Some(seat) = crowd.enter(peer.ip(), &*self.shared.log).await else { continue };
+                    let Some(seat) = crowd.enter(peer.ip().to_canonical(), &*self.shared.log).await else { continue };
                     let connection = Connection {
                         shared: Arc::clone(&self.shared),
                         entrance: Arc::clone(&self.entrance),
@@ -183,6 +185,7 @@ fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> 
         pages: Vec::new(),
         folders: Turns::new(),
         rules: Arc::new(Usual),
+        audience: Audience::All,
         generations: Default::default(),
         clock,
         log,

@@ -42,6 +42,8 @@ impl Kind {
 /// Why a connection was closed on a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
+    /// Its TLS handshake failed: it does not believe our certificate, or showed none that we do.
+    Handshake,
     /// It began a request and did not end it in time.
     Head,
     /// It asked nothing for a while, or nothing at all. No fault of anybody's.
@@ -55,11 +57,12 @@ pub enum Cut {
 }
 
 impl Cut {
-    const ALL: [Cut; 5] = [Cut::Head, Cut::Idle, Cut::Slow, Cut::Full, Cut::Address];
+    const ALL: [Cut; 6] = [Cut::Handshake, Cut::Head, Cut::Idle, Cut::Slow, Cut::Full, Cut::Address];
 
     /// As a word for a label.
     pub fn word(self) -> &'static str {
         match self {
+            Cut::Handshake => "handshake",
             Cut::Head => "head",
             Cut::Idle => "idle",
             Cut::Slow => "slow",
@@ -85,7 +88,7 @@ pub struct Traffic {
     latency_micros: AtomicU64,
     accepted: AtomicU64,
     open: AtomicU64,
-    cuts: [AtomicU64; 5],
+    cuts: [AtomicU64; Cut::ALL.len()],
 }
 
 /// How long replies took to begin.

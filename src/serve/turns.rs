@@ -55,7 +55,7 @@ impl Turns {
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, Busy> {
-        let _waiting = Waiting::among(&self.waiting)?;
+        let _waiting = Waiting::among(&self.waiting, MAY_WAIT)?;
         Ok(Arc::clone(&self.free).acquire_owned().await.expect("this semaphore is never closed"))
     }
 
@@ -67,11 +67,12 @@ impl Turns {
 }
 
 /// One who waits, counted until it has its turn or leaves.
-struct Waiting<'t>(&'t AtomicUsize);
+pub(super) struct Waiting<'t>(&'t AtomicUsize);
 
 impl<'t> Waiting<'t> {
-    fn among(waiting: &'t AtomicUsize) -> Result<Self, Busy> {
-        let one_more = |before: usize| (before < MAY_WAIT).then_some(before + 1);
+    /// One of at most so many.
+    pub(super) fn among(waiting: &'t AtomicUsize, most: usize) -> Result<Self, Busy> {
+        let one_more = |before: usize| (before < most).then_some(before + 1);
         match waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
             Ok(_) => Ok(Waiting(waiting)),
             Err(_) => Err(Busy),

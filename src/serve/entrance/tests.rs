@@ -84,3 +84,50 @@ fn changed_logins_are_taken_up_and_unusable_ones_are_not() {
     assert_eq!(asking(&entrance, "/", RIGHT).0, Standing::LoginNeeded);
     assert_eq!(asking(&entrance, "/", WRONG).0, Standing::Welcome);
 }
+
+/// Many machines have one login: what one of them proves is known to all that wait.
+#[test]
+fn a_hash_is_computed_once_however_many_come_with_it_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // hunter2, by libcrypt at a cost that takes a moment.
+    let hash = bcrypt::hash("hunter2", 8).unwrap();
+    let entrance = Arc::new(logins(&folder, &format!("ops:{hash}")));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clients: Vec<_> = (0..MAY_WAIT)
+            .map(|_| {
+                let entrance = Arc::clone(&entrance);
+                tokio::spawn(async move { entrance.admit("/v3.23/", &headers(RIGHT), &Unlogged).await })
+            })
+            .collect();
+        for client in clients {
+            assert_eq!(client.await.unwrap(), (Standing::Welcome, Some("ops".to_owned())));
+        }
+    });
+    let computed = entrance.computed.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=HASHES).contains(&computed), "{computed}");
+}
+
+#[test]
+fn guesses_have_a_rate_and_what_waits_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let entrance = Arc::new(logins(&folder, "ops:hunter2").pausing(Duration::from_secs(3600)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let guess = || {
+            let entrance = Arc::clone(&entrance);
+            tokio::spawn(async move { entrance.admit("/", &headers(WRONG), &Unlogged).await })
+        };
+        let guesses: Vec<_> = (0..FAILURES + MAY_WAIT).map(|_| guess()).collect();
+        tokio::task::yield_now().await;
+        // One more is not looked at, and who knows the password is not kept.
+        assert_eq!(guess().await.unwrap().0, Standing::TryLater);
+        assert_eq!(entrance.admit("/", &headers(RIGHT), &Unlogged).await.0, Standing::Welcome);
+        let begun = Instant::now();
+        for guess in guesses {
+            assert_eq!(guess.await.unwrap().0, Standing::LoginNeeded);
+        }
+        let least = entrance.pause / 2 * u32::try_from(MAY_WAIT / FAILURES).unwrap();
+        assert!(begun.elapsed() >= least, "{:?}", begun.elapsed());
+    });
+}

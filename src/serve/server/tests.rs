@@ -163,6 +163,22 @@ fn a_package_goes_out_as_it_is() {
 }
 
 #[test]
+fn a_download_is_gone_on_with_only_where_it_is_still_that_file() {
+    let site = Site::published();
+    let target = "/v3.23/main/x86_64/a~1+b.apk";
+    let (head, _) = site.get(target, "");
+    let etag = field(&head, "etag").unwrap();
+    let (head, body) = site.get(target, &format!("If-Match: {etag}\r\nRange: bytes=8-\r\n"));
+    assert_eq!((status(&head), body.as_slice()), (206, &[8, 9][..]));
+    let (head, body) = site.get(target, "If-Match: \"other\"\r\nRange: bytes=8-\r\n");
+    assert_eq!((status(&head), body.as_slice()), (412, &b""[..]));
+    // A range is for GET alone; and nobody is two hosts.
+    let (head, _) = site.ask("HEAD", target, "Range: bytes=8-\r\n");
+    assert_eq!((status(&head), field(&head, "content-length")), (200, Some("10")));
+    assert_eq!(status(&site.get(target, "Host: y\r\n").0), 400);
+}
+
+#[test]
 fn head_has_the_length_and_no_body() {
     let site = Site::published();
     let (head, body) = site.ask("HEAD", "/v3.23/main/x86_64/a~1+b.apk", "");
