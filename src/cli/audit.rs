@@ -7,6 +7,7 @@ use std::time::Duration;
 use bivouac::config::parse_duration;
 use bivouac::error::Class;
 use bivouac::jobs::audit::{self as job, AuditReport, AuditRequest, Burst, Input, Rules, Told};
+use bivouac::report::{counted, number};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -120,17 +121,18 @@ fn in_words(report: &AuditReport, top: usize) -> String {
         format!(", {} to {}", minute(first), minute(last))
     });
     line(format!(
-        "{} requests by {}{} clients, {} sent{span}",
-        summary.requests,
+        "{} by {}{}, {} sent{span}",
+        counted(summary.requests, "request", "requests"),
         if summary.low_by.more_clients { "at least " } else { "" },
-        summary.clients,
+        counted(summary.clients, "client", "clients"),
         progress::bytes(summary.bytes)
     ));
     if summary.left_out > 0 {
         line(format!("{} requests are outside of the time asked for", summary.left_out));
     }
     if report.garbage > 0 {
-        line(format!("{} lines are no access log lines, among them:", report.garbage));
+        let lines = counted(report.garbage, "line is no access log line", "lines are no access log lines");
+        line(format!("{lines}, among them:"));
         report.garbage_samples.iter().for_each(|one| line(format!("  {}:{}: {}", one.log, one.line, one.text)));
     }
     if !summary.repositories.is_empty() {
@@ -139,13 +141,13 @@ fn in_words(report: &AuditReport, top: usize) -> String {
     for repository in &summary.repositories {
         let name = if repository.name.is_empty() { "(outside of all)" } else { &repository.name };
         line(format!(
-            "  {name}: {} requests by {} clients, {} sent; {} indexes, {} packages, {} not found",
-            repository.requests,
-            repository.clients,
+            "  {name}: {} by {}, {} sent; {}, {}, {} not found",
+            counted(repository.requests, "request", "requests"),
+            counted(repository.clients, "client", "clients"),
             progress::bytes(repository.bytes),
-            repository.indexes,
-            repository.packages,
-            repository.not_found
+            counted(repository.indexes, "index", "indexes"),
+            counted(repository.packages, "package", "packages"),
+            number(repository.not_found)
         ));
     }
     if !summary.packages.is_empty() {

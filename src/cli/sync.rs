@@ -11,7 +11,7 @@ use bivouac::jobs::sync::{
     SyncRequest,
 };
 use bivouac::jobs::{Call, RepositoryRun, Task};
-use bivouac::report::Reporter;
+use bivouac::report::{Reporter, counted};
 use jiff::Timestamp;
 
 use super::after::{Account, Begun};
@@ -137,14 +137,14 @@ fn summary(report: &SyncReport) -> String {
     let fetched: u64 = report.repositories.iter().map(|one| one.fetched_files).sum();
     let size: u64 = report.repositories.iter().map(|one| one.fetched_bytes).sum();
     let mut line = live(report);
-    line.push_str(&format!(", {} repositories", report.repositories.len()));
+    line.push_str(&format!(", {}", counted(report.repositories.len() as u64, "repository", "repositories")));
     for (count, what) in [(changed, "changed"), (failed, "failed")] {
         if count > 0 {
             line.push_str(&format!(", {count} {what}"));
         }
     }
     if fetched > 0 {
-        line.push_str(&format!(", {fetched} packages fetched ({})", progress::bytes(size)));
+        line.push_str(&format!(", {} fetched ({})", counted(fetched, "package", "packages"), progress::bytes(size)));
     }
     line
 }

@@ -4,24 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::jobs::{Run, Task};
-
-/// `1 package`, `5,632 packages`.
-pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{} {}", number(count), if count == 1 { one } else { many })
-}
-
-/// `5,632`.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use crate::report::{counted, number};
 
 /// `45 s`, `12 min`, `5 h`, `3 days`: in the largest unit of which there are two, or one if it is the smallest.
 pub(super) fn span(seconds: u64) -> String {
@@ -107,13 +90,10 @@ mod tests {
 
     #[test]
     fn numbers_and_spans_are_short() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(number), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
             [5, 119, 120, 7199, 7200, 172_799, 172_800].map(span),
             ["5 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]
         );
         assert_eq!([59, 60].map(ago), ["just now", "60 s ago"]);
-        assert_eq!(counted(1, "package", "packages"), "1 package");
-        assert_eq!(counted(0, "package", "packages"), "0 packages");
     }
 }

@@ -36,7 +36,7 @@ fn under_systemd_events_reach_the_journal_with_fields() {
         "BIVOUAC_SOURCE=up",
         "BIVOUAC_PACKAGES=1",
         "MESSAGE=generation 1 is live",
-        "MESSAGE=sync: generation 1 is live, 1 repositories, 1 changed, 1 packages fetched",
+        "MESSAGE=sync: generation 1 is live, 1 repository, 1 changed, 1 package fetched",
         "BIVOUAC_TASK=sync",
         "BIVOUAC_EXIT=0",
     ] {
