@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// So many hashes are computed at once; whoever guesses shall not have all processors.
 const HASHES: usize = 2;
 /// Answers probes, and tells nothing: it is open to all.
-const OPEN: &str = "/healthz";
+pub(super) const OPEN: &str = "/healthz";
 
 /// Who gets in. By default everybody does, over plain HTTP.
 pub struct Entrance {

@@ -35,6 +35,8 @@ mod pages;
 mod patience;
 mod request;
 mod server;
+mod shares;
+mod streams;
 mod subject;
 mod tls;
 mod traffic;
