@@ -236,6 +236,26 @@ fn the_log_tells_what_was_sent_of_each_of_many_replies() {
 }
 
 #[test]
+fn a_connection_that_is_cut_gives_back_what_it_held_and_is_logged() {
+    on_one_thread(async {
+        let pace = crate::serve::Pace { least: 1 << 20, within: Duration::from_millis(100) };
+        let site = Many::new(Limits { connections: 3, of_one_address: 3, pace, ..Limits::default() });
+        let (stalled, _seat) = site.connect("192.0.2.1", 0).await;
+        let (slow, _seat) = site.connect("192.0.2.1", 70_000).await;
+        let kept = [&stalled, &stalled, &slow].map(|sender| asked(sender, "/big.apk", ""));
+        let kept = futures_util::future::join_all(kept).await;
+        let mut lines = site.lines.come(3).await;
+        lines.sort();
+        let line = |bytes: usize| format!("\"GET /big.apk HTTP/2.0\" 200 {bytes} \"-\" \"-\"");
+        assert_eq!(lines, [line(0), line(0), line(70_000)]);
+        let (other, _seat) = site.connect("192.0.2.1", 0).await;
+        let free = futures_util::future::join_all([1, 2, 3].map(|_| asked(&other, "/big.apk", ""))).await;
+        assert!(free.iter().all(|answer| status(answer) == (200, false)));
+        drop(kept);
+    });
+}
+
+#[test]
 fn a_head_that_is_too_long_is_refused_and_logged() {
     on_one_thread(async {
         let site = Many::new(Limits::default());
