@@ -165,7 +165,7 @@ impl Connection {
         };
         let (head, counted) = reply.into_parts();
         let (body, account) = counted.apart();
-        (Response::from_parts(head, body), Sent { account: Some(account), _share: share })
+        (Response::from_parts(head, body), Sent { account: Some(account), share })
     }
 
     async fn reply<B>(&self, request: &Request<B>, client: &Client) -> Response<Counted> {
@@ -183,17 +183,19 @@ impl Connection {
 struct Sent {
     /// None where nothing is to be told.
     account: Option<Account>,
-    _share: Option<Share>,
+    share: Option<Share>,
 }
 
 impl Told for Sent {
     fn sent(self, bytes: u64) {
+        drop(self.share);
         if let Some(account) = self.account {
             account.sent(bytes);
         }
     }
 
     fn headed(self) {
+        drop(self.share);
         if let Some(account) = self.account {
             account.headed();
         }

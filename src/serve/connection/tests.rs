@@ -238,7 +238,7 @@ fn the_log_tells_what_was_sent_of_each_of_many_replies() {
 #[test]
 fn a_connection_that_is_cut_gives_back_what_it_held_and_is_logged() {
     on_one_thread(async {
-        let pace = crate::serve::Pace { least: 1 << 20, within: Duration::from_millis(100) };
+        let pace = crate::serve::Pace { least: 1 << 20, within: Duration::from_millis(500) };
         let site = Many::new(Limits { connections: 3, of_one_address: 3, pace, ..Limits::default() });
         let (stalled, _seat) = site.connect("192.0.2.1", 0).await;
         let (slow, _seat) = site.connect("192.0.2.1", 70_000).await;
