@@ -19,6 +19,7 @@ use super::access::Access;
 use super::answer::Shared;
 use super::body::Body;
 use super::crowd::Place;
+use super::streams::Told;
 use super::traffic::Kind;
 
 /// What other servers note where the client left before there was a reply.
@@ -90,6 +91,18 @@ impl Account {
     }
 }
 
+/// Where a connection carries many replies at once, what was written on it tells nothing of any.
+impl Told for Account {
+    fn sent(mut self, bytes: u64) {
+        self.access.bytes = bytes;
+    }
+
+    fn headed(self) {
+        let place = Arc::clone(&self.place);
+        place.handed(self);
+    }
+}
+
 impl Drop for Account {
     fn drop(&mut self) {
         self.access.took = self.began.elapsed();
@@ -108,6 +121,12 @@ pub(super) struct Counted {
 impl Counted {
     pub(super) fn new(body: Body, account: Account) -> Counted {
         Counted { body, account: Some(account) }
+    }
+
+    /// Each by itself, for whoever counts the bytes.
+    pub(super) fn apart(mut self) -> (Body, Account) {
+        let account = self.account.take().expect("it is there until this is dropped");
+        (std::mem::replace(&mut self.body, Body::empty()), account)
     }
 }
 

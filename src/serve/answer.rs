@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use rustix::io::Errno;
 
 use super::access::{Access, AccessLog};
 use super::account::{Account, Counted, text_of};
@@ -95,6 +96,7 @@ impl Shared {
             Standing::NotEncrypted => {
                 (Kind::Other, words(StatusCode::BAD_REQUEST, "TLS is spoken here: the URL begins with https://"))
             }
+            Standing::NoRoom => (Kind::of(request.uri().path()), later("too many requests are under way")),
         };
         response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         account.answered(response.status(), kind);
@@ -121,6 +123,12 @@ impl Shared {
         } else {
             self.traffic.cut(Cut::Idle);
         }
+    }
+
+    /// A request whose head was longer than one may be; what it asked for is not repeated.
+    pub(super) fn too_long(&self, place: &Place) -> Response<Body> {
+        self.unheard(place, 431);
+        words(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
     }
 
     fn unheard(&self, place: &Place, status: u16) {
@@ -214,7 +222,7 @@ impl Shared {
 
     fn unreadable(&self, target: &Uri, error: &io::Error) -> Response<Body> {
         self.log.unreadable(&target.to_string(), error);
-        words(StatusCode::INTERNAL_SERVER_ERROR, "it is there and cannot be read")
+        cannot_be_read(error)
     }
 
     fn send(
@@ -318,10 +326,19 @@ fn busy() -> Response<Body> {
     later("too many pages are being made; packages are served all the same")
 }
 
+/// The same request may be answered in a few seconds.
 fn later(why: &str) -> Response<Body> {
     let mut response = words(StatusCode::SERVICE_UNAVAILABLE, why);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
+}
+
+/// That no more files can be opened is no fault of this one, and passes.
+fn cannot_be_read(error: &io::Error) -> Response<Body> {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => later("too many files are open"),
+        _ => words(StatusCode::INTERNAL_SERVER_ERROR, "it is there and cannot be read"),
+    }
 }
 
 fn words(status: StatusCode, words: &str) -> Response<Body> {
@@ -365,4 +382,20 @@ fn whole(status: StatusCode, kind: &str, text: String) -> Response<Body> {
 
 fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     headers.insert(name, HeaderValue::from_str(value).expect("made from ASCII without control characters"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_cannot_be_opened_now_may_be_later() {
+        for (error, status, later) in [(Errno::MFILE, 503, true), (Errno::NFILE, 503, true), (Errno::IO, 500, false)] {
+            let response = cannot_be_read(&error.into());
+            assert_eq!(
+                (response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER)),
+                (status, later)
+            );
+        }
+    }
 }

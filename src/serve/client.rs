@@ -23,4 +23,6 @@ pub(super) enum Standing {
     TryLater,
     /// They speak plainly where TLS is spoken: 400.
     NotEncrypted,
+    /// Too many requests are under way, theirs or everybody's: 503.
+    NoRoom,
 }

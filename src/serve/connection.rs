@@ -10,19 +10,21 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::account::Counted;
+use super::account::{Account, Counted};
 use super::answer::Shared;
+use super::body::Body;
 use super::client::{Client, Standing};
 use super::crowd::Place;
-use super::entrance::Entrance;
+use super::entrance::{Entrance, OPEN};
 use super::http2;
 use super::pages::Scheme;
 use super::patience::Patience;
 use super::server::Limits;
+use super::shares::{Share, Shares};
+use super::streams::Told;
 use super::subject::common_name;
 use super::tls::H2;
 use super::traffic::Cut;
@@ -42,8 +44,8 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) entrance: Arc<Entrance>,
     pub(super) limits: Limits,
-    /// Requests of HTTP/2 that may be under way on all connections together.
-    pub(super) requests: Arc<Semaphore>,
+    /// For the requests of HTTP/2 on all connections together.
+    pub(super) shares: Arc<Shares>,
     pub(super) place: Arc<Place>,
 }
 
@@ -137,16 +139,34 @@ impl Connection {
         }
     }
 
-    async fn http2(self, stream: TlsStream<Patience<TcpStream>>, client: Client) {
-        let (limits, requests, traffic) = (self.limits, Arc::clone(&self.requests), Arc::clone(&self.shared.traffic));
+    async fn http2(self, stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin, client: Client) {
+        let (limits, traffic) = (self.limits, Arc::clone(&self.shared.traffic));
         let (connection, client) = (Arc::new(self), Arc::new(client));
         let reply = move |request: Request<Incoming>| {
             let (connection, client) = (Arc::clone(&connection), Arc::clone(&client));
-            async move { connection.reply(&request, &client).await }
+            async move { connection.reply_to_one_of_many(request, &client).await }
         };
-        if let Some(why) = http2::serve(TokioIo::new(stream), limits, requests, reply).await {
+        if let Some(why) = http2::serve(TokioIo::new(stream), limits, reply).await {
             traffic.cut(why);
         }
+    }
+
+    async fn reply_to_one_of_many(&self, request: Request<Incoming>, client: &Client) -> (Response<Body>, Sent) {
+        if http2::length_of_head(&request) > MAX_HEAD {
+            return (self.shared.too_long(&self.place), Sent::default());
+        }
+        let share = self.shares.take(self.place.peer);
+        // Whoever asks whether the server is well must hear that it is, and has no file open.
+        let reply = match share.is_none() && request.uri().path() != OPEN {
+            true => {
+                let client = Client { standing: Standing::NoRoom, ..client.clone() };
+                self.reply(&request, &client).await
+            }
+            false => self.reply(&request, client).await,
+        };
+        let (head, counted) = reply.into_parts();
+        let (body, account) = counted.apart();
+        (Response::from_parts(head, body), Sent { account: Some(account), share })
     }
 
     async fn reply<B>(&self, request: &Request<B>, client: &Client) -> Response<Counted> {
@@ -159,6 +179,30 @@ impl Connection {
         let client = Client { standing, user: user.or_else(|| client.user.clone()), ..client.clone() };
         account.is_of(client.user.clone());
         self.shared.reply(request, &client, account).await
+    }
+}
+
+/// A reply among others, until it is at its end.
+#[derive(Default)]
+struct Sent {
+    /// None where nothing is to be told.
+    account: Option<Account>,
+    share: Option<Share>,
+}
+
+impl Told for Sent {
+    fn sent(self, bytes: u64) {
+        drop(self.share);
+        if let Some(account) = self.account {
+            account.sent(bytes);
+        }
+    }
+
+    fn headed(self) {
+        drop(self.share);
+        if let Some(account) = self.account {
+            account.headed();
+        }
     }
 }
 

@@ -296,7 +296,7 @@ impl Present {
 }
 
 /// Whose connections are counted together: an IPv4 address, or the 64 bits of an IPv6 address that one site is given.
-fn one_of(peer: IpAddr) -> IpAddr {
+pub(super) fn one_of(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),

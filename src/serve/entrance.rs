@@ -28,7 +28,7 @@ const FAILURES: usize = 16;
 /// So many may wait for either; who comes then is told to come again.
 const MAY_WAIT: usize = 256;
 /// Answers probes, and tells nothing: it is open to all.
-const OPEN: &str = "/healthz";
+pub(super) const OPEN: &str = "/healthz";
 
 /// Who gets in. By default everybody does, over plain HTTP.
 pub struct Entrance {

@@ -14,7 +14,8 @@
 //! server.rs accepts ──▶ connection.rs: TLS or not, which protocol ──▶ entrance.rs: who it is ──▶ answer.rs: one reply
 //! ```
 //!
-//! HTTP/2 is for those who speak TLS and ask for it (ALPN). Certificate, key and logins are watched files (watched.rs): renewed
+//! HTTP/2 is for those who speak TLS and ask for it (ALPN); how many requests of it there are, and for how long, is bounded beside
+//! the connections (shares.rs, streams.rs). Certificate, key and logins are watched files (watched.rs): renewed
 //! ones are taken up by themselves, and one that cannot be used changes nothing.
 
 mod access;
@@ -35,6 +36,8 @@ mod pages;
 mod patience;
 mod request;
 mod server;
+mod shares;
+mod streams;
 mod subject;
 mod tls;
 mod traffic;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Semaphore;
 
 use super::access::AccessLog;
 use super::answer::{Beside, Rules, Shared, Usual};
@@ -18,6 +17,7 @@ use super::entrance::Entrance;
 use super::error::Error;
 use super::pages::{Audience, Pages};
 use super::patience::Pace;
+use super::shares::Shares;
 use super::traffic::Traffic;
 use super::tree::Tree;
 use super::turns::Turns;
@@ -25,10 +25,10 @@ use super::turns::Turns;
 /// Bounds on what clients may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections served at once. For further ones, those are closed that have been idle for longest. Requests of HTTP/2
-    /// under way on all of them, too.
+    /// Connections served at once. For further ones, those are closed that have been idle for longest. As many requests of
+    /// HTTP/2 may be under way on all of them; further ones are told to come again.
     pub connections: usize,
-    /// Of these, how many one address may have (of IPv6, 64 bits of it).
+    /// Of these and those, how many one address may have (of IPv6, 64 bits of it).
     pub of_one_address: usize,
     /// How long a client may take for a handshake of TLS, and to send a request's head, the pause before it counted.
     pub head: Duration,
@@ -50,9 +50,10 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Lowered to what a process can serve that may have so many files open: a connection needs two, and others need some.
+    /// Lowered to what a process can serve that may have so many files open: a connection needs two, a request of HTTP/2 another
+    /// one, and others need some.
     pub fn within(self, files: u64) -> Limits {
-        let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 2).unwrap_or(usize::MAX).max(1);
+        let room = usize::try_from(files.saturating_sub(OTHER_FILES) / 3).unwrap_or(usize::MAX).max(1);
         Limits { connections: self.connections.min(room), ..self }
     }
 }
@@ -141,7 +142,7 @@ impl Server {
     pub async fn run(self) -> Infallible {
         let traffic = Arc::clone(&self.shared.traffic);
         let crowd = Crowd::new(self.limits.connections, self.limits.of_one_address, traffic);
-        let requests = Arc::new(Semaphore::new(self.limits.connections));
+        let shares = Shares::new(self.limits);
         loop {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
@@ -150,7 +151,7 @@ impl Server {
                         shared: Arc::clone(&self.shared),
                         entrance: Arc::clone(&self.entrance),
                         limits: self.limits,
-                        requests: Arc::clone(&requests),
+                        shares: Arc::clone(&shares),
                         place: Arc::clone(&seat.place),
                     };
                     tokio::spawn(async move {
@@ -178,7 +179,7 @@ fn listening(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
+pub(super) fn shared(tree: PathBuf, clock: fn() -> SystemTime, log: Box<dyn AccessLog>) -> Arc<Shared> {
     let tree = Arc::new(Tree::new(tree));
     Arc::new(Shared {
         tree,

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::certificates::{Kind, authority, certificate};
@@ -301,12 +302,7 @@ fn http_2_brings_a_hundred_files_at_once() {
     let config = TlsClient::new(&env, None, &["h2", "http/1.1"]).config();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let wire = tokio::net::TcpStream::connect(&serving.address).await.unwrap();
-        let name = rustls::pki_types::ServerName::try_from("127.0.0.1").unwrap();
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name, wire).await.unwrap();
-        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
-        tokio::spawn(connection);
+        let sender = http_2(config, [127, 0, 0, 1], &serving, 65_535).await;
         let url = format!("{}/v3.23/site/x86_64/c++tool-1.0-r0.apk", serving.url());
         let fetches: Vec<_> = (0..100).map(|_| tokio::spawn(fetch(sender.clone(), url.clone()))).collect();
         for fetched in fetches {
@@ -317,6 +313,50 @@ fn http_2_brings_a_hundred_files_at_once() {
     });
     let line = serving.logged();
     assert!(line.contains(" \"GET /v3.23/site/x86_64/c++tool-1.0-r0.apk HTTP/"), "the target is a path: {line}");
+}
+
+/// A connection from this address, with so large a window for each reply.
+async fn http_2(
+    config: Arc<rustls::ClientConfig>,
+    from: [u8; 4],
+    serving: &Serving,
+    window: u32,
+) -> h2::client::SendRequest<bytes::Bytes> {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let wire = socket.connect(serving.address.parse().unwrap()).await.unwrap();
+    let name = rustls::pki_types::ServerName::try_from("127.0.0.1").unwrap();
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, wire).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, connection) = h2::client::Builder::new().initial_window_size(window).handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+#[test]
+fn an_address_that_takes_nothing_of_all_it_may_ask_for_leaves_http_2_to_others() {
+    let env = published(TLS);
+    let serving = Serving::start(&env);
+    let package = std::fs::read(env.path("packages/x86_64/c++tool-1.0-r0.apk")).unwrap();
+    let config = TlsClient::new(&env, None, &["h2"]).config();
+    let url = format!("{}/v3.23/site/x86_64/c++tool-1.0-r0.apk", serving.url());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (mut kept, mut statuses) = (Vec::new(), std::collections::BTreeMap::<u16, usize>::new());
+        for _ in 0..11 {
+            let greedy = http_2(config.clone(), [127, 0, 0, 2], &serving, 0).await;
+            for _ in 0..97 {
+                let request = hyper::Request::builder().uri(&url).body(()).unwrap();
+                let (response, _) = greedy.clone().ready().await.unwrap().send_request(request, true).unwrap();
+                let response = response.await.unwrap();
+                *statuses.entry(response.status().as_u16()).or_default() += 1;
+                kept.push(response);
+            }
+        }
+        assert_eq!(statuses, [(200, 1024), (503, 11 * 97 - 1024)].into());
+        let (status, bytes) = fetch(http_2(config, [127, 0, 0, 1], &serving, 65_535).await, url).await;
+        assert!(status == 200 && bytes == package, "{status}");
+    });
 }
 
 async fn fetch(sender: h2::client::SendRequest<bytes::Bytes>, url: String) -> (u16, Vec<u8>) {

@@ -17,18 +17,25 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-/// Serves one end; the other is the client's. `requests` may be under way at once.
-fn serving(limits: Limits, requests: usize) -> (DuplexStream, JoinHandle<Option<Cut>>) {
+/// Nobody is told.
+struct Untold;
+
+impl Told for Untold {
+    fn sent(self, _bytes: u64) {}
+    fn headed(self) {}
+}
+
+/// Serves one end; the other is the client's.
+fn serving(limits: Limits) -> (DuplexStream, JoinHandle<Option<Cut>>) {
     let (ours, theirs) = duplex(64 << 10);
     let reply = |request: Request<Incoming>| async move {
         let body = match request.uri().path() {
             "/small" => Bytes::from(format!("{} {:?}", request.uri(), request.headers().get(HOST))),
             _ => Bytes::from(vec![7; BIG]),
         };
-        Response::new(Full::new(body).map_err(|never| match never {}))
+        (Response::new(Full::new(body).map_err(|never| match never {})), Untold)
     };
-    let requests = Arc::new(Semaphore::new(requests));
-    (theirs, tokio::spawn(serve(TokioIo::new(ours), limits, requests, reply)))
+    (theirs, tokio::spawn(serve(TokioIo::new(ours), limits, reply)))
 }
 
 fn patient() -> Limits {
@@ -70,7 +77,7 @@ async fn fetched(sender: &Sender, path: &str) -> Vec<u8> {
 #[test]
 fn requests_come_as_http_1_has_them() {
     runtime().block_on(async {
-        let (wire, _) = serving(patient(), 8);
+        let (wire, _) = serving(patient());
         let (sender, _) = connected(wire, 1 << 20).await;
         let told = String::from_utf8(fetched(&sender, "/small?a=b").await).unwrap();
         assert_eq!(told, "/small?a=b Some(\"mirror.example:8443\")");
@@ -80,7 +87,7 @@ fn requests_come_as_http_1_has_them() {
 #[test]
 fn more_requests_at_once_than_there_may_be_are_answered_whole() {
     runtime().block_on(async {
-        let (wire, _) = serving(patient(), 512);
+        let (wire, _) = serving(patient());
         let (sender, _) = connected(wire, 1 << 20).await;
         // Once it has heard how many there may be, a client keeps the others.
         assert!(!fetched(&sender, "/small").await.is_empty());
@@ -102,26 +109,9 @@ fn more_requests_at_once_than_there_may_be_are_answered_whole() {
 }
 
 #[test]
-fn further_requests_wait_for_a_place() {
-    runtime().block_on(async {
-        let (wire, _) = serving(patient(), 1);
-        let (sender, _) = connected(wire, 65_535).await;
-        let mut first = sender.clone();
-        let (response, _) = first.send_request(request("/"), true).unwrap();
-        let body = response.await.unwrap().into_body();
-        // Nothing of its body is taken: it keeps the only place until it is given up.
-        let mut second = tokio::spawn(async move { fetched(&sender, "/small").await });
-        let waited = tokio::time::timeout(Duration::from_millis(100), &mut second).await;
-        assert!(waited.is_err(), "there was a second place");
-        drop(body);
-        assert!(!second.await.unwrap().is_empty());
-    });
-}
-
-#[test]
 fn a_connection_on_which_nothing_is_asked_is_closed_whatever_else_is_said_on_it() {
     runtime().block_on(async {
-        let (wire, served) = serving(Limits { head: Duration::from_millis(50), ..patient() }, 8);
+        let (wire, served) = serving(Limits { head: Duration::from_millis(50), ..patient() });
         let builder = h2::client::Builder::new();
         let (sender, mut connection) = builder.handshake::<_, Bytes>(wire).await.unwrap();
         let mut pings = connection.ping_pong().unwrap();
@@ -138,7 +128,7 @@ fn a_connection_on_which_nothing_is_asked_is_closed_whatever_else_is_said_on_it(
 #[test]
 fn a_client_that_says_nothing_at_all_is_cut_off() {
     runtime().block_on(async {
-        let (_wire, served) = serving(Limits { head: Duration::from_millis(50), ..patient() }, 8);
+        let (_wire, served) = serving(Limits { head: Duration::from_millis(50), ..patient() });
         served.await.unwrap();
     });
 }
@@ -146,7 +136,7 @@ fn a_client_that_says_nothing_at_all_is_cut_off() {
 #[test]
 fn a_client_that_takes_nothing_is_cut_off_however_it_pings() {
     runtime().block_on(async {
-        let (wire, served) = serving(Limits { pace: within(Duration::from_millis(50)), ..patient() }, 8);
+        let (wire, served) = serving(Limits { pace: within(Duration::from_millis(50)), ..patient() });
         let mut builder = h2::client::Builder::new();
         let (mut sender, mut connection) = builder.initial_window_size(0).handshake::<_, Bytes>(wire).await.unwrap();
         let mut pings = connection.ping_pong().unwrap();
@@ -161,7 +151,7 @@ fn a_client_that_takes_nothing_is_cut_off_however_it_pings() {
 fn a_client_that_takes_less_than_its_due_is_cut_off() {
     runtime().block_on(async {
         let pace = Pace { least: 1 << 30, within: Duration::from_millis(100) };
-        let (wire, served) = serving(Limits { pace, ..patient() }, 8);
+        let (wire, served) = serving(Limits { pace, ..patient() });
         let (mut sender, _) = connected(wire, SLICE as u32).await;
         let (response, _) = sender.send_request(request("/"), true).unwrap();
         let mut body = response.await.unwrap().into_body();
@@ -174,10 +164,54 @@ fn a_client_that_takes_less_than_its_due_is_cut_off() {
     });
 }
 
+/// For as long as nobody cuts it off, one after the other.
+#[test]
+fn requests_that_come_and_go_do_not_keep_one_that_is_not_taken() {
+    runtime().block_on(async {
+        let (wire, served) = serving(Limits { pace: within(Duration::from_millis(100)), ..patient() });
+        let (mut sender, connection) = connected(wire, 0).await;
+        let (_stalled, _) = sender.send_request(request("/"), true).unwrap();
+        for _ in 0..200 {
+            let Ok(mut ready) = sender.clone().ready().await else { break };
+            let Ok((other, _)) = ready.send_request(request("/"), true) else { break };
+            if other.await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(served.is_finished(), "it is still here");
+        assert_eq!(served.await.unwrap(), Some(Cut::Slow));
+        drop(connection);
+    });
+}
+
+/// One that waits while others are taken, as where a proxy asks for many clients.
+#[test]
+fn what_is_taken_of_one_reply_pays_for_another() {
+    runtime().block_on(async {
+        let pace = Pace { least: 64 << 10, within: Duration::from_secs(1) };
+        let (wire, _) = serving(Limits { pace, ..patient() });
+        let (mut sender, _) = connected(wire, SLICE as u32).await;
+        let (stalled, _) = sender.send_request(request("/"), true).unwrap();
+        let mut stalled = stalled.await.unwrap().into_body();
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            assert_eq!(fetched(&sender, "/").await.len(), BIG);
+        }
+        let mut taken = 0;
+        while let Some(data) = stalled.data().await {
+            let length = data.unwrap().len();
+            taken += length;
+            stalled.flow_control().release_capacity(length).unwrap();
+        }
+        assert_eq!(taken, BIG);
+    });
+}
+
 #[test]
 fn a_client_that_takes_little_at_a_time_gets_all_of_it() {
     runtime().block_on(async {
-        let (wire, _) = serving(Limits { pace: within(Duration::from_secs(2)), ..patient() }, 8);
+        let (wire, _) = serving(Limits { pace: within(Duration::from_secs(2)), ..patient() });
         // Four slices fit in its window: it makes room for one more every now and then.
         let (mut sender, _) = connected(wire, 4 * SLICE as u32).await;
         let (response, _) = sender.send_request(request("/"), true).unwrap();
@@ -195,13 +229,13 @@ fn a_client_that_takes_little_at_a_time_gets_all_of_it() {
 }
 
 #[test]
-fn a_head_that_is_too_long_is_refused_and_the_next_request_is_not() {
+fn a_head_that_is_far_too_long_is_refused_and_the_next_request_is_not() {
     runtime().block_on(async {
-        let (wire, _) = serving(patient(), 8);
+        let (wire, _) = serving(patient());
         let (sender, _) = connected(wire, 1 << 20).await;
         let mut first = sender.clone();
         let mut long = request("/small");
-        long.headers_mut().insert("x", HeaderValue::from_str(&"y".repeat(MAX_HEAD)).unwrap());
+        long.headers_mut().insert("x", HeaderValue::from_str(&"y".repeat(FAR_TOO_LONG)).unwrap());
         let (response, _) = first.send_request(long, true).unwrap();
         assert_eq!(response.await.unwrap().status(), 431);
         assert!(!fetched(&sender, "/small").await.is_empty());
@@ -221,7 +255,7 @@ fn streams_that_are_reset_as_soon_as_they_are_opened_end_the_connection() {
     const SETTINGS: u8 = 4;
     const GOAWAY: u8 = 7;
     runtime().block_on(async {
-        let (mut wire, served) = serving(patient(), 8);
+        let (mut wire, served) = serving(patient());
         let mut flood = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         flood.extend(frame(SETTINGS, 0, 0, &[]));
         for stream in (0..500).map(|number| 2 * number + 1) {

@@ -361,6 +361,6 @@ fn what_was_served_is_counted() {
 #[test]
 fn limits_follow_from_how_many_files_may_be_open() {
     let within = |files| Limits::default().within(files).connections;
-    assert_eq!((within(u64::MAX), within(8320), within(1024)), (4096, 4096, 448));
+    assert_eq!((within(u64::MAX), within(12_416), within(1024)), (4096, 4096, 298));
     assert_eq!(within(64), 1);
 }
