@@ -22,6 +22,7 @@
 //! `tar`, `sha256sum` and `openssl` read and check all of it.
 
 mod container;
+mod object;
 pub mod read;
 pub mod receive;
 pub mod write;
@@ -36,6 +37,7 @@ use crate::error::{Class, Trouble};
 use crate::snapshot::manifest::BadManifest;
 use crate::{pool, sign};
 
+pub use object::Offered;
 pub use read::{Verified, Volume};
 pub use receive::{Place, Received, Shelf, receive};
 pub use write::{SignedManifest, sign};

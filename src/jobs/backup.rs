@@ -12,7 +12,7 @@ pub mod list;
 mod private;
 pub mod prune;
 mod state;
-mod target;
+pub(in crate::jobs) mod target;
 
 use std::collections::HashSet;
 use std::num::NonZero;

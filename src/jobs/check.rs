@@ -194,7 +194,7 @@ impl Keyrings {
 }
 
 /// Damage of a record is a finding; trouble of this host's ends the check.
-fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) -> Result<Option<T>, Error> {
+pub(super) fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.class() == Class::Damaged => {
@@ -267,7 +267,8 @@ fn compare(
     Ok(())
 }
 
-fn hash(path: &Path) -> io::Result<ObjectId> {
+/// The SHA-256 of a file.
+pub(super) fn hash(path: &Path) -> io::Result<ObjectId> {
     let mut hasher = Sha256::new();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 128 << 10];

@@ -1,0 +1,99 @@
+//! Every name in a tree that leads to a damaged file, or to none, is renamed over, one by one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::Repaired;
+use super::fetch::Outcome;
+use super::indexes::Indexes;
+use super::look::{BadFile, BadIndex, FileState, Seen};
+use crate::apk::ObjectId;
+use crate::disk::durable;
+use crate::jobs::{Error, Mirror};
+use crate::publish::Mending;
+
+/// What was put right outside the pool's objects.
+#[derive(Debug, Default)]
+pub(super) struct Mended {
+    /// Files of trees, index files, links, and what else was told.
+    pub(super) repaired: Vec<Repaired>,
+    /// Names that led to a damaged object or to a copy.
+    pub(super) relinked: u64,
+}
+
+/// Whether the pool has an object, and it is right.
+pub(super) fn is_good(seen: &Seen, outcome: &Outcome, object: &ObjectId) -> bool {
+    !seen.objects.contains_key(object) || outcome.from.contains_key(object)
+}
+
+/// Puts everything right that can be.
+pub(super) fn mend(
+    mirror: &Mirror<'_>,
+    seen: &Seen,
+    outcome: &Outcome,
+    indexes: &Indexes,
+) -> Result<Mended, Error> {
+    let mut mended = Mended::default();
+    let mut mending = Mending::new(&mirror.tree);
+    for bad in seen.files.iter().filter(|bad| is_good(seen, outcome, &bad.object)) {
+        if bad.state == FileState::Right && !is_worth_linking(&mirror.pool.path(&bad.object), &bad.path) {
+            continue;
+        }
+        mending.package(&mirror.pool, &bad.object, &bad.path)?;
+        match &bad.state {
+            FileState::Linked | FileState::Right => mended.relinked += 1,
+            FileState::Wrong(..) => mended.repaired.push(repaired(bad)),
+        }
+    }
+    let mut files: BTreeMap<ObjectId, PathBuf> = BTreeMap::new();
+    for bad in &seen.indexes {
+        let Some(found) = indexes.of(&bad.state.index) else { continue };
+        let known = files.get(&bad.state.index).or(found.file.as_ref());
+        match known.filter(|file| has_its_date(file, bad)) {
+            Some(file) => mending.name(file, &bad.path)?,
+            None => mending.index(&bad.state, &found.bytes, &bad.path)?,
+        }
+        files.insert(bad.state.index, bad.path.clone());
+        let (object, file) = (Some(bad.state.index), bad.path.display().to_string());
+        mended.repaired.push(Repaired { object, file, from: found.from.clone() });
+    }
+    for bad in &seen.links {
+        mending.own_link(&bad.state, &bad.folder)?;
+        let file = bad.folder.join(bad.state.arch.as_str()).display().to_string();
+        mended.repaired.push(Repaired { object: None, file, from: "its record".into() });
+    }
+    mending.finish()?;
+    for finding in &seen.modes {
+        durable::set_mode(Path::new(&finding.subject), 0o444)?;
+        mended.repaired.push(Repaired { object: None, file: finding.subject.clone(), from: "its mode".into() });
+    }
+    if let Some(finding) = &seen.refs {
+        mirror.pool.mend_refs()?;
+        mended.repaired.push(Repaired { object: None, file: finding.subject.clone(), from: "its other lines".into() });
+    }
+    Ok(mended)
+}
+
+/// A file of a tree that the pool has.
+pub(super) fn repaired(bad: &BadFile) -> Repaired {
+    Repaired { object: Some(bad.object), file: bad.path.display().to_string(), from: "the pool".into() }
+}
+
+/// Whether a right file can be one with the pool's, so that it is stored once. Across file systems it is a copy anyway.
+fn is_worth_linking(object: &Path, file: &Path) -> bool {
+    match (fs::metadata(object), fs::metadata(file)) {
+        (Ok(object), Ok(file)) => object.dev() == file.dev() && object.ino() != file.ino(),
+        _ => false,
+    }
+}
+
+/// Whether a right index file elsewhere has the date at which this one was published: clients ask by it.
+fn has_its_date(file: &Path, bad: &BadIndex) -> bool {
+    let seconds = fs::metadata(file).and_then(|file| file.modified()).ok().map(|modified| {
+        modified.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+    });
+    seconds == Some(bad.state.published.as_second())
+}
