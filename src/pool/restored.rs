@@ -233,6 +233,11 @@ impl Restoring<'_> {
         Ok(self.pool.with_refs(|refs| refs.add(&there))?)
     }
 
+    /// Gives what was put so far its names, so that others can read it.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.commit_batch()
+    }
+
     /// `None` for what is complete and waits for its batch.
     fn arrive(&self, object: &ObjectId) -> Result<Option<Arrival<'_>>, RestoreError> {
         let mut batch = self.batch();

@@ -24,6 +24,7 @@ mod prune;
 mod readme;
 mod readme_gap;
 mod receipt;
+mod repair;
 mod rotation;
 mod rules;
 mod served;

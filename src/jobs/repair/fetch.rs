@@ -20,6 +20,7 @@ use crate::jobs::upstream::Surroundings;
 use crate::jobs::{Error, Mirror};
 use crate::pool::{Arriving, RestoreError, Restoring};
 use crate::report::{Reporter, Work};
+use crate::snapshot::manifest::Form;
 use crate::sources::http::Http;
 use crate::sources::{self, PackageSink, SinkError};
 
@@ -162,10 +163,15 @@ impl Fetching<'_> {
 
     fn bundle(&self, opened: &Opened, outcome: &mut Outcome) -> Result<(), Error> {
         let wanted = |object: &ObjectId| self.seen.objects.contains_key(object) && outcome.lacks(object);
-        for offered in Offered::of(&opened.volume, &opened.verified, wanted) {
+        let offered = Offered::of(&opened.volume, &opened.verified, wanted);
+        if offered.iter().any(|offered| matches!(offered.packed().form, Form::Delta { .. })) {
+            // What they are over may just have come.
+            self.restoring.commit()?;
+        }
+        for offered in offered {
             let object = offered.packed().sha256;
             let from = opened.shown();
-            let bytes = match offered.open(|base| base_of(self.mirror, base)) {
+            let mut bytes = match offered.open(|base| base_of(self.mirror, base)) {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => {
                     let text = format!("{from}: the former version that its delta is over is not here");
@@ -178,7 +184,6 @@ impl Fetching<'_> {
                     continue;
                 }
             };
-            let mut bytes = bytes;
             match self.restoring.put(&object, offered.packed().size, &mut *bytes) {
                 Ok(_) => self.came(outcome, object, from),
                 Err(error @ RestoreError::WrongBytes { .. }) => {

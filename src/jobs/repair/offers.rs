@@ -112,6 +112,9 @@ impl Offers {
         reporter: &dyn Reporter,
     ) -> Result<Offers, Error> {
         let mut offers = Offers::default();
+        for path in from {
+            std::fs::metadata(path).map_err(|cause| sources::Error::Folder { path: path.clone(), cause })?;
+        }
         let wanted = Wanted::of(seen);
         if wanted.is_nothing() {
             return Ok(offers);
@@ -144,6 +147,8 @@ impl Offers {
         for path in from {
             collector.path(&mut offers, path)?;
         }
+        // Deltas are over what earlier ones brought.
+        offers.bundles.sort_by(|a, b| a.verified.manifest().id.cmp(&b.verified.manifest().id));
         Ok(offers)
     }
 

@@ -149,7 +149,9 @@ fn damaged(object: &ObjectId, bad: &Bad, class: Class, offers: &Offers, outcome:
 fn index(mirror: &Mirror<'_>, bad: &BadIndex, offers: &Offers) -> Finding {
     let at = |place: &Place| mirror.tree.shown(place).ok().flatten() == Some(bad.generation);
     let named = mirror.tree.named().unwrap_or_default();
-    let hint = if at(&Place::Live) {
+    let hint = if at(&Place::Live) && mirror.is_held().unwrap_or(false) {
+        "`bivouac publish` shows the newest snapshot in its place, and ends the hold".to_owned()
+    } else if at(&Place::Live) {
         "`bivouac publish` makes it anew, with a new date".to_owned()
     } else if let Some((name, _)) = named.iter().find(|(_, number)| **number == bad.generation) {
         format!("`bivouac publish --as {name}` makes it anew, with a new date")
