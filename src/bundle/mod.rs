@@ -234,7 +234,7 @@ impl Trouble for Error {
             Error::Unsigned { .. } | Error::BadSignature { .. } => {
                 Some("do not trust it: ask the sender for the bundle, and how this one came about".into())
             }
-            Error::DamagedBase { .. } => Some("`bivouac check` lists all that is damaged".into()),
+            Error::DamagedBase { .. } => Some("`bivouac repair` brings back what is damaged".into()),
             Error::Pool(error) => error.hint(),
             Error::Medium { .. } => Some("mount the medium again, and try another reader".into()),
             Error::Sign(error) => error.hint(),

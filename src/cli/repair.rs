@@ -41,14 +41,16 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let reading = progress::Reading::start(global);
     let read = |bytes| reading.read(bytes);
     let report = if args.dry_run {
-        job::show(&config, &request, &reporter, &read)?
+        let report = job::show(&config, &request, &reporter, &read)?;
+        drop(reading);
+        report
     } else {
-        let repaired = async { Ok(job::repair(&config, &request, &reporter, &read).await?) };
-        let report = super::block_on(global, repaired)?;
+        let decided = job::decide(&config, &request, &reporter, &read)?;
+        drop(reading);
+        let report = super::block_on(global, async { Ok(decided.perform(&reporter).await?) })?;
         super::after::measure(global, &config);
         report
     };
-    drop(reading);
     if let Some(cause) = &report.not_remembered {
         progress::warn(global, format_args!("what is damaged still is not remembered: {cause}"));
     }

@@ -274,7 +274,7 @@ fn lost_finding(state: &State, lost: &Lost) -> Finding {
         severity: Severity::Error,
         subject: what,
         message: format!("not in this backup: {message}"),
-        hint: Some("`bivouac check` lists all that is damaged here".into()),
+        hint: Some("`bivouac repair` brings back what is damaged here".into()),
     }
 }
 

@@ -21,8 +21,8 @@ use crate::apk::names::{Arch, PackageFile, Place, RepositoryName, TreeName};
 use crate::config::{Config, Repository};
 use crate::disk::lock::Purpose;
 use crate::ledger::{Links, Withdrawn};
-use crate::publish::Publishable;
 use crate::plan::publish::{Cause, Generation, Mode, RepositoryState, Wish};
+use crate::publish::Publishable;
 use crate::report::Reporter;
 
 pub use again::CannotShow;

@@ -35,7 +35,7 @@ use super::check::Checked;
 use super::{Call, Error, Mirror, ProxyVariables};
 use crate::apk::ObjectId;
 use crate::config::Config;
-use crate::disk::lock::Purpose;
+use crate::disk::lock::{Lock, Purpose};
 use crate::error::Class;
 use crate::finding::Finding;
 use crate::report::Reporter;
@@ -113,27 +113,46 @@ pub fn show(
     Ok(told::shown(&mirror, seen, &offers, &indexes))
 }
 
-/// Repairs all that can be, with the store's lock held. What cannot be stays as it is and is told.
-pub async fn repair(
-    config: &Config,
-    request: &RepairRequest,
+/// A repair that is decided: what is wrong, and who will be asked. The store's lock is held.
+pub struct Decided<'c> {
+    mirror: Mirror<'c>,
+    _lock: Lock,
+    seen: Seen,
+    offers: Offers,
+    request: &'c RepairRequest,
+}
+
+/// Takes the store's lock and looks; waiting and reading block the thread. `progress` is told bytes as they are read.
+pub fn decide<'c>(
+    config: &'c Config,
+    request: &'c RepairRequest,
     reporter: &Arc<dyn Reporter>,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<RepairReport, Error> {
-    let (mirror, _lock) = request.call.open(config, Purpose::Repair)?;
+) -> Result<Decided<'c>, Error> {
+    let (mirror, lock) = request.call.open(config, Purpose::Repair)?;
     let seen = look::look(&mirror, request.extent, request.threads, progress)?;
     let offers = Offers::collect(&mirror, &seen, &request.from, &**reporter)?;
-    let (outcome, stopped) = fetch::fetch(&mirror, &seen, &offers, request, &**reporter).await?;
-    let indexes = indexes::Indexes::find(&mirror, &seen, &offers)?;
-    let mended = trees::mend(&mirror, &seen, &outcome, &indexes)?;
-    if let Some(error) = stopped {
-        // What came before is in its place, and what shows it as well.
-        return Err(error);
+    Ok(Decided { mirror, _lock: lock, seen, offers, request })
+}
+
+impl Decided<'_> {
+    /// Brings back what somebody has. What nobody has stays as it is and is told.
+    ///
+    /// # Errors
+    /// This host's own trouble; what came before it is in its place, and what shows it as well.
+    pub async fn perform(self, reporter: &Arc<dyn Reporter>) -> Result<RepairReport, Error> {
+        let Decided { mirror, _lock, seen, offers, request } = self;
+        let (outcome, stopped) = fetch::fetch(&mirror, &seen, &offers, request, &**reporter).await?;
+        let indexes = indexes::Indexes::find(&mirror, &seen, &offers)?;
+        let mended = trees::mend(&mirror, &seen, &outcome, &indexes)?;
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        let not_remembered = remember(&mirror, &seen, &outcome.mended()).err();
+        let mut report = told::told(&mirror, seen, &offers, &outcome, &indexes, mended);
+        report.not_remembered = not_remembered.map(|error| super::error::in_one_line(&error));
+        Ok(report)
     }
-    let not_remembered = remember(&mirror, &seen, &outcome.mended()).err();
-    let mut report = told::told(&mirror, seen, &offers, &outcome, &indexes, mended);
-    report.not_remembered = not_remembered.map(|error| super::error::in_one_line(&error));
-    Ok(report)
 }
 
 /// What is still damaged is what later checks read each time, and what is measured.

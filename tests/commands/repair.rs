@@ -437,7 +437,9 @@ fn small_things_are_put_right_too_and_what_is_not_ours_is_told() {
 
 #[test]
 fn what_nothing_needs_is_pruned_and_not_fetched() {
-    let env = standing("\n[publish]\nlinger = \"0s\"\n[retain]\nsnapshots = { last = 1 }\ngenerations = { last = 1 }\nprune = \"never\"\n");
+    let env = standing(
+        "\n[publish]\nlinger = \"0s\"\n[retain]\nsnapshots = { last = 1 }\ngenerations = { last = 1 }\nprune = \"never\"\n",
+    );
     super::site::publish(&env, MAIN, 2, &[&hello("1.1-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)], &UPSTREAM);
     env.bivouac(&["sync"]).exits_with(0);
     let stray = object(&env, b"nothing of ours");

@@ -81,7 +81,8 @@ fn a_repair_that_finds_the_disk_full_keeps_what_there_is() {
     // On a file system of its own the store has copies in the trees: gone as well.
     let name = site(&world, "alpha-1.0-r0.apk");
     let right = std::fs::read(&name).unwrap();
-    let object = world.env.files_below("store/pool/objects").into_iter().find(|path| std::fs::read(path).unwrap() == right);
+    let object =
+        world.env.files_below("store/pool/objects").into_iter().find(|path| std::fs::read(path).unwrap() == right);
     let object = object.unwrap();
     rot(&object);
     for folder in ["main", "site"] {

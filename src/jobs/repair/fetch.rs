@@ -6,9 +6,9 @@ use std::io::{self, Read as _};
 
 use futures_util::StreamExt as _;
 
+use super::RepairRequest;
 use super::look::Seen;
 use super::offers::{Offers, Opened, Request, Shelved, is_away};
-use super::RepairRequest;
 use crate::apk::{ObjectId, SourceName};
 use crate::backup::restore::Shelf;
 use crate::bundle::{self, Offered};
@@ -220,7 +220,8 @@ impl Fetching<'_> {
         let mut fetched = fetched.buffer_unordered(AT_ONCE);
         while let Some((object, fetched)) = fetched.next().await {
             match fetched? {
-                Fetched::From(source) => self.came(outcome, object, format!("source \"{source}\"")),
+                // Its bytes and itself were counted as they came over the wire.
+                Fetched::From(source) => drop(outcome.from.insert(object, format!("source \"{source}\""))),
                 Fetched::Nowhere(reasons) => {
                     let file = &self.seen.objects[&object].names[0].file;
                     let text = reasons.iter().map(|reason| &*reason.text).collect::<Vec<_>>().join("; ");
@@ -304,9 +305,7 @@ struct ObjectSink<'r>(Arriving<'r>);
 
 fn judged(result: Result<(), RestoreError>) -> Result<(), SinkError> {
     result.map_err(|error| match error {
-        RestoreError::Pool(crate::pool::Error::Disk(error)) => {
-            SinkError::Host(io::Error::new(error.kind(), error))
-        }
+        RestoreError::Pool(crate::pool::Error::Disk(error)) => SinkError::Host(io::Error::new(error.kind(), error)),
         error => SinkError::Wrong(error.to_string()),
     })
 }

@@ -11,6 +11,7 @@ use crate::apk::{Arch, ObjectId, PackageFile};
 use crate::config::SourceKind;
 use crate::finding::Finding;
 use crate::jobs::check::{Checked, hash, tolerate};
+use crate::jobs::reserve::Reserve;
 use crate::jobs::sync::layers_of;
 use crate::jobs::{Error, Mirror};
 use crate::plan::publish::{Generation, RepositoryState};
@@ -196,6 +197,23 @@ fn generations(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<Vec<Generation>, 
     Ok(generations)
 }
 
+/// What bad objects are called that something reaches.
+#[derive(Default)]
+struct Names(BTreeMap<ObjectId, (u64, Vec<Name>)>);
+
+impl Names {
+    fn note(&mut self, object: ObjectId, size: u64, name: Name) {
+        let (_, names) = self.0.entry(object).or_insert_with(|| (size, Vec::new()));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+
+    fn has_a_source(&self, object: &ObjectId) -> bool {
+        self.0.get(object).is_some_and(|(_, names)| names.iter().any(|name| name.key.is_some()))
+    }
+}
+
 /// Of each bad object that something reaches, its size and what it is called.
 fn names(
     mirror: &Mirror<'_>,
@@ -203,13 +221,7 @@ fn names(
     generations: &[Generation],
     bad: &BTreeSet<ObjectId>,
 ) -> Result<BTreeMap<ObjectId, (u64, Vec<Name>)>, Error> {
-    let mut found: BTreeMap<ObjectId, (u64, Vec<Name>)> = BTreeMap::new();
-    let mut note = |object: ObjectId, size: u64, name: Name| {
-        let (_, names) = found.entry(object).or_insert_with(|| (size, Vec::new()));
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    };
+    let mut found = Names::default();
     for (id, _) in states.iter().filter(|(_, objects)| objects.iter().any(|object| bad.contains(object))) {
         // That a record is damaged was told where it was looked at; an old one tells no names then.
         let Some(accepted) = tolerate(mirror.ledger.accepted(id), &mut Vec::new())? else { continue };
@@ -217,18 +229,26 @@ fn names(
             if let Some(object) = accepted.object(at).filter(|object| bad.contains(object)) {
                 let arch = entry.arch().unwrap_or(&accepted.key().arch).clone();
                 let name = Name { key: Some(accepted.key().clone()), arch: Some(arch), file: entry.file().clone() };
-                note(object, entry.size(), name);
+                found.note(object, entry.size(), name);
             }
         }
     }
+    let reserve = Reserve::of(mirror.config)?;
     for state in generations.iter().rev().flat_map(|generation| &generation.repositories) {
         for placed in state.files.iter().filter(|placed| bad.contains(&placed.object)) {
+            let (object, size) = (placed.object, placed.size);
             let name = |key| Name { key, arch: Some(state.arch.clone()), file: placed.file.clone() };
-            let takers = mirror.config.repositories.iter().filter(|repository| repository.name == state.name);
-            for key in takers.flat_map(|repository| layers_of(repository, &state.arch)) {
-                note(placed.object, placed.size, name(Some(key)));
+            found.note(object, size, name(None));
+            if found.has_a_source(&object) {
+                continue;
             }
-            note(placed.object, placed.size, name(None));
+            // It only lingers, and nobody wrote down whose it was: any source of its repository may have it still. Nobody is
+            // asked for a name that is reserved for another.
+            let takers = mirror.config.repositories.iter().filter(|repository| repository.name == state.name);
+            let keys = takers.flat_map(|repository| layers_of(repository, &state.arch));
+            for key in keys.filter(|key| !reserve.is_kept_from(&key.source, placed.file.name())) {
+                found.note(object, size, name(Some(key)));
+            }
         }
     }
     for source in mirror.config.sources.values() {
@@ -238,11 +258,11 @@ fn names(
             if let What::Package(name, version, _) = &packed.what
                 && let Ok(file) = PackageFile::new(name, version)
             {
-                note(packed.sha256, packed.size, Name { key: None, arch: None, file });
+                found.note(packed.sha256, packed.size, Name { key: None, arch: None, file });
             }
         }
     }
-    Ok(found)
+    Ok(found.0)
 }
 
 /// Compares one repository's folder with its record.

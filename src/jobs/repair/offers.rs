@@ -129,16 +129,16 @@ impl Offers {
         for backup in mirror.config.backups.values() {
             match backups::target::open(backup) {
                 Ok(target) => collector.backups(&mut offers, target),
-                Err(error) if error.class() == Class::Upstream => offers.away.push(Away {
-                    what: format!("backup \"{}\": {}", backup.name, in_one_line(&error)),
-                    source: None,
-                }),
+                Err(error) if error.class() == Class::Upstream => offers
+                    .away
+                    .push(Away { what: format!("backup \"{}\": {}", backup.name, in_one_line(&error)), source: None }),
                 Err(error) => reporter.warning(&format!("backup \"{}\": {}", backup.name, in_one_line(&error))),
             }
         }
         for inbox in inbox::all(mirror.config)? {
             if !inbox.folder.exists() {
-                let what = format!("the bundles of source \"{}\": there is no {}", inbox.source, inbox.folder.display());
+                let what =
+                    format!("the bundles of source \"{}\": there is no {}", inbox.source, inbox.folder.display());
                 offers.away.push(Away { what, source: Some(inbox.source) });
                 continue;
             }

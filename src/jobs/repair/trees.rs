@@ -30,12 +30,7 @@ pub(super) fn is_good(seen: &Seen, outcome: &Outcome, object: &ObjectId) -> bool
 }
 
 /// Puts everything right that can be.
-pub(super) fn mend(
-    mirror: &Mirror<'_>,
-    seen: &Seen,
-    outcome: &Outcome,
-    indexes: &Indexes,
-) -> Result<Mended, Error> {
+pub(super) fn mend(mirror: &Mirror<'_>, seen: &Seen, outcome: &Outcome, indexes: &Indexes) -> Result<Mended, Error> {
     let mut mended = Mended::default();
     let mut mending = Mending::new(&mirror.tree);
     for bad in seen.files.iter().filter(|bad| is_good(seen, outcome, &bad.object)) {
