@@ -9,6 +9,9 @@ use super::global::Output;
 use super::sync::{call, listener};
 use super::{Failure, Global, Outcome, out, progress};
 
+/// How many things that came back are listed: after the loss of a whole pool nobody reads them all.
+const SHOWN: usize = 50;
+
 /// Arguments of `repair`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -60,8 +63,12 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
             out::findings(&report.findings)?;
             if !global.quiet {
                 let verb = if report.dry_run { "would come" } else { "came" };
-                for one in &report.repaired {
+                let shown = if global.verbose { usize::MAX } else { SHOWN };
+                for one in report.repaired.iter().take(shown) {
                     out::line(format_args!("{} {verb} from {}", one.file, one.from))?;
+                }
+                if report.repaired.len() > shown {
+                    out::line(format_args!("and {} more (-v lists all)", report.repaired.len() - shown))?;
                 }
                 out::line(summary(&report))?;
             }

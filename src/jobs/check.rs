@@ -203,7 +203,7 @@ pub(super) fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<F
                 severity: Severity::Error,
                 subject: error.to_string(),
                 message: std::error::Error::source(&error).map_or_else(|| "it is gone".to_owned(), ToString::to_string),
-                hint: None,
+                hint: error.hint(),
             });
             Ok(None)
         }

@@ -9,7 +9,8 @@
 //! - [`offers`]: who may have it, the nearest first: another copy in a tree, seeds and directory sources, backups, bundles, URLs.
 //! - [`fetch`]: one after the other is asked until the digest is right. The digest is all the trust there is: it was verified
 //!   when it came, and is the object's name.
-//! - [`indexes`]: index files have no object; another tree, an accepted record, a backup or a bundle may have the same file.
+//! - [`indexes`]: index files, of trees and of records, have no object; another tree, an accepted record, a backup or a bundle
+//!   may have the same file.
 //! - [`trees`]: each name that leads to a damaged file is renamed over, one by one.
 //! - [`told`]: what stays damaged, why, and what to do.
 //!

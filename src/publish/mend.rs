@@ -4,11 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
+
 use super::Error;
-use crate::apk::ObjectId;
+use crate::apk::{Arch, ObjectId};
 use crate::disk::durable::{self, LinkedTree};
 use crate::disk::layout::PublicTree;
-use crate::plan::publish::RepositoryState;
 use crate::pool::Pool;
 
 /// Files of trees that get their bytes back. The caller holds the store's lock.
@@ -32,10 +33,10 @@ impl<'t> Mending<'t> {
         self.name(&pool.path(object), path)
     }
 
-    /// Has `path` be the index file of `state`, dated as it was.
-    pub fn index(&mut self, state: &RepositoryState, bytes: &[u8], path: &Path) -> Result<(), Error> {
+    /// Has `path` be the index file that was `published` at this time, and dated so.
+    pub fn index(&mut self, published: Timestamp, bytes: &[u8], path: &Path) -> Result<(), Error> {
         self.folder_of(path)?;
-        let seconds = u64::try_from(state.published.as_second()).unwrap_or(0);
+        let seconds = u64::try_from(published.as_second()).unwrap_or(0);
         let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         durable::write_dated_aside(path, bytes, 0o644, modified, &self.aside)?;
         self.changed += 1;
@@ -51,9 +52,9 @@ impl<'t> Mending<'t> {
     }
 
     /// Puts back the link by which a repository's folder is found in itself.
-    pub fn own_link(&mut self, state: &RepositoryState, folder: &Path) -> Result<(), Error> {
+    pub fn own_link(&mut self, arch: &Arch, folder: &Path) -> Result<(), Error> {
         durable::create_folder(folder, 0o755)?;
-        durable::switch_link(&folder.join(state.arch.as_str()), Path::new("."))?;
+        durable::switch_link(&folder.join(arch.as_str()), Path::new("."))?;
         self.changed += 1;
         Ok(())
     }

@@ -366,6 +366,55 @@ fn an_index_of_upstreams_comes_from_what_was_accepted_with_its_date() {
 }
 
 #[test]
+fn a_record_of_what_was_accepted_comes_from_where_it_is_published_or_from_a_backup() {
+    let main = "\n[[repositories]]\nfrom = [\"up:v3.23/main\"]\narches = [\"x86_64\"]\nindex = \"upstream\"\n";
+    let env = standing(&format!("{main}[backups.disk]\ntarget = \"disk\"\ntool = false\n"));
+    std::fs::create_dir(env.path("disk")).unwrap();
+    env.bivouac(&["backup", "init"]).exits_with(0);
+    env.bivouac(&["backup"]).exits_with(0);
+    std::fs::rename(env.path("disk"), env.path("away")).unwrap();
+    let records = env.files_below("store/accepted").into_iter().filter(|path| path.ends_with("APKINDEX.tar.gz"));
+    let records: Vec<(PathBuf, Vec<u8>)> = records.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    assert_eq!(records.len(), 3);
+    records.iter().for_each(|(path, _)| rot(path));
+    // Main's own is in the tree; the others were merged into ours.
+    let (report, came) = repaired(&env, &[], 4);
+    assert_eq!((codes(&report), came.len()), (vec!["record-damaged"; 2], 1), "{report}");
+    assert!(came[0][1].ends_with("/v3.23/main/x86_64/APKINDEX.tar.gz"), "{came:?}");
+    let (_, came) = repaired(&env, &["--from", "away"], 0);
+    assert!(came.len() == 2 && came.iter().all(|one| one[1].starts_with("backup ")), "{came:?}");
+    for (path, bytes) in records {
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o400);
+    }
+    assert!(env.upstream.take_log().is_empty());
+    is_whole(&env);
+}
+
+#[test]
+fn what_only_lingers_is_asked_for_where_its_repository_takes_from() {
+    let env = standing("\n[retain]\nsnapshots = { last = 1 }\ngenerations = { last = 1 }\n");
+    super::site::publish(&env, MAIN, 2, &[&hello("1.1-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)], &UPSTREAM);
+    env.bivouac(&["sync"]).exits_with(0);
+    assert_eq!(env.files_below("store/accepted").len() / 3, 3, "nobody remembers whose it was");
+    env.upstream.take_log();
+    let path = object(&env, &published());
+    rot(&path);
+    let (_, came) = repaired(&env, &[], 0);
+    assert_eq!(came, [[FILE, "source \"up\""]]);
+    is_whole(&env);
+
+    // Unless its name is another's: upstream hears nothing of it.
+    let text = std::fs::read_to_string(env.path("bivouac.toml")).unwrap();
+    let reserved = text.replace("directory = \"packages\"", "directory = \"packages\"\nreserve = [\"hell*\"]");
+    env.write("bivouac.toml", reserved.as_bytes());
+    rot(&path);
+    env.upstream.take_log();
+    repaired(&env, &[], 5);
+    assert!(env.upstream.take_log().is_empty());
+}
+
+#[test]
 fn an_index_of_ours_that_nobody_has_is_made_anew_by_publish() {
     for harm in [|path: &Path| rot(path), |path: &Path| std::fs::remove_file(path).unwrap()] {
         let env = standing("");

@@ -1,4 +1,4 @@
-//! Where index files come from that a tree lost. One signed by us can be made by signing alone; but its bytes may lie elsewhere:
+//! Where index files come from that a tree or a record lost. One signed by us can be made by signing alone; but its bytes may lie elsewhere:
 //! in another tree, in an accepted record where it is upstream's own, in what bundles brought or took, in a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub(super) struct Found {
 impl Indexes {
     /// Finds what is wanted, as far as somebody has it; each is hashed.
     pub(super) fn find(mirror: &Mirror<'_>, seen: &Seen, offers: &Offers) -> Result<Indexes, Error> {
-        let wanted: BTreeSet<ObjectId> = seen.indexes.iter().map(|index| index.state.index).collect();
+        let wanted: BTreeSet<ObjectId> = seen.indexes.iter().map(|bad| bad.index).collect();
         let mut found = Indexes::default();
         for index in &wanted {
             for path in seen.index_files.get(index).into_iter().flatten() {

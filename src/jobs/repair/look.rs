@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::Extent;
 use crate::apk::{Arch, ObjectId, PackageFile};
 use crate::config::SourceKind;
@@ -97,18 +99,28 @@ pub(super) enum FileState {
 /// An index file that is not what was published.
 #[derive(Debug)]
 pub(super) struct BadIndex {
-    pub(super) generation: u64,
     pub(super) path: PathBuf,
-    pub(super) state: RepositoryState,
+    /// What it must be.
+    pub(super) index: ObjectId,
+    pub(super) whose: Whose,
     pub(super) code: &'static str,
     pub(super) message: String,
+}
+
+/// What an index file belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The tree of this generation, where it has this date.
+    Tree(u64, Timestamp),
+    /// The record of what was accepted, by its id.
+    Record(String),
 }
 
 /// A folder that lacks the link to itself.
 #[derive(Debug)]
 pub(super) struct BadLink {
     pub(super) folder: PathBuf,
-    pub(super) state: RepositoryState,
+    pub(super) arch: Arch,
 }
 
 /// Looks at what `extent` says. `progress` is told bytes as they are read.
@@ -134,7 +146,7 @@ pub(super) fn look(
     seen.checked.bytes = audit.bytes;
     let bad = required.iter().filter(|object| audit.damaged.contains(object) || !mirror.pool.has(object));
     let bad: BTreeSet<ObjectId> = bad.chain(&audit.damaged).copied().collect();
-    let sizes = names(mirror, &states, &generations, &bad)?;
+    let mut named = names(mirror, &states, &generations, &bad)?;
     let mut by_path: BTreeMap<String, Finding> = BTreeMap::new();
     for finding in audit.findings {
         match finding.code {
@@ -147,17 +159,23 @@ pub(super) fn look(
         }
     }
     seen.damaged = audit.damaged;
-    for (object, (size, names)) in sizes {
+    for object in bad {
         // One that came back while we looked is no finding.
         let Some(finding) = by_path.remove(&mirror.pool.path(&object).display().to_string()) else { continue };
-        seen.objects.insert(object, Bad { finding, size, names, copies: Vec::new() });
+        // What has no name cannot be asked for.
+        let (why, hint) = match named.remove(&object) {
+            Some((size, names)) => {
+                seen.objects.insert(object, Bad { finding, size, names, copies: Vec::new() });
+                continue;
+            }
+            None if required.contains(&object) => {
+                ("the record that says what it is does not read", "`bivouac repair` again when the record is back")
+            }
+            None => ("nothing needs it", "`bivouac prune` takes it away"),
+        };
+        let message = format!("{}; {why}", finding.message);
+        seen.beyond.push(Finding { message, hint: Some(hint.into()), ..finding });
     }
-    // What nothing reaches has no name to be asked for by; nor does anybody need it.
-    seen.beyond.extend(by_path.into_values().map(|finding| Finding {
-        message: format!("{}; nothing needs it", finding.message),
-        hint: Some("`bivouac prune` takes it away".into()),
-        ..finding
-    }));
     for generation in &generations {
         for state in &generation.repositories {
             compare(mirror, generation.number, state, only.as_ref(), &mut seen, progress);
@@ -176,8 +194,9 @@ fn states(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<BTreeMap<String, Vec<O
             if states.contains_key(state) {
                 continue;
             }
+            let is_right = record(mirror, state, seen)?;
             // What is in force is read whole, as a check does.
-            if Some(id) == ids.last() {
+            if Some(id) == ids.last() && is_right == Right::Yes {
                 tolerate(mirror.ledger.accepted(state), &mut seen.beyond)?;
             }
             let objects = tolerate(mirror.ledger.accepted_objects(state), &mut Vec::new())?;
@@ -185,6 +204,27 @@ fn states(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<BTreeMap<String, Vec<O
         }
     }
     Ok(states)
+}
+
+/// Whether the index file of a record is the one that it names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Right {
+    Yes,
+    No,
+}
+
+/// Looks at the index file of an accepted state.
+fn record(mirror: &Mirror<'_>, id: &str, seen: &mut Seen) -> Result<Right, Error> {
+    let Some(record) = tolerate(mirror.ledger.accepted_record(id), &mut seen.beyond)? else { return Ok(Right::No) };
+    let path = mirror.ledger.accepted_file(id)?;
+    let (code, message) = match hash(&path) {
+        Ok(digest) if digest == record.index => return Ok(Right::Yes),
+        Ok(_) => ("record-damaged", "it is not the index that was accepted".to_owned()),
+        Err(cause) => ("record-missing", cause.to_string()),
+    };
+    let whose = Whose::Record(id.to_owned());
+    seen.indexes.push(BadIndex { path, index: record.index, whose, code, message });
+    Ok(Right::No)
 }
 
 /// The whole records of all generations whose trees are there.
@@ -275,11 +315,10 @@ fn compare(
     progress: &(dyn Fn(u64) + Sync),
 ) {
     let folder = mirror.tree.generation(number).join(state.name.folder(&state.arch));
-    let without_files = || RepositoryState { files: Vec::new(), ..state.clone() };
     if state.name.is_by_arch()
         && std::fs::read_link(folder.join(state.arch.as_str())).ok().as_deref() != Some(Path::new("."))
     {
-        seen.links.push(BadLink { folder: folder.clone(), state: without_files() });
+        seen.links.push(BadLink { folder: folder.clone(), arch: state.arch.clone() });
     }
     let path = folder.join(INDEX);
     seen.checked.files += 1;
@@ -290,7 +329,8 @@ fn compare(
     };
     seen.index_files.entry(state.index).or_default().push(path.clone());
     if let Some((code, message)) = wrong {
-        seen.indexes.push(BadIndex { generation: number, path, state: without_files(), code, message });
+        let whose = Whose::Tree(number, state.published);
+        seen.indexes.push(BadIndex { path, index: state.index, whose, code, message });
     }
     for placed in &state.files {
         let path = folder.join(placed.file.as_str());

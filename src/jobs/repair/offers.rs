@@ -232,7 +232,7 @@ impl Wanted {
         for (object, bad) in &seen.objects {
             by_size.entry(bad.size).or_default().push(*object);
         }
-        let indexes: BTreeSet<ObjectId> = seen.indexes.iter().map(|index| index.state.index).collect();
+        let indexes: BTreeSet<ObjectId> = seen.indexes.iter().map(|bad| bad.index).collect();
         Wanted { by_size, all: seen.objects.keys().chain(&indexes).copied().collect(), indexes }
     }
 

@@ -2,9 +2,9 @@
 
 use super::fetch::Outcome;
 use super::indexes::Indexes;
-use super::look::{Bad, BadIndex, FileState, Seen};
+use super::look::{Bad, BadIndex, FileState, Seen, Whose};
 use super::offers::Offers;
-use super::trees::{self, Mended, is_good, repaired};
+use super::trees::{Mended, is_good, repaired, repaired_index};
 use super::{RepairReport, Repaired};
 use crate::apk::{ObjectId, Place};
 use crate::error::Class;
@@ -46,13 +46,10 @@ pub(super) fn shown(mirror: &Mirror<'_>, mut seen: Seen, offers: &Offers, indexe
         }
     }
     for bad in &seen.indexes {
-        if let Some(found) = indexes.of(&bad.state.index) {
-            let (object, file) = (Some(bad.state.index), bad.path.display().to_string());
-            mended.repaired.push(Repaired { object, file, from: found.from.clone() });
-        }
+        mended.repaired.extend(indexes.of(&bad.index).map(|found| repaired_index(bad, &found.from)));
     }
     for bad in &seen.links {
-        let file = bad.folder.join(bad.state.arch.as_str()).display().to_string();
+        let file = bad.folder.join(bad.arch.as_str()).display().to_string();
         mended.repaired.push(Repaired { object: None, file, from: "its record".into() });
     }
     for finding in std::mem::take(&mut seen.modes).into_iter().chain(seen.refs.take()) {
@@ -69,7 +66,7 @@ pub(super) fn told(
     offers: &Offers,
     outcome: &Outcome,
     indexes: &Indexes,
-    mended: trees::Mended,
+    mended: Mended,
 ) -> RepairReport {
     let mut wrong = Wrong::default();
     let mut repaired = Vec::new();
@@ -97,7 +94,7 @@ pub(super) fn told(
         };
         wrong.push(class, finding);
     }
-    for bad in seen.indexes.iter().filter(|bad| indexes.of(&bad.state.index).is_none()) {
+    for bad in seen.indexes.iter().filter(|bad| indexes.of(&bad.index).is_none()) {
         let class = if offers.away.is_empty() { Class::Damaged } else { Class::Upstream };
         wrong.push(class, index(mirror, bad, offers));
     }
@@ -147,13 +144,16 @@ fn damaged(object: &ObjectId, bad: &Bad, class: Class, offers: &Offers, outcome:
 }
 
 fn index(mirror: &Mirror<'_>, bad: &BadIndex, offers: &Offers) -> Finding {
-    let at = |place: &Place| mirror.tree.shown(place).ok().flatten() == Some(bad.generation);
+    let shown = |place: &Place| mirror.tree.shown(place).ok().flatten();
     let named = mirror.tree.named().unwrap_or_default();
-    let hint = if at(&Place::Live) && mirror.is_held().unwrap_or(false) {
+    let at = |place: &Place| matches!(bad.whose, Whose::Tree(number, _) if shown(place) == Some(number));
+    let hint = if let Whose::Record(_) = bad.whose {
+        "`bivouac repair --from PATH` takes it from a backup".to_owned()
+    } else if at(&Place::Live) && mirror.is_held().unwrap_or(false) {
         "`bivouac publish` shows the newest snapshot in its place, and ends the hold".to_owned()
     } else if at(&Place::Live) {
         "`bivouac publish` makes it anew, with a new date".to_owned()
-    } else if let Some((name, _)) = named.iter().find(|(_, number)| **number == bad.generation) {
+    } else if let Some(name) = named.keys().find(|name| at(&Place::Beside((*name).clone()))) {
         format!("`bivouac publish --as {name}` makes it anew, with a new date")
     } else {
         "`bivouac repair --from PATH` takes it from a backup; no client sees this generation".to_owned()

@@ -6,10 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use jiff::Timestamp;
+
 use super::Repaired;
 use super::fetch::Outcome;
 use super::indexes::Indexes;
-use super::look::{BadFile, BadIndex, FileState, Seen};
+use super::look::{BadFile, BadIndex, FileState, Seen, Whose};
 use crate::apk::ObjectId;
 use crate::disk::durable;
 use crate::jobs::{Error, Mirror};
@@ -45,19 +47,23 @@ pub(super) fn mend(mirror: &Mirror<'_>, seen: &Seen, outcome: &Outcome, indexes:
     }
     let mut files: BTreeMap<ObjectId, PathBuf> = BTreeMap::new();
     for bad in &seen.indexes {
-        let Some(found) = indexes.of(&bad.state.index) else { continue };
-        let known = files.get(&bad.state.index).or(found.file.as_ref());
-        match known.filter(|file| has_its_date(file, bad)) {
-            Some(file) => mending.name(file, &bad.path)?,
-            None => mending.index(&bad.state, &found.bytes, &bad.path)?,
+        let Some(found) = indexes.of(&bad.index) else { continue };
+        match &bad.whose {
+            Whose::Record(id) => mirror.ledger.mend_accepted(id, &found.bytes)?,
+            Whose::Tree(_, published) => {
+                let known = files.get(&bad.index).or(found.file.as_ref());
+                match known.filter(|file| has_this_date(file, *published)) {
+                    Some(file) => mending.name(file, &bad.path)?,
+                    None => mending.index(*published, &found.bytes, &bad.path)?,
+                }
+                files.insert(bad.index, bad.path.clone());
+            }
         }
-        files.insert(bad.state.index, bad.path.clone());
-        let (object, file) = (Some(bad.state.index), bad.path.display().to_string());
-        mended.repaired.push(Repaired { object, file, from: found.from.clone() });
+        mended.repaired.push(repaired_index(bad, &found.from));
     }
     for bad in &seen.links {
-        mending.own_link(&bad.state, &bad.folder)?;
-        let file = bad.folder.join(bad.state.arch.as_str()).display().to_string();
+        mending.own_link(&bad.arch, &bad.folder)?;
+        let file = bad.folder.join(bad.arch.as_str()).display().to_string();
         mended.repaired.push(Repaired { object: None, file, from: "its record".into() });
     }
     mending.finish()?;
@@ -77,6 +83,11 @@ pub(super) fn repaired(bad: &BadFile) -> Repaired {
     Repaired { object: Some(bad.object), file: bad.path.display().to_string(), from: "the pool".into() }
 }
 
+/// An index file that somebody has.
+pub(super) fn repaired_index(bad: &BadIndex, from: &str) -> Repaired {
+    Repaired { object: Some(bad.index), file: bad.path.display().to_string(), from: from.to_owned() }
+}
+
 /// Whether a right file can be one with the pool's, so that it is stored once. Across file systems it is a copy anyway.
 fn is_worth_linking(object: &Path, file: &Path) -> bool {
     match (fs::metadata(object), fs::metadata(file)) {
@@ -86,9 +97,9 @@ fn is_worth_linking(object: &Path, file: &Path) -> bool {
 }
 
 /// Whether a right index file elsewhere has the date at which this one was published: clients ask by it.
-fn has_its_date(file: &Path, bad: &BadIndex) -> bool {
+fn has_this_date(file: &Path, published: Timestamp) -> bool {
     let seconds = fs::metadata(file).and_then(|file| file.modified()).ok().map(|modified| {
         modified.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
     });
-    seconds == Some(bad.state.published.as_second())
+    seconds == Some(published.as_second())
 }
