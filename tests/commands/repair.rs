@@ -482,6 +482,20 @@ fn small_things_are_put_right_too_and_what_is_not_ours_is_told() {
     env.write("store/pool/objects/mine", b"");
     let (report, _) = repaired(&env, &[], 5);
     assert_eq!(codes(&report), ["pool-foreign-file"], "{report}");
+    std::fs::remove_file(env.path("store/pool/objects/mine")).unwrap();
+
+    // Folders where files belong are somebody's, and stop nothing else.
+    let foreign = [live(&env, FILE), live(&env, "APKINDEX.tar.gz"), object(&env, &libgreet().build(&UPSTREAM).bytes)];
+    for path in &foreign {
+        std::fs::rename(path, env.path("aside")).unwrap();
+        std::fs::create_dir(path).unwrap();
+    }
+    std::fs::remove_file(live(&env, "libgreet-1.0-r0.apk")).unwrap();
+    std::fs::remove_file(live(&env, "extra-1.0-r0.apk")).unwrap();
+    let (report, came) = repaired(&env, &[], 5);
+    assert_eq!(codes(&report), ["file-missing", "pool-foreign-file", "file-damaged", "file-damaged"], "{report}");
+    assert_eq!(came.len(), 1, "{came:?}");
+    assert!(foreign.iter().all(|path| path.is_dir()));
 }
 
 #[test]

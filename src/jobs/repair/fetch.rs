@@ -255,7 +255,7 @@ impl Fetching<'_> {
                     continue;
                 }
             };
-            let class = match http.package(&request.as_package(), &mut sink, self.reporter).await {
+            let (class, text) = match http.package(&request.as_package(), &mut sink, self.reporter).await {
                 Ok(()) => {
                     sink.0.settle().map_err(host)?;
                     self.reporter.package_stored(&request.file);
@@ -265,7 +265,7 @@ impl Fetching<'_> {
                 Err(error @ sources::Error::NotFound(_)) => (Class::Damaged, in_one_line(&error)),
                 Err(error) => (error.class(), in_one_line(&error)),
             };
-            reasons.push(Reason { class: class.0, text: class.1 });
+            reasons.push(Reason { class, text });
         }
         // Where nothing came, nothing is left behind.
         if sink.0.is_empty() {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::Extent;
 use crate::apk::{Arch, ObjectId, PackageFile};
 use crate::config::SourceKind;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::jobs::check::{Checked, hash, tolerate};
 use crate::jobs::reserve::Reserve;
 use crate::jobs::sync::layers_of;
@@ -323,6 +323,10 @@ fn compare(
     let path = folder.join(INDEX);
     seen.checked.files += 1;
     let wrong = match hash(&path) {
+        _ if path.is_dir() => {
+            seen.beyond.push(in_the_way(&path));
+            None
+        }
         Ok(digest) if digest == state.index => None,
         Ok(_) => Some(("index-damaged", "it is not the index that was published".to_owned())),
         Err(cause) => Some(("index-missing", cause.to_string())),
@@ -343,6 +347,10 @@ fn compare(
         };
         let found = match (std::fs::metadata(&path), there) {
             (Err(cause), _) => Some(FileState::Wrong("file-missing", cause.to_string())),
+            (Ok(here), _) if here.is_dir() => {
+                seen.beyond.push(in_the_way(&path));
+                None
+            }
             (Ok(here), Some(there)) if is_same(&here, &there) => bad.is_some().then_some(FileState::Linked),
             (Ok(here), Some(there)) if is_passed_over(&here, &there) => None,
             (Ok(here), _) => {
@@ -361,6 +369,17 @@ fn compare(
             }
         };
         seen.files.extend(found.map(|state| BadFile { path, object, state }));
+    }
+}
+
+/// That a folder is where a file belongs: somebody made it, and nothing is removed that we did not make.
+fn in_the_way(path: &Path) -> Finding {
+    Finding {
+        code: "file-damaged",
+        severity: Severity::Error,
+        subject: path.display().to_string(),
+        message: "a folder is in its place".into(),
+        hint: Some("move it away, then `bivouac repair` again".into()),
     }
 }
 

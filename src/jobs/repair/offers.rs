@@ -13,6 +13,7 @@ use crate::backup::{self, Target};
 use crate::bundle::{self, Offered, Verified, Volume};
 use crate::config::{Source, SourceKind};
 use crate::error::{Class, Trouble as _};
+use crate::jobs::check::hash;
 use crate::jobs::error::in_one_line;
 use crate::jobs::import::{deliveries, inbox};
 use crate::jobs::{Error, Mirror, backup as backups, seal};
@@ -189,9 +190,11 @@ impl Offers {
         }
     }
 
-    /// Who would be asked first for an object; none: nobody is known who may have it.
+    /// Who would give an object, or be asked first for it; none: nobody is known who may have it. Files are read.
     pub(super) fn first(&self, object: &ObjectId) -> Option<String> {
-        let file = self.files.get(object).and_then(|files| files.first()).map(|path| path.display().to_string());
+        let is_it = |path: &&PathBuf| hash(path).is_ok_and(|digest| digest == *object);
+        let file = self.files.get(object).and_then(|files| files.iter().find(is_it));
+        let file = file.map(|path| path.display().to_string());
         let backup = || self.backups.iter().find(|one| one.objects.contains(object)).map(Shelved::shown);
         let bundle = || self.bundles.iter().find(|one| one.objects.contains(object)).map(Opened::shown);
         let url = || self.urls.get(object)?.first().map(|request| format!("source \"{}\"", request.source));

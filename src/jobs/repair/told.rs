@@ -38,7 +38,7 @@ pub(super) fn shown(mirror: &Mirror<'_>, mut seen: Seen, offers: &Offers, indexe
         }
     }
     let mut mended = Mended::default();
-    let files = seen.files.iter().filter(|bad| is_good(&seen, &outcome, &bad.object));
+    let files = seen.files.iter().filter(|bad| is_good(mirror, &seen, &outcome, &bad.object));
     for bad in files {
         match bad.state {
             FileState::Wrong(..) => mended.repaired.push(repaired(bad)),
@@ -82,9 +82,10 @@ pub(super) fn told(
         }
     }
     repaired.extend(mended.repaired);
-    for bad in seen.files.iter().filter(|bad| !is_good(&seen, outcome, &bad.object)) {
+    for bad in seen.files.iter().filter(|bad| !is_good(mirror, &seen, outcome, &bad.object)) {
         let FileState::Wrong(code, message) = &bad.state else { continue };
-        let class = class_of(&bad.object, &seen.objects[&bad.object], offers, outcome);
+        let object = seen.objects.get(&bad.object);
+        let class = object.map_or(Class::Damaged, |object| class_of(&bad.object, object, offers, outcome));
         let finding = Finding {
             code,
             severity: Severity::Error,

@@ -26,16 +26,16 @@ pub(super) struct Mended {
     pub(super) relinked: u64,
 }
 
-/// Whether the pool has an object, and it is right.
-pub(super) fn is_good(seen: &Seen, outcome: &Outcome, object: &ObjectId) -> bool {
-    !seen.objects.contains_key(object) || outcome.from.contains_key(object)
+/// Whether the pool has an object, and it is right; of a dry run, whether it will be.
+pub(super) fn is_good(mirror: &Mirror<'_>, seen: &Seen, outcome: &Outcome, object: &ObjectId) -> bool {
+    outcome.from.contains_key(object) || (!seen.objects.contains_key(object) && mirror.pool.has(object))
 }
 
 /// Puts everything right that can be.
 pub(super) fn mend(mirror: &Mirror<'_>, seen: &Seen, outcome: &Outcome, indexes: &Indexes) -> Result<Mended, Error> {
     let mut mended = Mended::default();
     let mut mending = Mending::new(&mirror.tree);
-    for bad in seen.files.iter().filter(|bad| is_good(seen, outcome, &bad.object)) {
+    for bad in seen.files.iter().filter(|bad| is_good(mirror, seen, outcome, &bad.object)) {
         if bad.state == FileState::Right && !is_worth_linking(&mirror.pool.path(&bad.object), &bad.path) {
             continue;
         }
