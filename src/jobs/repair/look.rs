@@ -188,18 +188,20 @@ pub(super) fn look(
 fn states(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<BTreeMap<String, Vec<ObjectId>>, Error> {
     let mut states: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
     let ids = mirror.ledger.snapshot_ids()?;
-    for id in &ids {
+    for id in ids.iter().rev() {
         let Some(snapshot) = tolerate(mirror.ledger.snapshot(id), &mut seen.beyond)? else { continue };
         for state in snapshot.indexes.iter().flat_map(|index| index.states()) {
             if states.contains_key(state) {
                 continue;
             }
             let is_right = record(mirror, state, seen)?;
-            // What is in force is read whole, as a check does.
-            if Some(id) == ids.last() && is_right == Right::Yes {
+            let objects = if Some(id) == ids.last() && is_right == Right::Yes {
+                // What is in force is read whole, as a check does; that its objects do not read is told once.
                 tolerate(mirror.ledger.accepted(state), &mut seen.beyond)?;
-            }
-            let objects = tolerate(mirror.ledger.accepted_objects(state), &mut Vec::new())?;
+                tolerate(mirror.ledger.accepted_objects(state), &mut Vec::new())?
+            } else {
+                tolerate(mirror.ledger.accepted_objects(state), &mut seen.beyond)?
+            };
             states.insert(state.to_owned(), objects.unwrap_or_default());
         }
     }
