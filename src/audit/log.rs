@@ -1,4 +1,5 @@
-//! One line of an access log in the combined format, or the common one, which lacks the last two fields.
+//! One line of an access log in the combined format, or the common one, which lacks the last two fields; or of Caddy's, which is
+//! JSON.
 
 use std::borrow::Cow;
 
@@ -30,6 +31,9 @@ pub struct Request<'l> {
 /// Parses one line, without its end. `None`: it is no line of an access log.
 pub fn parse(line: &[u8]) -> Option<Request<'_>> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.starts_with(b"{") {
+        return super::json::parse(line);
+    }
     let end = memchr::memchr(b' ', line)?;
     let client = Some(&line[..end]).filter(|client| !client.is_empty() && client.len() <= 255)?;
     // The user is what a client called itself: brackets, too. The time is what stands in the first that hold one.

@@ -17,6 +17,8 @@ const PATHS: usize = 5_000;
 pub(super) const DISTINCT: usize = 500_000;
 /// Longest path that is remembered, in bytes; what is behind it does not tell paths apart.
 const LONGEST_PATH: usize = 1024;
+/// Longest file name that is remembered, in bytes: what is longer is no file of ours, whatever a server answers.
+const LONGEST_NAME: usize = 255;
 /// Clients that were sent what a scanner hopes for.
 const ANSWERED: usize = 1000;
 /// Requests of one client that are remembered as samples.
@@ -211,7 +213,7 @@ impl<'k> Tally<'k> {
                 if is_sent {
                     sums.packages += 1;
                     client.last_package = client.last_package.max(Some(time));
-                    *self.packages.of(format!("{at}/{file}").as_str(), 1) += request.bytes;
+                    *self.packages.of(format!("{at}/{}", cut(file, LONGEST_NAME)).as_str(), 1) += request.bytes;
                 }
                 let left = self.known.folders[*at].files.get(file.as_str()).and_then(|life| life.left);
                 if let Some(left) = left.map(|left| left.as_second()).filter(|left| time > *left) {

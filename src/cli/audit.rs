@@ -16,7 +16,7 @@ use super::{Failure, Global, Outcome, out, progress};
 /// Arguments of `audit`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
-    Logs are in the combined format (nginx, lighttpd, Apache, caddy's transform, `bivouac serve`), plain or gzip, in any \
+    Logs are in the combined format (nginx, lighttpd, Apache, `bivouac serve`) or Caddy's JSON, plain or gzip, in any \
     order; `-` is standard input. Every 404 is explained by what the kept generations showed. A client is an address: machines \
     behind one are told as one. TIME is 2026-11-30 (UTC), 2026-11-30T12:00:00Z, or 7d for seven days ago. Nothing is written. \
     Exit code 4 when a log cannot be read; what it found does not change the exit code.")]

@@ -5,7 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::{Diagnosis, Weight, told};
+use super::{Diagnosis, Weight, told, typed};
 use crate::error::Class;
 
 /// Who reads the public tree.
@@ -92,8 +92,8 @@ pub fn public(tree: &Path, reader: &Reader) -> Vec<Diagnosis> {
 fn closed(path: &Path, metadata: &Metadata, reader: &Reader, verb: &str, bit: &str) -> Diagnosis {
     let mode = metadata.permissions().mode() & 0o7777;
     let (whose, cure) = match reader.uid {
-        Some(uid) if uid == metadata.uid() => ("its own", format!("chmod u+{bit} {}", path.display())),
-        _ => ("others", format!("chmod a+{bit} {}", path.display())),
+        Some(uid) if uid == metadata.uid() => ("its own", format!("chmod u+{bit} {}", typed(path))),
+        _ => ("others", format!("chmod a+{bit} {}", typed(path))),
     };
     let further = match reader.uid {
         None => "; or `--user NAME` names the web server's user, who may have it by a group",
@@ -121,7 +121,7 @@ pub fn store(store: &Path, runs: u32) -> Vec<Diagnosis> {
             hint: Some(format!(
                 "run bivouac as its owner (`su -s /bin/sh -c 'bivouac …' USER`); what the other user wrote: chown -R {} {}",
                 metadata.uid(),
-                store.display()
+                typed(store)
             )),
         });
     }
@@ -134,7 +134,7 @@ pub fn store(store: &Path, runs: u32) -> Vec<Diagnosis> {
             message: format!(
                 "others can look into it (mode {mode:04o}); it holds what the public tree does not show yet"
             ),
-            hint: Some(format!("chmod 700 {}", store.display())),
+            hint: Some(format!("chmod 700 {}", typed(store))),
         });
     }
     seen
@@ -161,7 +161,7 @@ pub fn foreign_links(folder: &Path, generations: &Path, ours: &Path) -> Vec<Diag
             ),
             hint: Some(format!(
                 "rm {}; who needs an earlier state beside live: `bivouac publish SNAPSHOT --as NAME`",
-                link.display()
+                typed(&link)
             )),
         });
     }

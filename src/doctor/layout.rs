@@ -16,6 +16,8 @@ const REPOSITORIES: &[&str] = &["main", "community", "testing"];
 const BRANCHES: &[&str] = &["latest-stable", "edge", "v3.24", "v3.23", "v3.22", "v3.21", "v3.20", "v3.19"];
 /// The folder in which most mirrors keep Alpine.
 const TOP: &str = "alpine";
+/// So many folders at the beginning of a line may be too many.
+const MOST_TOPS: usize = 3;
 
 /// Another line that may be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,85 +70,131 @@ fn with(line: &Url, segments: &[String]) -> Url {
     url
 }
 
-/// All that may be meant by `line` on a client of `arch`, the likeliest first. `names` are repositories that are known by
-/// name, as they follow a server's address.
-pub fn candidates(line: &Url, arch: &str, names: &[String]) -> Vec<Candidate> {
+/// What is known of a server beside the line that was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// Repositories by name, as they follow a server's address: `v3.23/main`.
+    pub names: Vec<String>,
+    /// Folders in which the tree may lie, below the server's root: `alpine`, `mirror/alpine`.
+    pub tops: Vec<String>,
+}
+
+/// All that may be meant by `line` on a client of `arch`, the likeliest first.
+pub fn candidates(line: &Url, arch: &str, hints: &Hints) -> Vec<Candidate> {
     let given: Vec<String> =
         line.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).map(str::to_owned).collect();
-    let mut found: Vec<Candidate> = Vec::new();
-    let mut add = |segments: &[String], kind: Kind| {
-        let candidate = Candidate { line: with(line, segments), kind };
-        if segments != given && !found.iter().any(|one| one.line == candidate.line) {
-            found.push(candidate);
-        }
-    };
-    let mut bare = given.clone();
+    let mut found = Found { line, given: given.clone(), candidates: Vec::new() };
+    let mut bare = given;
     if bare.last().is_some_and(|last| last == INDEX || last == INDEX_V3) {
         bare.pop();
     }
     if bare.last().is_some_and(|last| ALPINE_ARCHES.contains(&last.as_str())) {
         bare.pop();
     }
-    add(&bare, Kind::WithoutArch);
+    found.add(&bare, Kind::WithoutArch);
     // The arch in the middle, out of it or into it.
     let without: Vec<String> = bare.iter().filter(|part| !ALPINE_ARCHES.contains(&part.as_str())).cloned().collect();
-    add(&without, Kind::WithoutArch);
-    for at in (0..without.len()).rev() {
-        let mut first = without.clone();
-        first.insert(at, arch.to_owned());
-        add(&first, Kind::ArchFirst);
+    found.add(&without, Kind::WithoutArch);
+    found.arch_first(&without, arch);
+    for name in &hints.names {
+        found.add(&joined(&without, name), Kind::Below);
     }
-    for name in names {
-        let mut longer = without.clone();
-        longer.extend(name.split('/').map(str::to_owned));
-        add(&longer, Kind::Below);
-    }
-    let branches: Vec<&str> = {
-        let of_names = names.iter().filter_map(|name| name.split('/').next()).filter(|part| is_branch(part));
-        let mut all: Vec<&str> = of_names.chain(BRANCHES.iter().copied()).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        all.retain(|branch| seen.insert(*branch));
-        all
-    };
+    branches(&mut found, &without, arch, &hints.names);
+    tops(&mut found, &bare, &without, arch, hints);
+    found.candidates
+}
+
+/// The branch that was left out, is another, or is not in the server's tree.
+fn branches(found: &mut Found<'_>, without: &[String], arch: &str, names: &[String]) {
+    let of_names = names.iter().filter_map(|name| name.split('/').next()).filter(|part| is_branch(part));
+    let mut branches: Vec<&str> = of_names.chain(BRANCHES.iter().copied()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    branches.retain(|branch| seen.insert(*branch));
     let is_repository = without.last().is_some_and(|last| REPOSITORIES.contains(&last.as_str()));
     match without.iter().position(|part| is_branch(part)) {
         Some(at) => {
             if at + 1 == without.len() {
                 for repository in REPOSITORIES {
-                    let mut longer = without.clone();
-                    longer.push((*repository).to_owned());
-                    add(&longer, Kind::Below);
+                    found.add(&joined(without, repository), Kind::Below);
                 }
             }
+            let mut none = without.to_vec();
+            none.remove(at);
+            if !none.is_empty() {
+                found.add(&none, Kind::OtherBranch);
+                found.arch_first(&none, arch);
+            }
             for branch in &branches {
-                let mut other = without.clone();
+                let mut other = without.to_vec();
                 (*branch).clone_into(&mut other[at]);
-                add(&other, Kind::OtherBranch);
+                found.add(&other, Kind::OtherBranch);
             }
         }
         None if is_repository => {
             for branch in &branches {
-                let mut longer = without.clone();
+                let mut longer = without.to_vec();
                 longer.insert(without.len() - 1, (*branch).to_owned());
-                add(&longer, Kind::OtherBranch);
+                found.add(&longer, Kind::OtherBranch);
             }
         }
         None => {
             for branch in &branches {
-                for repository in &REPOSITORIES[..1] {
-                    let mut longer = without.clone();
-                    longer.extend([(*branch).to_owned(), (*repository).to_owned()]);
-                    add(&longer, Kind::Below);
-                }
+                found.add(&joined(without, &format!("{branch}/{}", REPOSITORIES[0])), Kind::Below);
             }
         }
     }
-    match without.first() {
-        Some(first) if first == TOP => add(&without[1..], Kind::OtherTop),
-        Some(_) => add(&[&[TOP.to_owned()], &without[..]].concat(), Kind::OtherTop),
-        None => {}
+}
+
+/// The server's root is another folder than the line takes it for: it lies further in, or further out.
+fn tops(found: &mut Found<'_>, bare: &[String], without: &[String], arch: &str, hints: &Hints) {
+    for count in 1..without.len().min(MOST_TOPS + 1) {
+        let inner = &without[count..];
+        found.add(inner, Kind::OtherTop);
+        found.arch_first(inner, arch);
     }
-    found
+    for top in hints.tops.iter().map(String::as_str).chain([TOP]) {
+        if without.is_empty() || without.iter().zip(top.split('/')).all(|(have, part)| have == part) {
+            continue;
+        }
+        let top: Vec<String> = top.split('/').map(str::to_owned).collect();
+        found.add(&[&top[..], without].concat(), Kind::OtherTop);
+        // A tree of the arch first is written with its arch.
+        found.add(&[&top[..], bare].concat(), Kind::OtherTop);
+    }
+    for name in &hints.names {
+        found.add(&joined(&[], name), Kind::OtherTop);
+        for top in &hints.tops {
+            found.add(&joined(&joined(&[], top), name), Kind::OtherTop);
+        }
+    }
+}
+
+fn joined(front: &[String], rest: &str) -> Vec<String> {
+    front.iter().cloned().chain(rest.split('/').map(str::to_owned)).collect()
+}
+
+/// Candidates, each once and none of them the line itself.
+struct Found<'l> {
+    line: &'l Url,
+    given: Vec<String>,
+    candidates: Vec<Candidate>,
+}
+
+impl Found<'_> {
+    fn add(&mut self, segments: &[String], kind: Kind) {
+        let candidate = Candidate { line: with(self.line, segments), kind };
+        if segments != self.given && !self.candidates.iter().any(|one| one.line == candidate.line) {
+            self.candidates.push(candidate);
+        }
+    }
+
+    fn arch_first(&mut self, without: &[String], arch: &str) {
+        for at in (0..without.len()).rev() {
+            let mut first = without.to_vec();
+            first.insert(at, arch.to_owned());
+            self.add(&first, Kind::ArchFirst);
+        }
+    }
 }
 
 /// `v3.23` or `edge`.
@@ -163,7 +211,8 @@ mod tests {
 
     fn lines(line: &str, names: &[&str]) -> Vec<(String, Kind)> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let found = candidates(&line.parse().unwrap(), "x86_64", &names);
+        let tops = vec!["mirror/site".to_owned(), "site".to_owned()];
+        let found = candidates(&line.parse().unwrap(), "x86_64", &Hints { names, tops });
         found.into_iter().map(|one| (one.line.to_string(), one.kind)).collect()
     }
 
@@ -190,6 +239,13 @@ mod tests {
         has("http://m/v3.99/main", &[], "http://m/edge/main", Kind::OtherBranch);
         has("http://m/v3.23/main", &[], "http://m/alpine/v3.23/main", Kind::OtherTop);
         has("http://m/alpine/v3.23/main", &[], "http://m/v3.23/main", Kind::OtherTop);
+        has("http://m/a/b/v3.23/main", &[], "http://m/v3.23/main", Kind::OtherTop);
+        has("http://m/v3.23/main", &[], "http://m/mirror/site/v3.23/main", Kind::OtherTop);
+        has("http://m/x86_64/main", &[], "http://m/site/x86_64/main", Kind::OtherTop);
+        // The tree of one who keeps the arch first, and no branch.
+        has("http://m/v3.23/main", &[], "http://m/x86_64/main", Kind::ArchFirst);
+        has("http://m/repo/x86_64/main", &[], "http://m/x86_64/main", Kind::ArchFirst);
+        has("http://m/wrong/v3.23/main", &["v3.23/site"], "http://m/v3.23/site", Kind::OtherTop);
         has("http://m/", &["v3.23/site"], "http://m/v3.23/site", Kind::Below);
         has("http://m", &[], "http://m/edge/main", Kind::Below);
         has("http://m/v3.23", &[], "http://m/v3.23/community", Kind::Below);

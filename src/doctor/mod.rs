@@ -1,6 +1,7 @@
 //! Finds the usual faults of a mirror and says what to do: a file per trouble.
 //!
 //! - [`layout`]: the line of `/etc/apk/repositories` that was meant.
+//! - [`listing`]: what a server's root folder shows.
 //! - [`reach`]: name, connection, certificate, status.
 //! - [`head`]: what an answer's head does to clients: redirects, codings, types, ranges.
 //! - [`signer`]: who signed an index, and what a client's keys say to that.
@@ -21,11 +22,14 @@ pub mod age;
 pub mod ground;
 pub mod head;
 pub mod layout;
+pub mod listing;
 pub mod needs;
 pub mod packages;
 pub mod reach;
 pub mod server;
 pub mod signer;
+
+use std::path::Path;
 
 use crate::error::{Class, Trouble, in_one_line};
 use crate::finding::{Finding, Severity};
@@ -108,6 +112,25 @@ fn told(mut all: Vec<Diagnosis>, what: &str) -> Vec<Diagnosis> {
     all
 }
 
+/// A path as it is typed into a shell: hints are copied.
+pub fn typed(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+~@:-".contains(&byte);
+    match text.bytes().all(is_plain) && !text.starts_with(['~', '-']) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Bytes as people say them, of disks: `63.6 GB`. Rounded down.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{bytes} bytes"),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +147,25 @@ mod tests {
         assert_eq!(told((0..TOLD).map(one).collect(), "packages").last().unwrap().message, "away");
         let all = told((0..TOLD + 3).map(one).collect(), "packages");
         assert_eq!((all.len(), all[TOLD - 1].message.as_str()), (TOLD, "away (and 3 more packages)"));
+    }
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_take_them_apart() {
+        for (path, word) in [
+            ("/srv/mirror/alpine", "/srv/mirror/alpine"),
+            ("/srv/the mirror", "'/srv/the mirror'"),
+            ("/srv/it's", r"'/srv/it'\''s'"),
+            ("~x", "'~x'"),
+        ] {
+            assert_eq!(typed(Path::new(path)), word);
+        }
+    }
+
+    #[test]
+    fn sizes_are_said_in_the_largest_fitting_unit() {
+        for (bytes, text) in [(999_999, "999999 bytes"), (1_999_999, "1 MB"), (63_691_234_567, "63.6 GB")] {
+            assert_eq!(size(bytes), text);
+        }
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub fn unmet(own: &[Entry], beside: &[&[Entry]], subject: &str) -> Vec<Diagnosis
             }
         }
     }
-    let one = |(obstacle, more, entry): (Obstacle, usize, &Entry)| {
+    let one = |(mut obstacle, more, entry): (Obstacle, usize, &Entry)| {
+        // That it was asked for alone is not what is wrong.
+        if obstacle.chain.len() > 1 {
+            obstacle.chain.remove(0);
+        }
         let others = match more {
             0 => String::new(),
             more => format!(" (it stops {more} more)"),
@@ -40,7 +44,7 @@ pub fn unmet(own: &[Entry], beside: &[&[Entry]], subject: &str) -> Vec<Diagnosis
             weight: Weight::Error(Class::Upstream),
             subject: format!("{subject}: {}-{}", entry.name(), entry.version()),
             message: format!("cannot be installed: {obstacle}{others}"),
-            hint: Some(cure(&obstacle.cause).to_owned()),
+            hint: Some(cure(&obstacle, &supplies)),
         }
     };
     told(order.into_iter().map(one).collect(), "things are in the way")
@@ -70,28 +74,59 @@ pub fn world(text: &str, name: &str, supplies: &[&[Entry]], subject: &str) -> Ve
             weight: Weight::Error(Class::Upstream),
             subject: format!("{subject}: {name}"),
             message: format!("cannot be installed: {obstacle}"),
-            hint: Some(cure(&obstacle.cause).to_owned()),
+            hint: Some(cure(&obstacle, supplies)),
         }));
     }
     told(seen, "things are in the way")
 }
 
-fn cure(cause: &Cause) -> &'static str {
-    match cause {
-        Cause::NobodyProvides => {
-            "take in what provides it: add it to `packages`, its repository to `from`, or name the repository that clients have \
-             besides (`beside`; here `--beside URL`)"
-        }
+/// What to do about it. A client's own words for the same are shorter by far.
+fn cure(obstacle: &Obstacle, supplies: &[&[Entry]]) -> String {
+    match &obstacle.cause {
+        Cause::NobodyProvides => match missing(obstacle).and_then(|term| other_version(term, supplies)) {
+            Some(there) => format!(
+                "there is {there}, so the package was built for another branch: build it anew on this one, or take it from the \
+                 repository of this branch"
+            ),
+            None => "take in what provides it: add it to `packages`, its repository to `from`, or name the repository that \
+                     clients have besides (`beside`; here `--beside URL`)"
+                .to_owned(),
+        },
         Cause::OtherVersions { .. } => {
             "the two were built for different branches: build the package anew against this branch, or keep the version that fits \
              (`keep_versions`, `rollback`)"
+                .to_owned()
         }
-        Cause::MustBeNamed { .. } => "name one of them in the world, or give one a provider_priority",
+        Cause::MustBeNamed { .. } => "name one of them in the world, or give one a provider_priority".to_owned(),
         Cause::Present { .. } | Cause::RuledOut { .. } | Cause::SameName { .. } => {
             "the two cannot be on one machine: take one of them out of the world, or out of the repository (`exclude`)"
+                .to_owned()
         }
-        Cause::Twice { .. } => "build the package anew: apk installs none that provides a name twice",
+        Cause::Twice { .. } => "build the package anew: apk installs none that provides a name twice".to_owned(),
     }
+}
+
+/// The term that cannot be met.
+fn missing(obstacle: &Obstacle) -> Option<&str> {
+    match obstacle.chain.last()? {
+        Link::World { term } | Link::Needs { term, .. } => Some(term),
+        Link::InstallIf { .. } => None,
+    }
+}
+
+/// A library under the number of another branch: `so:libicudata.so.76 of icu-libs-76.1-r0`, where `so:libicudata.so.73` is asked for.
+fn other_version(term: &str, supplies: &[&[Entry]]) -> Option<String> {
+    let name = term.split(['<', '>', '=', '~']).next()?;
+    let (stem, _) = name.strip_prefix("so:")?.split_once(".so")?;
+    let begins = format!("so:{stem}.so");
+    let is_same = |provided: &str| {
+        provided.strip_prefix(&begins).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '=']))
+    };
+    supplies.iter().flat_map(|entries| entries.iter()).find_map(|entry| {
+        let provided = entry.field(b'p')?.split(' ').find(|provided| is_same(provided))?;
+        let provided = provided.split('=').next().unwrap_or(provided);
+        Some(format!("{provided} of {}-{}", entry.name(), entry.version()))
+    })
 }
 
 #[cfg(test)]
@@ -120,6 +155,16 @@ mod tests {
         let own = [entry("a", "1-r0", "D:b>2"), entry("b", "1-r0", "")];
         let seen = unmet(&own, &[], "r");
         assert!(seen[0].hint.as_ref().unwrap().contains("different branches"), "{seen:?}");
+    }
+
+    #[test]
+    fn a_library_under_another_number_tells_another_branch() {
+        let own = [entry("old", "1-r0", "D:so:libicudata.so.73")];
+        let base = [entry("icu-libs", "76.1-r0", "p:so:libicudata.so.76=76.1 so:libicuuc.so.76=76.1")];
+        let hint = |beside: &[Entry]| unmet(&own, &[beside], "r")[0].hint.clone().unwrap();
+        assert!(hint(&base).contains("so:libicudata.so.76 of icu-libs-76.1-r0"), "{}", hint(&base));
+        let other = [entry("icu-data", "76.1-r0", "p:so:libicudata-full.so.76=76.1")];
+        assert!(hint(&other).contains("take in what provides it"), "{}", hint(&other));
     }
 
     #[test]

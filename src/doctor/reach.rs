@@ -63,7 +63,11 @@ fn of(address: &Url, fault: &Fault, name: Name) -> Diagnosis {
             weight,
             subject,
             message,
-            hint: Some("compare the server's root folder with the address: root + path of the URL must be the file".to_owned()),
+            hint: Some(format!(
+                "compare the server's root folder with the address: it looks for the file at that folder + {} (nginx: root); on a \
+                 bivouac server `bivouac client` prints the lines that work",
+                address.path()
+            )),
         },
         Fault::Certificate(BadCertificate::Untrusted) => Diagnosis {
             code: fault.code(),
@@ -82,6 +86,17 @@ fn of(address: &Url, fault: &Fault, name: Name) -> Diagnosis {
             subject,
             message,
             hint: Some(format!("name the host as the certificate does, or have one made that is for {host}")),
+        },
+        Fault::Tls(_) => Diagnosis {
+            code: fault.code(),
+            weight,
+            subject,
+            message,
+            hint: Some(format!(
+                "where the server speaks plain HTTP on this port, the line begins with http://; else `openssl s_client -connect \
+                 {host}:{}` shows what it speaks, and whether it asks for a client's certificate",
+                address.port_or_known_default().unwrap_or_default()
+            )),
         },
         Fault::AsksForPassword | Fault::Denied(_) => Diagnosis {
             code: fault.code(),

@@ -7,14 +7,15 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use jiff::Timestamp;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use super::layout::{self, Candidate, INDEX, INDEX_V3, Kind};
+use super::layout::{self, Candidate, Hints, INDEX, INDEX_V3, Kind};
 use super::packages::{self, Looked, Sample};
 use super::signer::{self, Keys};
-use super::{Diagnosis, Weight, age, head, needs, reach};
-use crate::apk::Entry;
+use super::{Diagnosis, Weight, age, head, listing, needs, reach};
 use crate::apk::names::{ALPINE_ARCHES, Arch};
+use crate::apk::{Entry, ObjectId};
 use crate::error::Class;
 use crate::sources::fault::Fault;
 use crate::sources::http::Http;
@@ -42,8 +43,8 @@ pub struct Request<'r> {
     pub sample: Sample,
     /// How old an index may be.
     pub max_age: Option<Duration>,
-    /// Repositories that may lie below a server's root.
-    pub names: Vec<String>,
+    /// Repositories that may lie on the server, and where.
+    pub hints: Hints,
     /// The time of the call.
     pub now: Timestamp,
 }
@@ -91,6 +92,9 @@ pub struct Found {
     pub packages: Option<usize>,
     /// When the server says that it was changed.
     pub last_modified: Option<Timestamp>,
+    /// Its file's SHA-256.
+    #[serde(skip)]
+    pub index: ObjectId,
 }
 
 /// Looks at it all.
@@ -127,19 +131,41 @@ impl Looking<'_> {
             return self.report.diagnoses.push(diagnosis);
         }
         if let Err(elsewhere) = self.guess().await {
+            let folders = self.folders().await;
+            if self.below_them(&folders).await {
+                return;
+            }
             // Somebody who may not look is nearer to the truth than somebody who finds nothing.
             let fault = if fault == Fault::Status(403) { fault } else { elsewhere.unwrap_or(fault) };
             let address = layout::file(line, arch.as_str(), INDEX);
             let mut diagnosis = reach::judge(self.http, &address, &fault).await;
             diagnosis.message = format!("{}, and no index was found near it", diagnosis.message);
+            if !folders.is_empty() {
+                diagnosis.message += &format!("; the server's root shows the folders {}", folders.join(", "));
+            }
             self.report.diagnoses.push(diagnosis);
         }
+    }
+
+    /// The folders that the server's root shows, if it shows any.
+    async fn folders(&self) -> Vec<String> {
+        let Ok(root) = self.request.line.join("/") else { return Vec::new() };
+        let Ok(page) = self.http.look(&root, Part::Whole(listing::MAX_PAGE)).await else { return Vec::new() };
+        listing::folders(&String::from_utf8_lossy(&page.bytes))
+    }
+
+    /// Tries the line below each of them; whether that is where it lies.
+    async fn below_them(&mut self, folders: &[String]) -> bool {
+        let hints = Hints { names: self.request.hints.names.clone(), tops: folders.to_vec() };
+        let mut all = layout::candidates(&self.request.line, self.request.arch.arch().as_str(), &hints);
+        all.retain(|candidate| candidate.kind == Kind::OtherTop);
+        !folders.is_empty() && self.farther(all).await.is_ok()
     }
 
     /// Tries what may have been meant. The error is that nothing was found; with it, that somebody may not look there.
     async fn guess(&mut self) -> Result<(), Option<Fault>> {
         let (line, wanted) = (&self.request.line, self.request.arch.arch());
-        let all = layout::candidates(line, wanted.as_str(), &self.request.names);
+        let all = layout::candidates(line, wanted.as_str(), &self.request.hints);
         let (near, far): (Vec<Candidate>, Vec<Candidate>) =
             all.into_iter().partition(|candidate| candidate.kind == Kind::WithoutArch);
         for candidate in near {
@@ -197,7 +223,7 @@ impl Looking<'_> {
             async move {
                 let at = layout::file(&candidate.line, wanted.as_str(), INDEX);
                 let answer = match this.http.look(&at, Part::From(0)).await {
-                    Err(fault) if is_away(&fault) && candidate.kind == Kind::ArchFirst => {
+                    Err(fault) if is_away(&fault) && matches!(candidate.kind, Kind::ArchFirst | Kind::OtherTop) => {
                         let at = layout::beside(&candidate.line, INDEX);
                         this.http.look(&at, Part::From(0)).await.map(|_| (at, Lies::Flat))
                     }
@@ -291,6 +317,7 @@ impl Looking<'_> {
             signers: read.signers,
             packages: read.entries.as_ref().map(Vec::len),
             last_modified: answer.last_modified,
+            index: ObjectId::new(Sha256::digest(&answer.bytes).into()),
         });
         read.entries
     }
@@ -298,7 +325,9 @@ impl Looking<'_> {
     async fn check(&mut self, there: There) {
         let (line, arch) = (there.line.clone(), there.arch.clone());
         let Some(entries) = self.check_signer_of(there) else { return };
-        let (seen, looked) = packages::look(self.http, &line, &arch, &entries, self.request.sample).await;
+        let (mut seen, looked) = packages::look(self.http, &line, &arch, &entries, self.request.sample).await;
+        // What the server does to the index, too, was said.
+        seen.retain(|one| one.class().is_some() || !self.report.diagnoses.iter().any(|said| said.code == one.code));
         self.report.diagnoses.extend(seen);
         self.report.looked.objects += looked.objects;
         self.report.looked.bytes += looked.bytes;

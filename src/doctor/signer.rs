@@ -101,7 +101,8 @@ fn distrust(
     match untrusted {
         Untrusted::Unsigned => Diagnosis {
             hint: Some(
-                "sign it on the server: `bivouac sign APKINDEX.tar.gz` (or abuild-sign), after every `apk index`"
+                "sign it on the server, after every `apk index`: `bivouac sign APKINDEX.tar.gz`, or abuild-sign; the signature is \
+                 put inside, and a file that lies beside the index is read by no client"
                     .to_owned(),
             ),
             ..plain
@@ -180,8 +181,11 @@ fn mismatch(name: &KeyName, signatures: &[Signature], message: &[u8], keys: &Key
             ),
             format!("replace /etc/apk/keys/{name} on the client with the present one: `bivouac key export`"),
         ),
-        _ => (
-            format!("bad signature of {name}: the bytes are not what the client's key of this name signed"),
+        (_, has) => (
+            format!(
+                "bad signature of {name}: the client's key of this name{} did not sign these bytes",
+                has.map(|has| format!(" (SHA-256 {has})")).unwrap_or_default()
+            ),
             format!(
                 "compare the SHA-256 of {name} on the client and on the server: where they differ, the key was made anew under \
                  the old name, so give clients the present one; where they agree, the index was changed after it was signed: \

@@ -1,8 +1,7 @@
-//! What the live tree lists, for those who look packages up: read once for a generation, each package once however many
-//! arches have it.
+//! What the live tree lists, for those who look packages up: read once for a generation. A package is kept once for all arches
+//! in which the lines that people ask about are the same; a third of Alpine's name another soname in each arch and are not.
 //!
-//! In memory are the lines that people ask about, some 400 bytes a package; a mirror of two branches of Alpine's main and
-//! community comes to about 25 MB.
+//! In memory are those lines, some 400 bytes: about 25 MB for Alpine's main and community in two branches of one arch.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +17,9 @@ use crate::config::Config;
 /// `install_if`.
 const KEPT: &[u8] = b"PVTULoDpi";
 
+/// Terms and offers that are compared for one answer.
+const MOST_COMPARED: u32 = 1_000_000;
+
 /// A repository's index for an arch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
@@ -31,6 +33,12 @@ impl Shelf {
     /// Its folder below the tree's URL.
     pub fn folder(&self) -> String {
         self.name.folder(&self.arch).display().to_string()
+    }
+
+    /// Whether one client has both: of one arch, and of one branch, the first part of their names.
+    fn is_kin_of(&self, other: &Shelf) -> bool {
+        let branch = |shelf: &'_ Shelf| shelf.name.as_str().split('/').next().map(str::to_owned);
+        self.arch == other.arch && branch(self) == branch(other)
     }
 }
 
@@ -108,8 +116,9 @@ impl Listed {
         line.map_or("", |line| &line[2..])
     }
 
-    fn on_a_shelf_of(&self, other: &Listed) -> bool {
-        self.on.iter().any(|(shelf, _)| other.on.iter().any(|(theirs, _)| shelf == theirs))
+    /// Whether it is on one of these shelves.
+    fn is_on(&self, shelves: &[bool]) -> bool {
+        self.on.iter().any(|(shelf, _)| shelves[usize::from(*shelf)])
     }
 }
 
@@ -197,6 +206,11 @@ pub struct Found<'c> {
 }
 
 impl Catalogue {
+    /// The shelves that a package is on.
+    pub fn shelves_of<'c>(&'c self, of: &'c Listed) -> impl Iterator<Item = &'c Shelf> {
+        of.on.iter().map(|(shelf, _)| &self.shelves[usize::from(*shelf)])
+    }
+
     /// All names, in order.
     pub fn all(&self) -> Vec<Found<'_>> {
         let names = self.packages.chunk_by(|one, other| one.name() == other.name());
@@ -229,31 +243,49 @@ impl Catalogue {
         found
     }
 
-    /// The terms of a package's dependencies, each with the names on its own shelves that fulfil it, in order. Those of
-    /// conflicts are the names that may not be there beside it.
-    pub fn needs<'c>(&'c self, of: &'c Listed) -> Vec<(Dependency<'c>, BTreeSet<&'c str>)> {
-        let mut needs: Vec<(Dependency<'_>, BTreeSet<&str>)> =
-            of.depends().map(|term| (term, BTreeSet::new())).collect();
-        let wanted: BTreeSet<&str> = needs.iter().map(|(term, _)| term.name).collect();
-        for package in self.packages.iter().filter(|package| package.on_a_shelf_of(of)) {
-            for (name, offer) in package.offers().filter(|(name, _)| wanted.contains(name)) {
-                let fulfilled = needs.iter_mut().filter(|(term, _)| term.name == name);
-                for (_, suppliers) in fulfilled.filter(|(term, _)| term.satisfied_by(offer, Rules::V3)) {
-                    suppliers.insert(package.name());
+    /// The shelves that a client has who has one with this package on it.
+    fn beside(&self, of: &Listed) -> Vec<bool> {
+        self.shelves.iter().map(|shelf| self.shelves_of(of).any(|own| own.is_kin_of(shelf))).collect()
+    }
+
+    /// The terms of a package's dependencies, each with the names that fulfil it in its branch and arch, in order. Those of
+    /// conflicts are the names that may not be there beside it. `None` in place of names where looking would take too long:
+    /// what a package needs and provides is its builder's to write.
+    pub fn needs<'c>(&'c self, of: &'c Listed) -> Vec<(Dependency<'c>, Option<BTreeSet<&'c str>>)> {
+        let terms: Vec<Dependency<'_>> = of.depends().collect();
+        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, term) in terms.iter().enumerate() {
+            by_name.entry(term.name).or_default().push(at);
+        }
+        let mut suppliers: Vec<BTreeSet<&str>> = vec![BTreeSet::new(); terms.len()];
+        let (shelves, mut left) = (self.beside(of), MOST_COMPARED);
+        'packages: for package in self.packages.iter().filter(|package| package.is_on(&shelves)) {
+            for (name, offer) in package.offers() {
+                for at in by_name.get(name).into_iter().flatten() {
+                    left -= 1;
+                    if left == 0 {
+                        break 'packages;
+                    }
+                    if terms[*at].satisfied_by(offer, Rules::V3) {
+                        suppliers[*at].insert(package.name());
+                    }
                 }
             }
         }
-        needs
+        let told = |suppliers| if left == 0 { None } else { Some(suppliers) };
+        terms.into_iter().zip(suppliers.into_iter().map(told)).collect()
     }
 
-    /// What needs a package, by the terms that it fulfils: name, and the first such term as it stands there.
+    /// What needs a package in its branch and arch, by the terms that it fulfils: name, and the first such term as it stands
+    /// there.
     pub fn dependants<'c>(&'c self, of: &Listed) -> BTreeMap<&'c str, &'c str> {
         let offers: BTreeMap<&str, Offer<'_>> = of.offers().collect();
         let fulfils = |term: &Dependency<'_>| {
             term.sense == Sense::Requires
                 && offers.get(term.name).is_some_and(|offer| term.satisfied_by(*offer, Rules::V3))
         };
-        let others = self.packages.iter().filter(|package| package.name() != of.name());
+        let shelves = self.beside(of);
+        let others = self.packages.iter().filter(|package| package.name() != of.name() && package.is_on(&shelves));
         others.filter_map(|package| Some((package.name(), package.depends().find(fulfils)?.as_str()))).collect()
     }
 
@@ -290,9 +322,19 @@ fn fit(listed: &Listed, wanted: &str, words: &[&str]) -> Option<Fit> {
 impl Catalogue {
     /// With these records on the only shelf, `v3.23/main/x86_64`.
     pub(crate) fn of_records(records: &[&str]) -> Catalogue {
-        let shelf = Shelf { name: "v3.23/main".parse().unwrap(), arch: "x86_64".parse().unwrap() };
-        let listed = |text: &&str| Listed { text: (*text).into(), on: [(0, 7)].into() };
-        Catalogue { generation: 1, shelves: vec![shelf], packages: records.iter().map(listed).collect() }
+        let records: Vec<(&str, &[u16])> = records.iter().map(|text| (*text, &[0][..])).collect();
+        Catalogue::on_shelves(&[("v3.23/main", "x86_64")], &records)
+    }
+
+    /// With these records, each on these shelves.
+    pub(crate) fn on_shelves(shelves: &[(&str, &str)], records: &[(&str, &[u16])]) -> Catalogue {
+        let shelf = |(name, arch): &(&str, &str)| Shelf { name: name.parse().unwrap(), arch: arch.parse().unwrap() };
+        let listed = |(text, on): &(&str, &[u16])| Listed {
+            text: (*text).into(),
+            on: on.iter().map(|shelf| (*shelf, 7)).collect(),
+        };
+        let (shelves, packages) = (shelves.iter().map(shelf).collect(), records.iter().map(listed).collect());
+        Catalogue { generation: 1, shelves, packages }
     }
 }
 
@@ -300,19 +342,23 @@ impl Catalogue {
 mod tests {
     use super::*;
 
-    fn listed(text: &str, on: &[u16]) -> Listed {
-        Listed { text: text.into(), on: on.iter().map(|shelf| (*shelf, 1)).collect() }
-    }
-
     fn catalogue() -> Catalogue {
-        let packages = vec![
-            listed("P:libssl3\nV:3.5.0-r0\nT:TLS\no:openssl\np:so:libssl.so.3=3\n", &[0, 1]),
-            listed("P:nginx\nV:1.28.0-r1\nT:A web server\nD:so:libssl.so.3 !nginx-old\np:cmd:nginx=1.28.0-r1\n", &[0]),
-            listed("P:nginx\nV:1.26.3-r0\nT:A web server\nD:so:libssl.so.1\n", &[1]),
-            listed("P:nginx-mod-echo\nV:1.28.0-r1\nT:Says it again\no:nginx\nD:nginx=1.28.0-r1\n", &[0]),
-            listed("P:webfs\nV:1-r0\nT:Simple web server beside Nginx\n", &[0]),
-        ];
-        Catalogue { generation: 1, shelves: Vec::new(), packages }
+        Catalogue::on_shelves(
+            &[
+                ("v3.23/main", "x86_64"),
+                ("v3.22/main", "x86_64"),
+                ("v3.23/community", "x86_64"),
+                ("v3.23/main", "armv7"),
+            ],
+            &[
+                ("P:libssl3\nV:3.5.0-r0\nT:TLS\no:openssl\np:so:libssl.so.3=3\n", &[0, 1]),
+                ("P:nginx\nV:1.28.0-r1\nT:A web server\nD:so:libssl.so.3 !nginx-old\np:cmd:nginx=1.28.0-r1\n", &[2]),
+                ("P:nginx\nV:1.26.3-r0\nT:A web server\nD:so:libssl.so.1\n", &[1]),
+                ("P:nginx-arm\nV:1\nD:nginx\n", &[3]),
+                ("P:nginx-mod-echo\nV:1.28.0-r1\nT:Says it again\no:nginx\nD:nginx=1.28.0-r1\n", &[0]),
+                ("P:webfs\nV:1-r0\nT:Simple web server beside Nginx\n", &[0]),
+            ],
+        )
     }
 
     fn search(text: &str) -> Vec<(String, Fit)> {
@@ -323,7 +369,8 @@ mod tests {
     #[test]
     fn the_best_fit_comes_first() {
         let found = search(" NGINX ");
-        let wanted = [("nginx", Fit::Exact), ("nginx-mod-echo", Fit::Begins), ("webfs", Fit::About)];
+        let wanted =
+            [("nginx", Fit::Exact), ("nginx-arm", Fit::Begins), ("nginx-mod-echo", Fit::Begins), ("webfs", Fit::About)];
         assert_eq!(found, wanted.map(|(name, fit)| (name.to_owned(), fit)));
         assert_eq!(search("so:libssl.so.3"), [("libssl3".to_owned(), Fit::Provides)]);
         assert_eq!(search("openssl"), [("libssl3".to_owned(), Fit::Origin)]);
@@ -339,7 +386,7 @@ mod tests {
         assert_eq!(versions, ["1.28.0-r1", "1.26.3-r0"]);
         assert!(catalogue.named("ngin").is_empty());
         assert!(catalogue.named("zzz").is_empty());
-        assert_eq!(catalogue.all().len(), 4);
+        assert_eq!(catalogue.all().len(), 5);
     }
 
     #[test]
@@ -347,13 +394,25 @@ mod tests {
         let catalogue = catalogue();
         let [new, old] = catalogue.named("nginx") else { panic!("two versions") };
         let needs = catalogue.needs(new);
-        let needs: Vec<_> = needs.iter().map(|(term, suppliers)| (term.as_str(), suppliers.clone())).collect();
+        let needs: Vec<_> = needs.iter().map(|(term, suppliers)| (term.as_str(), suppliers.clone().unwrap())).collect();
+        // Of another repository of its branch.
         assert_eq!(needs, [("so:libssl.so.3", BTreeSet::from(["libssl3"])), ("!nginx-old", BTreeSet::new())]);
-        assert_eq!(catalogue.needs(old)[0].1, BTreeSet::new(), "libssl3 provides another soname");
+        assert_eq!(catalogue.needs(old)[0].1, Some(BTreeSet::new()), "libssl3 provides another soname");
         assert_eq!(catalogue.dependants(new), BTreeMap::from([("nginx-mod-echo", "nginx=1.28.0-r1")]));
         assert!(catalogue.dependants(old).is_empty(), "that version satisfies nobody");
         let [ssl] = catalogue.named("libssl3") else { panic!("one version") };
         assert_eq!(catalogue.dependants(ssl), BTreeMap::from([("nginx", "so:libssl.so.3")]));
         assert_eq!(catalogue.built_with("nginx"), BTreeSet::from(["nginx", "nginx-mod-echo"]));
+    }
+
+    #[test]
+    fn what_would_take_for_ever_is_not_told() {
+        let terms: String = (0..2000).map(|at| format!(" x>{at}")).collect();
+        let offers: String = (0..2000).map(|at| format!(" x=0.{at}")).collect();
+        let (needy, rich) = (format!("P:a\nV:1\nD:{}\n", terms.trim()), format!("P:b\nV:1\np:{}\n", offers.trim()));
+        let catalogue = Catalogue::of_records(&[&needy, &rich]);
+        let needs = catalogue.needs(&catalogue.named("a")[0]);
+        assert_eq!(needs.len(), 2000);
+        assert!(needs.iter().all(|(_, suppliers)| suppliers.is_none()));
     }
 }

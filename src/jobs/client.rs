@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::import::inbox::Inbox;
-use super::{Error, keyring};
-use crate::apk::Arch;
+use super::{Error, Mirror, keyring};
 use crate::apk::names::KeyName;
 use crate::apk::v2::sections::Limits;
+use crate::apk::{Arch, KeyId};
 use crate::config::{Config, FromPath, IndexMode, Repository};
 use crate::disk::layout::Store;
 use crate::ledger::Ledger;
 use crate::sign::Seal;
-use crate::verify::{self, Keyring};
+use crate::sign::rotation::UsedKey;
+use crate::verify::{self, Keyring, PublicKey};
 
 /// What a client needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,10 +46,45 @@ pub struct ClientKey {
     pub ours: bool,
 }
 
-/// Tells what a client needs that reaches the public tree under `url`. Of a source's keyring all keys are told: which of them
-/// signs next is upstream's choice.
+/// A key of ours, its public half.
+struct Ours {
+    name: KeyName,
+    fingerprint: String,
+    pem: String,
+}
+
+/// Tells what a client needs that reaches the public tree under `url`, with the keys that sign next. Of a source's keyring all
+/// keys are told: which of them signs next is upstream's choice.
 pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
     let seal = super::seal::of_config(config)?;
+    let signers = seal.iter().flat_map(Seal::signers);
+    let ours =
+        signers.map(|key| Ours { name: key.key_name().clone(), fingerprint: key.fingerprint(), pem: key.public_pem() });
+    report(config, url, &ours.collect::<Vec<_>>())
+}
+
+/// The same with the keys that signed what is live, by what is remembered of them: no private half is touched. `None` before
+/// the first publication.
+pub fn client_of_live(config: &Config, url: &str) -> Result<Option<ClientReport>, Error> {
+    let mirror = Mirror::look(config)?;
+    let Some(number) = mirror.tree.live()? else { return Ok(None) };
+    let live = mirror.ledger.generation_summary(number)?;
+    let signed: Vec<KeyId> = live.repositories.into_iter().flat_map(|state| state.keys).collect();
+    let mut used = mirror.ledger.signing()?.used;
+    used.retain(|used| signed.contains(&used.key));
+    // The newest first, as they sign.
+    used.sort_by_key(|used| signed.iter().position(|key| *key == used.key));
+    // Made anew from the key: a script carries it to other machines.
+    let read = |used: UsedKey| PublicKey::parse(used.key.name, used.pem.as_bytes()).ok();
+    let ours = used.into_iter().filter_map(read).map(|key| Ours {
+        name: key.name().clone(),
+        fingerprint: key.fingerprint().to_string(),
+        pem: key.pem().to_owned(),
+    });
+    report(config, url, &ours.collect::<Vec<_>>()).map(Some)
+}
+
+fn report(config: &Config, url: &str, ours: &[Ours]) -> Result<ClientReport, Error> {
     let base = url.trim_end_matches('/');
     let mut repositories: Vec<String> = Vec::new();
     let (mut by_arch, mut templates) = (BTreeMap::new(), Vec::new());
@@ -69,11 +105,11 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
         let name = repository.name.to_string();
         match repository.index {
             IndexMode::Ours | IndexMode::Cosigned => {
-                for key in seal.iter().flat_map(Seal::signers) {
+                for key in ours {
                     note(&mut keys, name.clone(), |repositories| ClientKey {
-                        name: key.key_name().clone(),
-                        fingerprint: key.fingerprint(),
-                        pem: key.public_pem(),
+                        name: key.name.clone(),
+                        fingerprint: key.fingerprint.clone(),
+                        pem: key.pem.clone(),
                         repositories,
                         ours: true,
                     });

@@ -1,8 +1,10 @@
-//! What a client needs, as a script of POSIX sh that does it: it takes a key only when its fingerprint is typed in.
+//! What a client needs, as a script of POSIX sh that does it: it takes a key only when its fingerprint is typed in, and adds the
+//! repositories of the machine's own branch.
 //!
-//! The script may have come over any wire; the fingerprint comes another way, from `bivouac key list` or a label. The public tree
-//! holds no keys, so they ride in the script. It needs no more than busybox: the SHA-256 of a key's DER is that of its PEM's
-//! base64, decoded.
+//! The public tree holds no keys, so they ride in the script, and the fingerprint comes another way, from `bivouac key list` or
+//! a label. That keeps a wrong key out, not a wrong script: what came over a wire that nobody guards is compared with what
+//! [`script`] makes here, byte for byte the same, before it is run. It needs no more than busybox: the SHA-256 of a key's DER is
+//! that of its PEM's base64, decoded.
 
 use super::client::{ClientKey, ClientReport};
 
@@ -18,6 +20,12 @@ pub fn script(report: &ClientReport, url: &str) -> String {
         );
     }
     text += COMPARED;
+    let mut branches: Vec<&str> = report.repositories.iter().map(|line| branch_of(below(line, url))).collect();
+    branches.extend(report.keys.iter().flat_map(|key| &key.repositories).map(|name| branch_of(name)));
+    branches.sort_unstable();
+    branches.dedup();
+    branches.retain(|branch| !branch.is_empty());
+    text += &format!("of_branches {}\n", branches.join(" "));
     // One key of each repository is enough.
     let mut repositories: Vec<&String> = report.keys.iter().flat_map(|key| &key.repositories).collect();
     repositories.sort();
@@ -25,14 +33,30 @@ pub fn script(report: &ClientReport, url: &str) -> String {
     for repository in repositories {
         let keys = report.keys.iter().filter(|key| key.repositories.contains(repository));
         let keys: String = keys.map(|key| format!(" {}", quoted(key.name.as_str()))).collect();
-        text += &format!("signed {}{keys}\n", quoted(repository));
+        text += &format!("signed {} {}{keys}\n", quoted(branch_of(repository)), quoted(repository));
     }
     text += WRITTEN;
     for line in report.repositories.iter().chain(&report.templates) {
         // The arch is this machine's: outside of the quotes around the rest.
-        text += &format!("line {}\n", quoted(line).replace("{arch}", "'\"$arch\"'"));
+        let branch = quoted(branch_of(below(line, url)));
+        let line = quoted(line).replace("{arch}", "'\"$arch\"'");
+        text += &format!("line {branch} {line}\n");
     }
     text + TAIL
+}
+
+/// A repositories line without the address that all of them begin with.
+fn below<'l>(line: &'l str, url: &str) -> &'l str {
+    line.strip_prefix(url.trim_end_matches('/')).unwrap_or(line).trim_start_matches('/')
+}
+
+/// The branch of Alpine's that a repository is for, by the first part of its name; empty where it is for none in particular.
+fn branch_of(repository: &str) -> &str {
+    let first = repository.split('/').next().unwrap_or_default();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbers = first.strip_prefix('v').and_then(|version| version.split_once('.'));
+    let is_branch = first == "edge" || numbers.is_some_and(|(major, minor)| is_number(major) && is_number(minor));
+    if is_branch { first } else { "" }
 }
 
 /// A word of the shell.
@@ -40,16 +64,19 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-const HEAD: &str = r#"# Usage: sh THIS-FILE [--root DIR] FINGERPRINT...
+const HEAD: &str = r#"# Usage: sh THIS-FILE [--root DIR] [--branch BRANCH] FINGERPRINT...
 # FINGERPRINT is the SHA-256 of a key's DER. Get it another way than this file. Nothing is changed before all of it fits.
+# Of repositories that are for a branch those of BRANCH are added, such as v3.23 or edge; else those of this machine's own.
 set -eu
 umask 022
 stop() { echo "error: $*" >&2; exit 1; }
-usage() { echo "usage: sh THIS-FILE [--root DIR] FINGERPRINT..." >&2; exit 2; }
+usage() { echo "usage: sh THIS-FILE [--root DIR] [--branch BRANCH] FINGERPRINT..." >&2; exit 2; }
 root=
+branch=
 while [ $# -gt 0 ]; do
     case $1 in
         --root) [ $# -ge 2 ] || usage; root=${2%/}; shift 2 ;;
+        --branch) [ $# -ge 2 ] && [ -n "$2" ] || usage; branch=$2; shift 2 ;;
         -*) usage ;;
         *) break ;;
     esac
@@ -77,15 +104,39 @@ look() {
             ;;
     esac
 }
+# Which branch it is, of those that are here.
+of_branches() {
+    [ $# -gt 0 ] || return 0
+    release=$(cat "$root/etc/alpine-release" 2>/dev/null) || release=
+    case $branch:$release in
+        :*_alpha*) branch=edge ;;
+        :[0-9]*.[0-9]*) branch=v$(echo "$release" | cut -d. -f1,2) ;;
+        # It says nothing of itself, and there is no choice.
+        :) [ $# -gt 1 ] || branch=$1 ;;
+    esac
+    for offered; do
+        [ "$offered" != "$branch" ] || return 0
+    done
+    stop "this machine is of branch ${branch:-unknown}, and here is $*: say with --branch which it is to have"
+}
+# Those of no branch are for every machine.
+wanted() { [ -z "$1" ] || [ "$1" = "$branch" ]; }
 signed() {
-    repository=$1
-    shift
+    wanted "$1" || return 0
+    repository=$2
+    shift 2
     for key; do
         case $trusted in */"$key"/*) return ;; esac
     done
     stop "no fingerprint was given of a key that signs $repository"
 }
-line() { grep -qxF "$1" "$list" || echo "$1" >> "$list"; }
+line() {
+    if wanted "$1"; then
+        grep -qxF "$2" "$list" || echo "$2" >> "$list"
+    else
+        echo "left out, for it is of another branch: $2"
+    fi
+}
 
 "#;
 
@@ -122,3 +173,25 @@ fi
 echo "$etc/repositories"
 echo "next: apk update"
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn branches_are_those_of_alpine() {
+        for (name, branch) in [
+            ("v3.23/main", "v3.23"),
+            ("edge/testing", "edge"),
+            ("v3.23", "v3.23"),
+            ("{arch}/main", ""),
+            ("v3/main", ""),
+            ("v3.x/main", ""),
+            ("v.1/main", ""),
+            ("site", ""),
+        ] {
+            assert_eq!(branch_of(name), branch, "{name}");
+        }
+        assert_eq!(below("http://m.example/a/v3.23/main", "http://m.example/a/"), "v3.23/main");
+    }
+}

@@ -1,5 +1,7 @@
 //! Finds the usual faults and says what to do: of a server as a client sees it, or of our own store and public tree.
 
+mod behind;
+mod client_keys;
 mod here;
 
 use std::path::PathBuf;
@@ -12,8 +14,9 @@ use url::Url;
 use super::{Error, ProxyVariables, keyring};
 use crate::apk::Arch;
 use crate::apk::names::KeyName;
-use crate::config::{Config, KeyringChoice};
+use crate::config::Config;
 use crate::doctor::Diagnosis;
+use crate::doctor::layout::Hints;
 use crate::doctor::packages::Looked;
 use crate::doctor::server::{self, Found, Request};
 use crate::doctor::signer::Keys;
@@ -27,6 +30,9 @@ use crate::verify::{Keyring, PublicKey};
 
 pub use crate::doctor::packages::Sample;
 pub use crate::doctor::server::Wanted;
+
+/// So many folders around the public tree may be a web server's root.
+const MOST_TOPS: usize = 3;
 
 /// A look at a server.
 #[derive(Clone, Debug)]
@@ -172,11 +178,11 @@ pub async fn server(config: Option<&Config>, request: &ServerRequest) -> Result<
         }
     };
     let keys = match &request.keys {
-        Some(folder) => Keys {
-            client: keyring::load(&KeyringChoice::Files(vec![folder.clone()]))?,
-            ours,
-            place: folder.display().to_string(),
-        },
+        Some(folder) => {
+            let (client, seen) = client_keys::read(folder)?;
+            diagnoses.extend(seen);
+            Keys { client, ours, place: format!("the folder {}", folder.display()) }
+        }
         None => {
             // A key of ours under the name of one of Alpine's is none that clients could have.
             let client = Keyring::official().and(&ours).unwrap_or_else(|_| Keyring::official());
@@ -203,12 +209,13 @@ pub async fn server(config: Option<&Config>, request: &ServerRequest) -> Result<
             world: request.world.as_ref().map(world).transpose()?,
             sample: request.sample,
             max_age: request.max_age,
-            names: config.map(|config| names(config, arch)).unwrap_or_default(),
+            hints: config.map(|config| hints(config, arch)).unwrap_or_default(),
             now: request.now,
         },
     )
     .await;
     diagnoses.extend(report.diagnoses);
+    diagnoses.extend(config.map(|config| behind::look(config, &report.repositories)).unwrap_or_default());
     Ok(DoctorReport::of(diagnoses, report.looked, Some(report.repositories)))
 }
 
@@ -228,9 +235,17 @@ fn world(path: &PathBuf) -> Result<(String, String), CannotLook> {
     }
 }
 
-/// Our repositories as they follow a server's address on a client of `arch`.
-fn names(config: &Config, arch: &Arch) -> Vec<String> {
-    config.repositories.iter().map(|repository| repository.name.line(arch)).collect()
+/// Our repositories as they follow a server's address on a client of `arch`, and the folders around the tree, of which one may be
+/// the server's root.
+fn hints(config: &Config, arch: &Arch) -> Hints {
+    let names = config.repositories.iter().map(|repository| repository.name.line(arch)).collect();
+    let mut tops: Vec<String> = Vec::new();
+    for folder in
+        config.public.iter().rev().filter_map(|part| part.to_str()).take_while(|part| *part != "/").take(MOST_TOPS)
+    {
+        tops.push(tops.last().map_or_else(|| folder.to_owned(), |inner| format!("{folder}/{inner}")));
+    }
+    Hints { names, tops }
 }
 
 /// Our own public keys; a key that cannot be reached is a finding.

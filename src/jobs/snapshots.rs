@@ -113,15 +113,23 @@ pub struct IndexDiff {
 pub fn diff(config: &Config, from: &str, to: &str) -> Result<DiffReport, Error> {
     let mirror = Mirror::open(config)?;
     let (before, after) = match (named(&mirror, from)?, named(&mirror, to)?) {
-        (State::Generation(one), State::Generation(other)) => {
-            let (before, after) = (shown_entries(&mirror, &one, &other)?, shown_entries(&mirror, &other, &one)?);
-            return Ok(compare(one.number.to_string(), other.number.to_string(), &before, &after));
-        }
+        (State::Generation(one), State::Generation(other)) => return as_shown(&mirror, &one, &other),
         (one, other) => (one.snapshot(&mirror)?, other.snapshot(&mirror)?),
     };
     let (from, to) = (before.id.clone(), after.id.clone());
     let (before, after) = (accepted_entries(&mirror, &before, &after)?, accepted_entries(&mirror, &after, &before)?);
     Ok(compare(from, to, &before, &after))
+}
+
+/// The same of two generations alone, as clients saw them.
+pub fn diff_of_generations(config: &Config, from: u64, to: u64) -> Result<DiffReport, Error> {
+    let mirror = Mirror::open(config)?;
+    as_shown(&mirror, &states::generation(&mirror, from)?, &states::generation(&mirror, to)?)
+}
+
+fn as_shown(mirror: &Mirror<'_>, one: &Generation, other: &Generation) -> Result<DiffReport, Error> {
+    let (before, after) = (shown_entries(mirror, one, other)?, shown_entries(mirror, other, one)?);
+    Ok(compare(one.number.to_string(), other.number.to_string(), &before, &after))
 }
 
 /// A state as an operator names it.

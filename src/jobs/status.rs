@@ -272,6 +272,6 @@ impl Known<'_> {
 }
 
 /// Whole seconds; 0 for what lies ahead, on a clock that was set back.
-fn seconds_since(then: Timestamp, now: Timestamp) -> u64 {
+pub fn seconds_since(then: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.duration_since(then).as_secs()).unwrap_or(0)
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::words::{self, Standing};
-use crate::jobs::Run;
+use crate::jobs::{Run, Task};
 
 const BAR: usize = 10;
 const STEP: usize = 14;
@@ -12,7 +12,7 @@ const HEIGHT: f64 = 64.0;
 const TOP: f64 = 14.0;
 
 /// A figure of these runs, the oldest first, and behind it the same as a table.
-pub(super) fn runs(task: &str, runs: &[Run]) -> Markup {
+pub(super) fn runs(task: &Task, runs: &[Run]) -> Markup {
     let longest = runs.iter().map(|run| run.seconds).fold(0.0, f64::max);
     let ended_well = runs.iter().filter(|run| run.exit == 0).count();
     let summary = format!(
@@ -57,7 +57,7 @@ pub(super) fn runs(task: &str, runs: &[Run]) -> Markup {
                                 th scope="row" { (words::time(run.started)) }
                                 td.figure { (seconds(run.seconds)) }
                                 td { (standing.badge(word)) }
-                                td.own-line { (words::outcome(run)) }
+                                td.own-line { (words::outcome(task, run)) }
                             }
                         }
                     }

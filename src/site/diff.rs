@@ -15,26 +15,20 @@ use crate::serve::Page;
 const MOST: usize = 1000;
 
 pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
-    let (from, to) = (query.text("from"), query.text("to"));
-    if from.is_empty() || to.is_empty() {
-        return Ok(said(404, "Nothing to compare", "Choose two states on the page of snapshots."));
-    }
-    let report = snapshots::diff(config, from, to)?;
+    // Generations alone: a snapshot has also what was never published.
+    let (Ok(from), Ok(to)) = (query.text("from").parse(), query.text("to").parse()) else {
+        return Ok(said(404, "Nothing to compare", "Choose two generations on the page of snapshots."));
+    };
+    let report = snapshots::diff_of_generations(config, from, to)?;
     let title = format!("{} to {}", report.from, report.to);
     let content = html! {
         h1 { "What changed" }
-        p.short { "From " (state(&report.from)) " to " (state(&report.to)) ". "
-            a href=(link("diff", &[("from", to), ("to", from)])) { "The other way round" } }
+        p.short { "From generation " (report.from) " to generation " (report.to) ". "
+            a href=(link("diff", &[("from", &report.to), ("to", &report.from)])) { "The other way round" } }
         @if report.indexes.is_empty() { p { "Both list the same packages." } }
         @for index in &report.indexes { (of_index(index)) }
     };
     Ok(Frame { title: &title, part: Part::Snapshots, up: "" }.page(200, content))
-}
-
-/// A generation has a number, a snapshot an id.
-fn state(name: &str) -> Markup {
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    html! { @if is_number { "generation " (name) } @else { "snapshot " code { (name) } } }
 }
 
 fn of_index(index: &IndexDiff) -> Markup {

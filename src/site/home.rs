@@ -1,5 +1,7 @@
 //! The first page: what the mirror holds and how fresh it is.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -7,56 +9,96 @@ use super::frame::{Frame, Part};
 use super::words::{self, Standing};
 use super::{chart, setup};
 use crate::config::Config;
+use crate::error::Trouble as _;
 use crate::jobs::client::{self, ClientReport};
 use crate::jobs::runs::{self, TaskRecord};
 use crate::jobs::status::{self, RepositoryStatus, StatusReport};
 use crate::jobs::{Error, Task};
 use crate::serve::Page;
 
-pub(super) fn page(config: &Config, base: &str, now: Timestamp) -> Result<Page, Error> {
-    let status = status::status(config, now)?;
-    let client = client::client(config, base)?;
-    let runs = runs::records(config)?;
+/// Each part is told as far as it can be: one record that cannot be read does not take the page away. `told` hears what could
+/// not.
+pub(super) fn page(config: &Config, base: &str, now: Timestamp, told: fn(&dyn fmt::Display)) -> Page {
+    let parts = Parts { told };
+    let status = status::status(config, now);
+    if matches!(&status, Err(Error::Layout(absent)) if absent.code() == "no-store") {
+        return super::nothing_yet();
+    }
+    let client = client::client_of_live(config, base);
+    let runs = runs::records(config);
     let content = html! {
         h1 { "What this mirror holds" }
-        (in_short(&status))
-        @for (branch, repositories) in by_branch(&status.repositories) {
-            (branch_table(branch, &repositories))
-        }
-        section aria-labelledby="use" {
-            h2 #use { "Use it on your machine" }
-            (setup::lines(&client))
-            p { a href="setup" { "Keys, and a script that does it" } }
-        }
-        (last_runs(&runs, now))
-        (keys(&client))
+        (parts.of("The state", status.as_ref(), |status| in_short(status, runs.as_deref().unwrap_or_default(), now)))
+        (parts.of("Client set-up", client.as_ref(), |client| html! {
+            @if let Some(client) = client { (use_it(client)) }
+        }))
+        (parts.of("The last runs", runs.as_ref(), |runs| last_runs(runs, now)))
+        (parts.of("The repositories", status.as_ref(), |status| repositories(&status.repositories)))
+        (parts.of("The keys", client.as_ref(), |client| html! { @if let Some(client) = client { (keys(client)) } }))
     };
-    Ok(Frame { title: "Mirror", part: Part::Home, up: "" }.page(200, content))
+    Frame { title: "Mirror", part: Part::Home, up: "" }.page(200, content)
 }
 
-/// One sentence for who has no time.
-fn in_short(status: &StatusReport) -> Markup {
-    let standings: Vec<Standing> = status.repositories.iter().map(|one| standing(one).0).collect();
-    let worst = standings.iter().max().copied().unwrap_or(Standing::Doubtful);
-    let (stale, doubtful) = (count(&standings, Standing::Bad), count(&standings, Standing::Doubtful));
-    let all = standings.len() as u64;
-    let verdict = match worst {
-        Standing::Good if all == 1 => "The only index is fresh.".to_owned(),
-        Standing::Good => format!("All {all} indexes are fresh."),
-        Standing::Doubtful => of_all(doubtful, "needs a look", "need a look", all),
-        Standing::Bad => of_all(stale, "is stale", "are stale", all),
+/// Parts of the page, each on its own.
+struct Parts {
+    told: fn(&dyn fmt::Display),
+}
+
+impl Parts {
+    fn of<T>(&self, name: &str, told: Result<&T, &Error>, show: impl FnOnce(&T) -> Markup) -> Markup {
+        match told {
+            Ok(known) => show(known),
+            Err(error) => {
+                (self.told)(error);
+                html! { p.notice { strong { (name) " cannot be told (" (error.code()) "). " } "The server's log says why." } }
+            }
+        }
+    }
+}
+
+fn use_it(client: &ClientReport) -> Markup {
+    html! {
+        section aria-labelledby="use" {
+            h2 #use { "Use it on your machine" }
+            (setup::lines(client))
+            p { a href="setup" { "Keys, and a script that does it" } }
+        }
+    }
+}
+
+/// Of many that are not fresh so many are named at once.
+const NAMED: usize = 12;
+
+/// For who has no time: is all well, and if not, what is it?
+fn in_short(status: &StatusReport, runs: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
+    let all = status.repositories.len() as u64;
+    let troubles = troubles(status, runs, now);
+    let worst = troubles.iter().map(|(standing, _)| *standing).max().unwrap_or(Standing::Good);
+    let verdict = match troubles.len() {
+        0 if all == 1 => "Its index is fresh.".to_owned(),
+        0 => format!("All {all} indexes are fresh."),
+        1 => "One thing is not as it should be:".to_owned(),
+        many => format!("{many} things are not as they should be:"),
     };
     let packages: u64 = status.repositories.iter().map(|one| one.packages).sum();
     let bytes: u64 = status.repositories.iter().map(|one| one.bytes).sum();
     html! {
-        p.short { (worst.badge(word(worst))) " " (verdict) " " (words::counted(packages, "package", "packages")) ", "
-            (words::size(bytes)) "." }
-        @if let (Some(live), Some(snapshot)) =
-            (status.live, status.repositories.iter().find_map(|one| one.snapshot.as_deref()))
-        {
-            p { "Live is generation " (live) ", which shows snapshot " code { (snapshot) } "." }
-        } @else {
-            p { "Nothing is published yet." }
+        p.short { (worst.badge(word(worst))) " " (verdict) }
+        @if !troubles.is_empty() {
+            ul.troubles {
+                @for (standing, trouble) in troubles.iter().take(NAMED) { li class=(standing.class()) { (trouble) } }
+                @if troubles.len() > NAMED { li { "and " (troubles.len() - NAMED) " more, below" } }
+            }
+        }
+        p {
+            (words::counted(packages, "package", "packages")) ", " (words::size(bytes)) ". "
+            @if let (Some(live), Some(snapshot)) =
+                (status.live, status.repositories.iter().find_map(|one| one.snapshot.as_deref()))
+            {
+                "Live is generation " (live) ", which shows snapshot " code { (snapshot) } "."
+            } @else {
+                "Nothing is published yet."
+            }
         }
         @if status.held {
             p.notice { strong { "Publishing is held. " } "An earlier state is shown again; newer ones wait until the operator \
@@ -77,21 +119,57 @@ fn in_short(status: &StatusReport) -> Markup {
     }
 }
 
-/// `1 of 6 indexes is stale.`
-fn of_all(count: usize, one: &str, many: &str, all: u64) -> String {
-    let verb = if count == 1 { one } else { many };
-    format!("{count} of {} {verb}.", words::counted(all, "index", "indexes"))
-}
-
-fn count(standings: &[Standing], wanted: Standing) -> usize {
-    standings.iter().filter(|standing| **standing == wanted).count()
+/// What is not as it should be, the worst first; in words that give away nothing of the operator's own.
+fn troubles(status: &StatusReport, runs: &[(Task, TaskRecord)], now: Timestamp) -> Vec<(Standing, String)> {
+    let mut troubles = Vec::new();
+    if status.damaged_objects > 0 {
+        let packages = words::counted(status.damaged_objects, "package is", "packages are");
+        troubles.push((Standing::Bad, format!("{packages} damaged on the server's disk")));
+    }
+    for repository in &status.repositories {
+        let (standing, why) = standing(repository);
+        if standing != Standing::Good {
+            let name = format!("{}, {}", repository.name, repository.arch);
+            troubles.push((standing, format!("{name}: {}", why.as_deref().unwrap_or("stale"))));
+        }
+    }
+    for bundles in status.bundles.iter().filter(|bundles| bundles.stale) {
+        let age =
+            bundles.age_seconds.map_or_else(|| "came yet".to_owned(), |age| format!("came for {}", words::span(age)));
+        troubles.push((Standing::Bad, format!("no bundle of {} {age}", bundles.source)));
+    }
+    for (task, record) in runs {
+        let Some(run) = record.runs.last() else { continue };
+        let (standing, word) = words::ended(run.exit);
+        // That another was busy, or that it was stopped, is no trouble.
+        if standing != Standing::Good && !matches!(run.exit, 6 | 128..) {
+            let ago = words::ago(status::seconds_since(run.started, now));
+            troubles.push((standing, format!("the last {task}, {ago}: {word}")));
+        }
+    }
+    for backup in &status.backups {
+        if backup.last.is_none() {
+            troubles.push((Standing::Doubtful, format!("backup {} was never made", backup.name)));
+        } else if backup.damaged > 0 {
+            troubles.push((Standing::Doubtful, format!("backup {} has damage that the next one mends", backup.name)));
+        }
+    }
+    if let Some(number) = status.restored_from {
+        troubles.push((
+            Standing::Doubtful,
+            format!("what is live was brought back from a backup (its generation {number})"),
+        ));
+    }
+    // The worst first; equals stay in this order.
+    troubles.sort_by_key(|(standing, _)| std::cmp::Reverse(*standing));
+    troubles
 }
 
 fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::Good => "Fresh",
         Standing::Doubtful => "Needs a look",
-        Standing::Bad => "Stale",
+        Standing::Bad => "Trouble",
     }
 }
 
@@ -135,36 +213,60 @@ fn by_branch(repositories: &[RepositoryStatus]) -> Vec<(&str, Vec<&RepositorySta
     branches
 }
 
+/// Branch by branch; of many those alone are open in which something is not fresh.
+fn repositories(repositories: &[RepositoryStatus]) -> Markup {
+    let branches = by_branch(repositories);
+    html! {
+        section aria-labelledby="repositories" {
+            h2 #repositories { "Repositories" }
+            @for (branch, repositories) in &branches {
+                @let fresh = repositories.iter().filter(|one| standing(one).0 == Standing::Good).count();
+                details.branch open[branches.len() <= FEW || fresh < repositories.len()] {
+                    summary {
+                        (branch) " "
+                        span.count { (fresh) " of " (words::counted(repositories.len() as u64, "index", "indexes")) " fresh" }
+                    }
+                    (branch_table(branch, repositories))
+                }
+            }
+        }
+    }
+}
+
+/// So many branches are seen at a glance.
+const FEW: usize = 4;
+
 fn branch_table(branch: &str, repositories: &[&RepositoryStatus]) -> Markup {
     html! {
-        section {
-            h2 { (branch) }
-            div.sideways tabindex="0" role="region" aria-label={ "Repositories of " (branch) } {
-                table.stack {
-                    thead { tr {
-                        th scope="col" { "Repository" } th scope="col" { "Arch" } th scope="col" { "State" }
-                        th scope="col" { "Confirmed" } th scope="col" { "Changed" }
-                        th.figure scope="col" { "Packages" } th.figure scope="col" { "Size" }
-                    } }
-                    tbody {
-                        @for repository in repositories {
-                            @let (standing, why) = standing(repository);
-                            tr {
-                                th scope="row" {
-                                    a href=(folder(repository)) { (repository.name) }
-                                }
-                                td { (repository.arch) }
-                                td {
-                                    (standing.badge(word(standing)))
-                                    @if let Some(why) = why { " " span.why { (why) } }
-                                }
-                                td data-label="Confirmed" { (repository.age_seconds.map_or_else(|| "never".to_owned(), words::ago)) }
-                                td data-label="Changed" {
-                                    (repository.unchanged_seconds.map_or_else(|| "never".to_owned(), words::ago))
-                                }
-                                td.figure data-label="Packages" { (words::number(repository.packages)) }
-                                td.figure data-label="Size" { (words::size(repository.bytes)) }
+        div.sideways tabindex="0" role="region" aria-label={ "Repositories of " (branch) } {
+            table.stack {
+                thead { tr {
+                    th scope="col" { "Repository" } th scope="col" { "Arch" } th scope="col" { "State" }
+                    th scope="col" { "Confirmed" } th scope="col" { "Changed" }
+                    th.figure scope="col" { "Packages" } th.figure scope="col" { "Size" }
+                } }
+                tbody {
+                    @for repository in repositories {
+                        @let (standing, why) = standing(repository);
+                        tr {
+                            th scope="row" {
+                                a href=(folder(repository)) { (repository.name) }
                             }
+                            td { (repository.arch) }
+                            td {
+                                (standing.badge(match standing {
+                                    Standing::Good => "Fresh",
+                                    Standing::Doubtful => "Needs a look",
+                                    Standing::Bad => "Stale",
+                                }))
+                                @if let Some(why) = why { " " span.why { (why) } }
+                            }
+                            td data-label="Confirmed" { (repository.age_seconds.map_or_else(|| "never".to_owned(), words::ago)) }
+                            td data-label="Changed" {
+                                (repository.unchanged_seconds.map_or_else(|| "never".to_owned(), words::ago))
+                            }
+                            td.figure data-label="Packages" { (words::number(repository.packages)) }
+                            td.figure data-label="Size" { (words::size(repository.bytes)) }
                         }
                     }
                 }
@@ -183,7 +285,7 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
     html! {
         section aria-labelledby="runs" {
             h2 #runs { "Last runs" }
-            @if let Some((task, record)) = sync { (chart::runs(&task.to_string(), &record.runs)) }
+            @if let Some((task, record)) = sync { (chart::runs(task, &record.runs)) }
             @if records.is_empty() { p { "No run was recorded yet." } } @else {
                 div.sideways tabindex="0" role="region" aria-label="The last run of each task" {
                     table.stack {
@@ -194,9 +296,9 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
                                 @let (standing, word) = words::ended(run.exit);
                                 tr {
                                     th scope="row" { (task) }
-                                    td { (words::ago(seconds_since(run.started, now))) }
+                                    td { (words::ago(status::seconds_since(run.started, now))) }
                                     td { (standing.badge(word)) }
-                                    td.own-line { (words::outcome(run)) }
+                                    td.own-line { (words::outcome(task, run)) }
                                 }
                             }
                         }
@@ -205,11 +307,6 @@ fn last_runs(records: &[(Task, TaskRecord)], now: Timestamp) -> Markup {
             }
         }
     }
-}
-
-/// 0 for what lies ahead, on a clock that was set back.
-fn seconds_since(then: Timestamp, now: Timestamp) -> u64 {
-    u64::try_from(now.duration_since(then).as_secs()).unwrap_or(0)
 }
 
 fn keys(client: &ClientReport) -> Markup {

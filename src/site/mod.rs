@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::config::Current;
+use crate::config::{Config, Current};
 use crate::error::Trouble as _;
 use crate::jobs::Error;
 use crate::jobs::catalogue::{self, Catalogue};
@@ -49,73 +49,68 @@ pub struct Site {
     config: Current,
     clock: fn() -> Timestamp,
     told: fn(&dyn fmt::Display),
-    catalogue: Mutex<Option<Arc<Catalogue>>>,
+    read: Mutex<Option<Read>>,
+}
+
+/// What was read of a mirror, and by which configuration.
+struct Read {
+    config: Arc<Config>,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Site {
     /// Pages about the configuration in use. `told` hears why a page could not be made; who asked for it is told no more than
     /// that.
     pub fn new(config: Current, clock: fn() -> Timestamp, told: fn(&dyn fmt::Display)) -> Site {
-        Site { config, clock, told, catalogue: Mutex::new(None) }
+        Site { config, clock, told, read: Mutex::new(None) }
     }
 
     /// What is live, read once for a generation; `None` before the first.
-    fn catalogue(&self) -> Result<Option<Arc<Catalogue>>, Error> {
-        let config = self.config.get();
+    fn catalogue(&self, config: &Arc<Config>) -> Result<Option<Arc<Catalogue>>, Error> {
         // Held while it is read: whoever comes meanwhile waits for that one.
-        let mut kept = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner);
-        let live = catalogue::live(&config)?;
-        if kept.as_ref().map(|kept| kept.generation) != live {
-            // The former one goes first: both at once are twice the memory.
-            *kept = None;
-            *kept = catalogue::catalogue(&config)?.map(Arc::new);
+        let mut kept = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let live = catalogue::live(config)?;
+        let known =
+            kept.as_ref().filter(|read| Arc::ptr_eq(&read.config, config) && Some(read.catalogue.generation) == live);
+        if let Some(read) = known {
+            return Ok(Some(Arc::clone(&read.catalogue)));
         }
-        Ok(kept.clone())
+        // The former one goes first: both at once are twice the memory.
+        *kept = None;
+        let Some(catalogue) = catalogue::catalogue(config)?.map(Arc::new) else { return Ok(None) };
+        *kept = Some(Read { config: Arc::clone(config), catalogue: Arc::clone(&catalogue) });
+        Ok(Some(catalogue))
     }
 
-    fn make(&self, asked: &Asked) -> Result<Page, Error> {
-        let (config, now, query) = (self.config.get(), (self.clock)(), Query::new(&asked.query));
+    fn make(&self, route: Route, asked: &Asked) -> Result<Page, Error> {
+        let (config, query) = (self.config.get(), Query::new(&asked.query));
         let base = setup::base(asked);
-        let listed = |page: fn(&Catalogue, &Query) -> Page| {
-            Ok(self.catalogue()?.map_or_else(nothing_yet, |catalogue| page(&catalogue, &query)))
-        };
-        match asked.path.as_str() {
-            "/" => home::page(&config, &base, now),
-            "/search" => listed(search::page),
-            "/package" => listed(package::page),
-            "/why" => why::page(&config, &query),
-            "/snapshots" => snapshots::page(&config),
-            "/diff" => diff::page(&config, &query),
-            "/setup" => setup::page(&config, &base),
-            "/setup.sh" => setup::script(&config, &base),
-            // `has` knows no other.
-            _ => folder::top(&config),
+        let known = base.as_deref().unwrap_or(setup::UNKNOWN);
+        match route {
+            Route::Asset(content_type, text) => {
+                Ok(Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() })
+            }
+            Route::Home => Ok(home::page(&config, known, (self.clock)(), self.told)),
+            Route::Search | Route::Package | Route::Why => {
+                let Some(catalogue) = self.catalogue(&config)? else { return Ok(nothing_yet()) };
+                match route {
+                    Route::Search => Ok(search::page(&catalogue, &query)),
+                    Route::Package => Ok(package::page(&catalogue, &query)),
+                    _ => why::page(&config, &catalogue, &query),
+                }
+            }
+            Route::Snapshots => snapshots::page(&config),
+            Route::Diff => diff::page(&config, &query),
+            Route::Setup => setup::page(&config, known),
+            Route::Script => match base {
+                Some(base) => setup::script(&config, &base),
+                // What it would write into a client's repositories nobody knows.
+                None => Ok(Page::text(400, "the Host header does not say under which name this server is known\n")),
+            },
+            Route::Files => folder::top(&config),
         }
     }
-}
 
-impl Pages for Site {
-    fn has(&self, path: &str) -> bool {
-        asset(path).is_some()
-            || matches!(
-                path,
-                "/" | "/search" | "/package" | "/why" | "/snapshots" | "/diff" | "/setup" | "/setup.sh" | "/files"
-            )
-    }
-
-    fn page(&self, asked: &Asked) -> Page {
-        if let Some((content_type, text)) = asset(&asked.path) {
-            return Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() };
-        }
-        self.make(asked).unwrap_or_else(|error| self.trouble(&error))
-    }
-
-    fn folder(&self, listing: &Listing) -> Option<Page> {
-        Some(folder::page(listing))
-    }
-}
-
-impl Site {
     /// What was named is not there, or something is wrong here; the latter is for the log alone.
     fn trouble(&self, error: &Error) -> Page {
         match error {
@@ -132,14 +127,58 @@ impl Site {
     }
 }
 
-/// What never changes.
-fn asset(path: &str) -> Option<(&'static str, &'static str)> {
-    Some(match path {
-        "/style.css" => ("text/css; charset=utf-8", include_str!("assets/style.css")),
-        "/copy.js" => ("text/javascript; charset=utf-8", include_str!("assets/copy.js")),
-        "/icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
-        _ => return None,
-    })
+impl Pages for Site {
+    fn has(&self, path: &str) -> bool {
+        Route::of(path).is_some()
+    }
+
+    fn page(&self, asked: &Asked) -> Page {
+        let made = Route::of(&asked.path).map(|route| self.make(route, asked));
+        made.map_or_else(
+            || said(404, "Not found", "There is no such page."),
+            |made| made.unwrap_or_else(|error| self.trouble(&error)),
+        )
+    }
+
+    fn folder(&self, listing: &Listing) -> Option<Page> {
+        Some(folder::page(listing))
+    }
+}
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Home,
+    Search,
+    Package,
+    Why,
+    Snapshots,
+    Diff,
+    Setup,
+    Script,
+    Files,
+    /// What never changes: its type, and the text.
+    Asset(&'static str, &'static str),
+}
+
+impl Route {
+    fn of(path: &str) -> Option<Route> {
+        Some(match path {
+            "/" => Route::Home,
+            "/search" => Route::Search,
+            "/package" => Route::Package,
+            "/why" => Route::Why,
+            "/snapshots" => Route::Snapshots,
+            "/diff" => Route::Diff,
+            "/setup" => Route::Setup,
+            "/setup.sh" => Route::Script,
+            "/files" => Route::Files,
+            "/style.css" => Route::Asset("text/css; charset=utf-8", include_str!("assets/style.css")),
+            "/copy.js" => Route::Asset("text/javascript; charset=utf-8", include_str!("assets/copy.js")),
+            "/icon.svg" => Route::Asset("image/svg+xml", include_str!("assets/icon.svg")),
+            _ => return None,
+        })
+    }
 }
 
 /// A page that says one thing.

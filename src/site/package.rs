@@ -17,14 +17,18 @@ const AT_FIRST: usize = 24;
 pub(super) fn page(catalogue: &Catalogue, query: &Query) -> Page {
     let name = query.text("name");
     let versions = catalogue.named(name);
-    let wanted = query.text("version");
-    let shown = versions.iter().find(|one| one.version() == wanted).or(versions.first());
+    // One version may need other things in another arch.
+    let (wanted, of) = (query.text("version"), query.text("in"));
+    let is_of = |one: &&Listed| catalogue.shelves_of(one).any(|shelf| shelf.folder() == of);
+    let mut of_version = versions.iter().filter(|one| wanted.is_empty() || one.version() == wanted);
+    let shown = of_version.clone().find(is_of).or_else(|| of_version.next()).or(versions.first());
     let Some(shown) = shown else {
         return said(404, "No such package", &format!("Nothing here is called “{name}”."));
     };
     let content = html! {
         h1 { (name) " " span.version { (shown.version()) } }
         @if !shown.description().is_empty() { p.short { (shown.description()) } }
+        p.why { "As it is in " (shelves(catalogue, shown)) }
         (facts(shown))
         section aria-labelledby="versions" {
             h2 #versions { "Versions" }
@@ -69,10 +73,8 @@ fn table(catalogue: &Catalogue, versions: &[Listed], shown: &Listed) -> Markup {
                         @for (repository, files) in by_repository(catalogue, version) {
                             tr {
                                 th scope="row" {
-                                    @if version.version() == shown.version() { (version.version()) } @else {
-                                        a href=(link("package", &[("name", version.name()), ("version", version.version())])) {
-                                            (version.version())
-                                        }
+                                    @if version == shown { (version.version()) } @else {
+                                        a href=(to_version(version, &files)) { (version.version()) }
                                     }
                                 }
                                 td { (repository) }
@@ -96,6 +98,20 @@ fn table(catalogue: &Catalogue, versions: &[Listed], shown: &Listed) -> Markup {
     }
 }
 
+fn to_version(version: &Listed, files: &[(&Shelf, u64)]) -> String {
+    let folder = files.first().map_or_else(String::new, |(shelf, _)| shelf.folder());
+    link("package", &[("name", version.name()), ("version", version.version()), ("in", &folder)])
+}
+
+/// `v3.23/main for x86_64, aarch64; v3.22/main for x86_64`.
+fn shelves(catalogue: &Catalogue, shown: &Listed) -> String {
+    let arches = |files: Vec<(&Shelf, u64)>| -> String {
+        files.iter().map(|(shelf, _)| shelf.arch.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let repositories = by_repository(catalogue, shown).into_iter();
+    repositories.map(|(name, files)| format!("{name} for {}", arches(files))).collect::<Vec<_>>().join("; ")
+}
+
 fn by_repository<'c>(catalogue: &'c Catalogue, version: &Listed) -> BTreeMap<&'c str, Vec<(&'c Shelf, u64)>> {
     let mut repositories: BTreeMap<&str, Vec<(&Shelf, u64)>> = BTreeMap::new();
     for (shelf, size) in &version.on {
@@ -115,12 +131,15 @@ fn needs(catalogue: &Catalogue, shown: &Listed) -> Markup {
 }
 
 /// A term, and the names that fulfil it where that is not said by the term itself.
-fn term((term, suppliers): &(Dependency<'_>, BTreeSet<&str>)) -> Markup {
+fn term((term, suppliers): &(Dependency<'_>, Option<BTreeSet<&str>>)) -> Markup {
     let text = term.as_str();
+    let Some(suppliers) = suppliers else {
+        return html! { code { (text) } };
+    };
     html! {
         @if suppliers.is_empty() {
             code { (text) }
-            @if term.sense == Sense::Requires { " " span.why { "not on this mirror" } }
+            @if term.sense == Sense::Requires { " " span.why { "not beside it on this mirror" } }
         } @else if suppliers.len() == 1 && suppliers.contains(text) {
             a href=(to(text)) { (text) }
         } @else {

@@ -1,38 +1,47 @@
 //! What a client needs: for people to copy, and as a script.
 
 use maud::{Markup, html};
+use sha2::{Digest as _, Sha256};
 
 use super::frame::{Frame, Part};
+use crate::apk::ObjectId;
 use crate::config::Config;
 use crate::jobs::Error;
 use crate::jobs::client::{self, ClientKey, ClientReport};
 use crate::jobs::client_script;
 use crate::serve::{Asked, Kept, Page};
 
-/// The address under which this client knows the public tree.
-pub(super) fn base(asked: &Asked) -> String {
-    format!("http://{}", asked.host.as_deref().unwrap_or("localhost"))
+/// Stands on pages where an address is not known.
+pub(super) const UNKNOWN: &str = "http://SERVER";
+
+/// The address under which this client knows the public tree; none where what it calls us is no name.
+pub(super) fn base(asked: &Asked) -> Option<String> {
+    asked.host.as_ref().map(|host| format!("http://{host}"))
 }
 
 pub(super) fn script(config: &Config, base: &str) -> Result<Page, Error> {
-    let text = client_script::script(&client::client(config, base)?, base);
+    let Some(client) = client::client_of_live(config, base)? else { return Ok(super::nothing_yet()) };
+    let text = client_script::script(&client, base);
     let body = text.into_bytes().into();
     Ok(Page { status: 200, content_type: "text/x-shellscript; charset=utf-8", kept: Kept::Never, body })
 }
 
 pub(super) fn page(config: &Config, base: &str) -> Result<Page, Error> {
-    let client = client::client(config, base)?;
+    let Some(client) = client::client_of_live(config, base)? else { return Ok(super::nothing_yet()) };
+    let digest = ObjectId::new(Sha256::digest(client_script::script(&client, base)).into());
     let content = html! {
         h1 { "Set up a client" }
         p.short { "For Alpine Linux, as root." }
         section aria-labelledby="quick" {
             h2 #quick { "Two lines" }
-            (copied("quick-text", &quick(&client, base)))
-            p { "The script holds the keys below, and puts one in place only if its fingerprint was typed behind it; then it \
-                adds the repositories. Run again, it changes nothing." }
+            (copied("the two lines", &quick(&client, base)))
+            p { "The script holds the keys below, and puts one in place only if its fingerprint stands behind it; then it adds the \
+                repositories of the machine's own branch. Run again, it changes nothing." }
             @if base.starts_with("http://") {
-                p.notice { strong { "This page came over plain HTTP. " } "Anybody on the way could have changed it, \
-                    fingerprints and all: compare them with what your operator gave you (" code { "bivouac key list" } ")." }
+                p.notice { strong { "This page came over plain HTTP. " } "Anybody on the way could have changed it, and the script \
+                    too. Before you run it, compare what " code { "sha256sum setup.sh" } " prints with what your operator gives \
+                    you another way (" code { "bivouac client --script --url " (base) " | sha256sum" } "). From here it is "
+                    code.fingerprint { (digest.hex()) } "." }
             }
         }
         section aria-labelledby="hand" {
@@ -41,7 +50,7 @@ pub(super) fn page(config: &Config, base: &str) -> Result<Page, Error> {
             h3 { "Repositories" }
             (lines(&client))
             h3 { "Does it work?" }
-            (copied("try-text", "apk update"))
+            (copied("the last line", "apk update"))
         }
     };
     Ok(Frame { title: "Set up a client", part: Part::Setup, up: "" }.page(200, content))
@@ -69,7 +78,7 @@ fn key_block(key: &ClientKey) -> Markup {
         h3 { "Key " code { (key.name) } }
         p { "SHA-256 " code.fingerprint { (key.fingerprint) } ", " (if key.ours { "the operator's own" } else { "the source's" })
             ", signs " (key.repositories.join(", ")) "." }
-        (copied(&format!("key-{}", key.fingerprint), &text))
+        (copied(&format!("the key {}", key.name), &text))
     }
 }
 
@@ -84,14 +93,14 @@ pub(super) fn lines(client: &ClientReport) -> Markup {
     }
     html! {
         p { "Into " code { "/etc/apk/repositories" } ", one line for each that is wanted:" }
-        (copied("lines-text", &text))
+        (copied("the repositories lines", &text))
         @if !client.templates.is_empty() {
             p { "In place of " code { "ARCH" } " stands what " code { "apk --print-arch" } " prints." }
         }
     }
 }
 
-/// Text to copy; the script puts a button beside it.
-fn copied(id: &str, text: &str) -> Markup {
-    html! { div.copied { pre id=(id) tabindex="0" { (text) } } }
+/// Text to copy, and what it is called; the script puts a button beside it.
+fn copied(name: &str, text: &str) -> Markup {
+    html! { div.copied { pre tabindex="0" role="group" aria-label=(name) { (text) } } }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::jobs::Run;
+use crate::jobs::{Run, Task};
 
 fn text(page: &Page) -> String {
     String::from_utf8(page.body.to_vec()).unwrap()
@@ -38,7 +38,7 @@ fn what_is_needed_leads_to_who_supplies_it() {
     ]);
     let html = asked(package::page, &catalogue, "name=a");
     assert!(html.contains("<code>so:libb.so.1</code> ← <a href=\"package?name=b\">b</a>"), "{html}");
-    assert!(html.contains("<code>c&gt;2</code> <span class=\"why\">not on this mirror</span>"), "{html}");
+    assert!(html.contains("<code>c&gt;2</code> <span class=\"why\">not beside it on this mirror</span>"), "{html}");
     assert!(html.contains("<li><a href=\"package?name=d\">d</a></li>"), "{html}");
     assert!(html.contains("Cannot stand beside"), "{html}");
     let html = asked(package::page, &catalogue, "name=b");
@@ -67,12 +67,12 @@ fn a_chart_says_in_words_what_it_shows() {
         fetched_packages: 0,
         fetched_bytes: 0,
     };
-    let html = chart::runs("sync", &[run(0.0, 0), run(90.0, 4), run(f64::NAN, 3)]).into_string();
+    let html = chart::runs(&Task::Sync, &[run(0.0, 0), run(90.0, 4), run(f64::NAN, 3)]).into_string();
     assert!(html.contains("3 runs of sync: 1 ended well, 2 did not. The longest took 90 s."), "{html}");
     assert_eq!(html.matches("<rect").count(), 3);
     // What did not end well has a cross.
     assert_eq!(html.matches("<path").count(), 2);
     assert!(html.contains("upstream away or incomplete") && html.contains("&lt;done&gt;"), "{html}");
     assert_eq!(html.matches("/srv").count(), 1, "that of the run that ended well alone");
-    assert!(!chart::runs("sync", &[run(0.0, 0)]).into_string().contains("NaN"));
+    assert!(!chart::runs(&Task::Sync, &[run(0.0, 0)]).into_string().contains("NaN"));
 }

@@ -1,6 +1,8 @@
-//! Why a package is mirrored, or is not.
+//! Why a package is mirrored.
+//!
+//! What is not published is not told: neither what a source lists and the rules leave out, nor by which rules.
 
-use maud::html;
+use maud::{Markup, html};
 
 use super::frame::{Frame, Part};
 use super::query::{Query, link};
@@ -8,45 +10,50 @@ use super::said;
 use crate::apk::PackageName;
 use crate::config::Config;
 use crate::jobs::Error;
+use crate::jobs::catalogue::Catalogue;
 use crate::jobs::why::{self, WhyRepository, in_one_line};
 use crate::serve::Page;
 
-pub(super) fn page(config: &Config, query: &Query) -> Result<Page, Error> {
+pub(super) fn page(config: &Config, catalogue: &Catalogue, query: &Query) -> Result<Page, Error> {
     let text = query.text("name");
-    let Ok(name) = text.parse::<PackageName>() else {
-        return Ok(said(404, "No such package", &format!("“{text}” is no package's name.")));
+    // Looked up first: it costs nothing, and drawing up what today's rules choose takes a while.
+    let name = text.parse::<PackageName>().ok().filter(|_| !catalogue.named(text).is_empty());
+    let Some(name) = name else {
+        return Ok(said(404, "No such package", &format!("Nothing here is called “{text}”.")));
     };
-    let report = why::why(config, &name)?;
+    let report = match why::why(config, &name) {
+        Ok(report) => Some(report),
+        // It is shown by a state that was gone back to, or is kept.
+        Err(Error::NoSuchPackage { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let repositories = report.iter().flat_map(|report| &report.repositories);
+    let chosen: Vec<&WhyRepository> = repositories.filter(|one| !one.packages.is_empty()).collect();
     let content = html! {
         h1 { "Why is " a href=(link("package", &[("name", text)])) { (text) } " mirrored?" }
-        p { "From snapshot " code { (report.snapshot) } ", by today's rules. Read each line from the package to what was asked for." }
-        @for repository in report.repositories.iter().filter(|one| !is_unlisted(one)) {
-            section {
-                h2 { (repository.name) " " span.version { (repository.arch) } }
-                ul.chains {
-                    @for package in &repository.packages {
-                        li {
-                            p { strong { (package.file) } ", " (package.from) }
-                            p.why { (in_one_line(&package.chain)) }
-                        }
-                    }
-                    @for left_out in &repository.left_out {
-                        li {
-                            p { "Without " (left_out.file.as_deref().unwrap_or(text))
-                                @if let Some(from) = &left_out.from { ", " (from) } }
-                            p.why { (left_out.message) }
-                        }
-                    }
-                }
-            }
+        @if let (Some(report), false) = (&report, chosen.is_empty()) {
+            p { "From snapshot " code { (report.snapshot) } ", by today's rules. Each line leads from the package to what was asked \
+                for." }
+            @for repository in chosen { (of_repository(repository)) }
+        } @else {
+            p { "It is here from an earlier state: by today's rules nothing asks for it any more." }
         }
-        @let unlisted: Vec<String> = report.repositories.iter().filter(|one| is_unlisted(one))
-            .map(|one| format!("{}/{}", one.name, one.arch)).collect();
-        @if !unlisted.is_empty() { p { "No source lists it for " (unlisted.join(", ")) "." } }
     };
     Ok(Frame { title: &format!("Why {text}"), part: Part::Packages, up: "" }.page(200, content))
 }
 
-fn is_unlisted(repository: &WhyRepository) -> bool {
-    repository.packages.is_empty() && repository.left_out.iter().all(|one| one.reason == "not-listed")
+fn of_repository(repository: &WhyRepository) -> Markup {
+    html! {
+        section {
+            h2 { (repository.name) " " span.version { (repository.arch) } }
+            ul.chains {
+                @for package in &repository.packages {
+                    li {
+                        p { strong { (package.file) } ", " (package.from) }
+                        p.why { (in_one_line(&package.chain)) }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::jobs::Run;
+use crate::jobs::{Run, Task};
 
 /// `1 package`, `5,632 packages`.
 pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
@@ -15,7 +15,7 @@ pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -91,10 +91,14 @@ pub(super) fn ended(exit: u8) -> (Standing, &'static str) {
     }
 }
 
-/// What came of a run. Of one that did not end well the words may tell of paths and addresses that are the operator's own
-/// affair.
-pub(super) fn outcome(run: &Run) -> &str {
-    if run.exit == 0 { &run.summary } else { "the operator's log says more" }
+/// What came of a run, where that is for everybody's eyes: of what did not end well, and of backups, the words may tell of paths
+/// and addresses that are the operator's own affair.
+pub(super) fn outcome<'r>(task: &Task, run: &'r Run) -> &'r str {
+    match (task, run.exit) {
+        (Task::Sync | Task::Check, 0) => &run.summary,
+        (Task::Import | Task::Backup(_) | Task::BackupCheck(_), 0) => "",
+        _ => "the operator's log says more",
+    }
 }
 
 #[cfg(test)]

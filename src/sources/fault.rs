@@ -110,6 +110,9 @@ pub enum BadCertificate {
     /// No authority that we believe vouches for it.
     #[error("its certificate is from an authority that is not trusted here")]
     Untrusted,
+    /// It is an authority's own certificate, as `openssl req -x509` makes it, where one for a host belongs.
+    #[error("its certificate is an authority's own (self-signed), and not one for a host")]
+    SelfSigned,
     /// Its time is over.
     #[error("its certificate has expired{}", since(.0))]
     Expired(Option<Timestamp>),
@@ -143,6 +146,8 @@ impl BadCertificate {
             Error::NotValidYet => BadCertificate::NotYet(None),
             Error::NotValidYetContext { not_before, .. } => BadCertificate::NotYet(time(not_before)),
             Error::NotValidForName => BadCertificate::OtherHost(Vec::new()),
+            // The verifier's own error has no type here.
+            Error::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => BadCertificate::SelfSigned,
             Error::NotValidForNameContext { presented, .. } => {
                 BadCertificate::OtherHost(presented.iter().take(4).map(|name| plain(presented_name(name))).collect())
             }
@@ -203,6 +208,7 @@ impl Fault {
             Fault::Proxy { .. } => "proxy-unreachable",
             Fault::ProxyDenied(_) => "proxy-denied",
             Fault::Certificate(BadCertificate::Untrusted) => "certificate-untrusted",
+            Fault::Certificate(BadCertificate::SelfSigned) => "certificate-self-signed",
             Fault::Certificate(BadCertificate::Expired(_)) => "certificate-expired",
             Fault::Certificate(BadCertificate::NotYet(_)) => "certificate-not-yet",
             Fault::Certificate(BadCertificate::OtherHost(_)) => "certificate-other-host",
@@ -236,6 +242,10 @@ impl Fault {
             Fault::Certificate(BadCertificate::Untrusted) => Some(
                 "for an authority of your own, name its certificate: ca = \"…\"; for public ones, look at this machine's \
                  CA certificates (package ca-certificates)",
+            ),
+            Fault::Certificate(BadCertificate::SelfSigned) => Some(
+                "let an authority of yours make one for the host: openssl req -x509 -CA ca.pem -CAkey ca.key -nodes -keyout host.key \
+                 -out host.pem -subj /CN=HOST -addext subjectAltName=DNS:HOST -addext basicConstraints=CA:FALSE",
             ),
             Fault::Certificate(BadCertificate::Expired(_) | BadCertificate::NotYet(_)) => {
                 Some("look at this machine's clock; if it is right, the server's certificate must be renewed")

@@ -38,11 +38,15 @@ fn line(path: &str, status: u16) -> String {
     )
 }
 
-/// The code that the finding about this path has.
-fn code_of(report: &serde_json::Value, path: &str) -> String {
+/// The finding about this path.
+fn about<'r>(report: &'r serde_json::Value, path: &str) -> &'r serde_json::Value {
     let findings = report["findings"].as_array().unwrap();
-    let found = findings.iter().find(|one| one["subject"] == path).unwrap_or_else(|| panic!("{path} in {report}"));
-    found["code"].as_str().unwrap().to_owned()
+    findings.iter().find(|one| one["subject"] == path).unwrap_or_else(|| panic!("{path} in {report}"))
+}
+
+/// Its code.
+fn code_of(report: &serde_json::Value, path: &str) -> String {
+    about(report, path)["code"].as_str().unwrap().to_owned()
 }
 
 const STAGED: [(&str, &str); 8] = [
@@ -54,6 +58,25 @@ const STAGED: [(&str, &str); 8] = [
     ("/v3.23/site/armv7/APKINDEX.tar.gz", "not-mirrored"),
     ("/v3.23/site/x86_64/APKINDEX.tar.gz.sign", "other-format"),
     ("/favicon.ico", "outside"),
+];
+
+/// When it left, that it never was, what is wrong with the address: in words, and what to do.
+const TOLD: [(&str, &[&str]); 4] = [
+    (
+        "/v3.23/site/x86_64/hello-1.0-r0.apk",
+        &[
+            "it left the index at 20",
+            "listed until generation 1 of 20",
+            "the tree with generation 2",
+            "live has hello-1.2-r0.apk",
+        ],
+    ),
+    ("/v3.23/site/x86_64/hello-1.1-r0.apk", &["no generation that is kept has it", "did you mean hello-1.2-r0.apk"]),
+    (
+        "/x86_64/APKINDEX.tar.gz",
+        &["the address lacks v3.23/site", "the line ends in /v3.23/site", "apk adds the arch itself"],
+    ),
+    ("/x86_64/v3.23/site/APKINDEX.tar.gz", &["another order", "v3.23/site/x86_64", "the line ends in /v3.23/site"]),
 ];
 
 #[test]
@@ -75,6 +98,15 @@ fn each_404_is_explained_whichever_log_it_is_in() {
             assert_eq!(code_of(&report, path), code, "{log} {path}");
         }
         assert_eq!((&report["requests"], &report["garbage"]), (&11.into(), &1.into()), "{report}");
+        // None is left over: each 404 is counted under one cause, and no path was let go.
+        let causes = report["not_found"].as_object().unwrap().values();
+        let explained: u64 = causes.map(|cause| cause["requests"].as_u64().unwrap()).sum();
+        assert_eq!((Some(explained), &report["low_by"]["not_found"]), (report["statuses"]["404"].as_u64(), &0.into()));
+        assert_eq!(explained, STAGED.len() as u64 + 1, "{report}");
+        for (path, words) in TOLD {
+            let told = about(&report, path).to_string();
+            words.iter().for_each(|word| assert!(told.contains(word), "no {word:?} in {told}"));
+        }
         assert_eq!(code_of(&report, "192.0.2.7"), "old-index");
         assert_eq!(report["packages"][0]["file"], "hello-1.2-r0.apk");
         assert_eq!(report["not_found"]["probing"]["requests"], 1);

@@ -9,11 +9,11 @@ use super::served::Served;
 use super::site::{COMMUNITY, MAIN, REPOSITORY as REPOSITORY_OF_SITE, SOURCES, extra, hello, libgreet, publish};
 use super::upstream::Fault;
 
-const REPOSITORY: &str = "/alpine/v3.23/main";
+pub(crate) const REPOSITORY: &str = "/alpine/v3.23/main";
 
 /// The codes of all findings, in order.
 #[track_caller]
-fn codes(ran: &Ran) -> Vec<String> {
+pub(crate) fn codes(ran: &Ran) -> Vec<String> {
     let told = ran.json();
     let findings = told["findings"].as_array().unwrap_or_else(|| panic!("{ran}"));
     findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
@@ -21,7 +21,7 @@ fn codes(ran: &Ran) -> Vec<String> {
 
 /// The finding of this code, as text: subject, message and hint.
 #[track_caller]
-fn finding(ran: &Ran, code: &str) -> String {
+pub(crate) fn finding(ran: &Ran, code: &str) -> String {
     let told = ran.json();
     let findings = told["findings"].as_array().unwrap_or_else(|| panic!("{ran}"));
     let one = findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code}\n{ran}"));
@@ -30,17 +30,17 @@ fn finding(ran: &Ran, code: &str) -> String {
 }
 
 /// Runs it at another time of day.
-fn at(env: &Env, time: &str, arguments: &[&str]) -> Ran {
+pub(crate) fn at(env: &Env, time: &str, arguments: &[&str]) -> Ran {
     let clock = env.write("clock", time.as_bytes());
     env.bivouac_with(&[("BIVOUAC_CLOCK", clock.to_str().unwrap())], arguments)
 }
 
-fn mode(path: &Path, mode: u32) {
+pub(crate) fn mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// An upstream with one repository, and a client that has its key.
-fn server() -> Env {
+pub(crate) fn server() -> Env {
     let env = Env::new();
     publish(&env, MAIN, 1, &[&hello("1.0-r0").build(&UPSTREAM), &libgreet().build(&UPSTREAM)], &UPSTREAM);
     let key = std::fs::read(env.path(&format!("trusted/{}", UPSTREAM.name))).unwrap();
@@ -48,7 +48,7 @@ fn server() -> Env {
     env
 }
 
-fn doctor(env: &Env, line: &str, more: &[&str]) -> Ran {
+pub(crate) fn doctor(env: &Env, line: &str, more: &[&str]) -> Ran {
     let url = format!("{}{line}", env.upstream.url());
     let mut arguments = vec!["--json", "doctor", &url, "--keys", "client"];
     arguments.extend(more);
@@ -56,11 +56,11 @@ fn doctor(env: &Env, line: &str, more: &[&str]) -> Ran {
 }
 
 /// A site whose public tree a web server's user can reach.
-struct Open {
-    env: Env,
+pub(crate) struct Open {
+    pub(crate) env: Env,
 }
 
-fn open_site() -> Open {
+pub(crate) fn open_site() -> Open {
     let env = Env::new();
     env.configure(&format!("{SOURCES}{REPOSITORY_OF_SITE}"));
     let tool = Package::new("corp-tool", "1.0-r0").depends("hello").build(&CORP);

@@ -169,7 +169,7 @@ pub(crate) fn trusted(key: &Key) -> Trusted {
     (key.name.to_owned(), key.public())
 }
 
-fn restrict(private_key: &Path) {
+pub(crate) fn restrict(private_key: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(private_key, std::fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -22,6 +22,7 @@ mod history;
 mod loose;
 mod prune;
 mod readme;
+mod readme_by_hand;
 mod readme_gap;
 mod receipt;
 mod repair;
@@ -33,6 +34,7 @@ mod sources_in_trouble;
 mod state;
 mod sync;
 mod tools;
+mod usual_troubles;
 mod why;
 
 // Shared with the tests of the real clients, each using what it needs.

@@ -29,7 +29,7 @@ fn a_browser_finds_nothing_wrong_on_any_page_of_the_demo() {
     }
     let env = Env::new();
     let mut demo = env.command(&["--json", "demo", "--dir", "demo", "--listen", "127.0.0.1:0"]);
-    let mut demo = Running(demo.stdout(Stdio::piped()).spawn().unwrap());
+    let mut demo = Running(demo.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     // One value over several lines; the server goes on behind it.
     let told = BufReader::new(demo.0.stdout.take().unwrap());
     let told = serde_json::Deserializer::from_reader(told).into_iter::<Value>().next().unwrap().unwrap();

@@ -12,10 +12,14 @@ pub(crate) enum Kind {
     Good,
     /// For 127.0.0.1, long ago.
     Expired,
+    /// For 127.0.0.1, in years to come.
+    NotYet,
     /// For another host.
     OtherHost,
     /// For a client.
     Client,
+    /// For 127.0.0.1 and an authority at once, signed by itself.
+    SelfSigned,
 }
 
 /// Makes the authority `certificates/ca.pem`.
@@ -33,13 +37,18 @@ pub(crate) fn authority(env: &Env) {
 
 /// Makes `certificates/NAME.pem` and `NAME.key`, which the authority vouches for.
 pub(crate) fn certificate(env: &Env, name: &str, kind: Kind) {
+    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     let (section, time) = match kind {
+        Kind::SelfSigned => {
+            let own = format!("req -x509 {new_key} -keyout {name}.key -out {name}.pem -days 30 -subj /CN={name}");
+            return openssl(env, &format!("{own} -addext subjectAltName=IP:127.0.0.1"));
+        }
         Kind::Good => ("good", "-days 30"),
         Kind::Expired => ("good", "-startdate 20200101000000Z -enddate 20200201000000Z"),
+        Kind::NotYet => ("good", "-startdate 20450101000000Z -enddate 20460101000000Z"),
         Kind::OtherHost => ("other", "-days 30"),
         Kind::Client => ("client", "-days 30"),
     };
-    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(env, &format!("req -new {new_key} -keyout {name}.key -out {name}.csr -subj /CN={name} -config ca.cnf"));
     openssl(
         env,

@@ -96,9 +96,55 @@ fn real_clients_work_on_a_machine_that_it_set_up() {
     let (script, fingerprint) = scripted(&env, &server.url());
     for client in &CLIENTS {
         let machine = client.machine(&real, "x86_64", &[], &[]);
+        // It is of another branch, and says so itself.
         let output = run(&busybox, &env, &script, &machine.file(""), &[&fingerprint]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("and here is v3.23: say with --branch"), "{output:?}");
+        let output = run(&busybox, &env, &script, &machine.file(""), &["--branch", "v3.23", &fingerprint]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         machine.updates_to(1);
         assert_eq!(machine.adds(&["hello"]), ["hello"]);
+    }
+}
+
+#[test]
+fn a_machine_gets_the_repositories_of_its_own_branch() {
+    let Some(busybox) = program("busybox") else { return };
+    let env = Env::new();
+    let (ours, corp) = (OURS.name.trim_end_matches(".pub"), CORP.name);
+    let repositories: String = ["v3.22/site", "v3.23/site", "edge/site", "every"]
+        .map(|name| format!("[[repositories]]\nname = \"{name}\"\narches = [\"x86_64\"]\nfrom = [\"corp\"]\n\n"))
+        .concat();
+    env.write(
+        "bivouac.toml",
+        format!(
+            "store = \"store\"\npublic = \"site/alpine\"\n\n[signing]\nkey = \"keys/{ours}\"\n\n\
+             [sources.corp]\ndirectory = \"packages\"\nkeyring = [\"trusted/{corp}\"]\n\n{repositories}"
+        )
+        .as_bytes(),
+    );
+    let told = env.bivouac(&["--json", "client", "--base", "http://m"]).exits_with(0).json();
+    let fingerprint = told["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+    let script = env.bivouac(&["client", "--script", "--base", "http://m"]).exits_with(0).stdout.clone();
+    for (release, given, lines) in [
+        ("3.23.1\n", &[][..], Some("http://m/v3.23/site\nhttp://m/every\n")),
+        ("3.22.0\n", &[], Some("http://m/v3.22/site\nhttp://m/every\n")),
+        ("3.24.0_alpha20261101\n", &[], Some("http://m/edge/site\nhttp://m/every\n")),
+        ("3.21.3\n", &[], None),
+        ("", &[], None),
+        ("3.21.3\n", &["--branch", "edge"], Some("http://m/edge/site\nhttp://m/every\n")),
+        ("3.23.1\n", &["--branch", "v3.2"], None),
+    ] {
+        let root = env.path("root");
+        let _ = std::fs::remove_dir_all(&root);
+        env.write("root/etc/apk/arch", b"x86_64\n");
+        if !release.is_empty() {
+            env.write("root/etc/alpine-release", release.as_bytes());
+        }
+        let output = run(&busybox, &env, &script, &root, &[given, &[&fingerprint]].concat());
+        let found = std::fs::read_to_string(root.join("etc/apk/repositories")).ok();
+        assert_eq!(found.as_deref(), lines, "{release:?} {given:?}: {output:?}");
+        assert_eq!(output.status.success(), lines.is_some(), "{output:?}");
+        assert_eq!(root.join("etc/apk/keys").exists(), lines.is_some(), "nothing is changed before all of it fits");
     }
 }

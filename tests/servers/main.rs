@@ -9,10 +9,12 @@
     reason = "this is a test from end to end"
 )]
 
+mod audited;
 mod browser;
 mod certificates;
 mod client_script;
 mod compared;
+mod doctor;
 mod logins;
 mod nginx;
 mod proxies;

@@ -1,5 +1,7 @@
 //! nginx in one process, run by whoever runs the test.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -17,6 +19,11 @@ impl Nginx {
     /// Serves `upstream/` of `env`. `servers` are the bodies of its `server` blocks; `{0}`, `{1}` … in them are the ports of the
     /// first, second … one, each of which listens by itself (`tls` makes it speak TLS with the certificate of that name).
     pub(crate) fn start(env: &Env, servers: &[Server<'_>]) -> Option<Nginx> {
+        Self::start_as(env, servers, None)
+    }
+
+    /// The same as another user, by number, who can enter the environment's root.
+    pub(crate) fn start_as(env: &Env, servers: &[Server<'_>], user: Option<u32>) -> Option<Nginx> {
         let nginx = program("nginx")?;
         let folder = env.path("nginx");
         std::fs::create_dir_all(&folder).unwrap();
@@ -24,7 +31,12 @@ impl Nginx {
         for _ in 0..5 {
             let ports: Vec<u16> = servers.iter().map(|_| free_port()).collect();
             env.write("nginx/nginx.conf", configuration(env, servers, &ports).as_bytes());
-            let mut child = Command::new(&nginx)
+            let mut command = Command::new(&nginx);
+            if let Some(user) = user {
+                std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+                command.uid(user).gid(user);
+            }
+            let mut child = command
                 .arg("-p")
                 .arg(&folder)
                 .args(["-c", "nginx.conf", "-e", "start.log"])

@@ -14,11 +14,11 @@ use super::{free_port, listens, program};
 const PUBLIC: &str = "the \"public\" tree/alpine";
 
 /// A running server. Dropping it ends it.
-struct Running {
-    child: Child,
-    port: u16,
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) port: u16,
     /// What stands before the tree's own paths in an address.
-    prefix: &'static str,
+    pub(crate) prefix: &'static str,
 }
 
 impl Drop for Running {
@@ -29,8 +29,8 @@ impl Drop for Running {
 }
 
 /// A reply, its head in lower case.
-struct Reply {
-    status: u16,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
     head: String,
     body: Vec<u8>,
 }
@@ -42,7 +42,7 @@ impl Reply {
 }
 
 impl Running {
-    fn get(&self, path: &str, headers: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str, headers: &str) -> Reply {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
         let (port, prefix) = (self.port, self.prefix);
         let request =
@@ -64,6 +64,11 @@ impl Running {
 
 /// A published tree: `v3.23/site` never changes what it has, `v3.23/moving` may; `latest` leads to both.
 fn published() -> Env {
+    published_with("")
+}
+
+/// The same with more lines in its configuration.
+pub(crate) fn published_with(more: &str) -> Env {
     let env = Env::new();
     let rest = format!(
         "store = \"store\"\npublic = '{PUBLIC}'\n\n[signing]\nkey = \"keys/{ours}\"\n\n\
@@ -71,7 +76,7 @@ fn published() -> Env {
          [sources.night]\ndirectory = \"nightly\"\nkeyring = [\"trusted/{corp}\"]\nrebuilt = \"accept\"\n\n\
          [[repositories]]\nname = \"v3.23/site\"\narches = [\"x86_64\"]\nfrom = [\"corp\"]\n\n\
          [[repositories]]\nname = \"v3.23/moving\"\narches = [\"x86_64\"]\nfrom = [\"night\"]\n\n\
-         [aliases]\nlatest = \"v3.23\"\n",
+         [aliases]\nlatest = \"v3.23\"\n{more}",
         ours = OURS.name.trim_end_matches(".pub"),
         corp = CORP.name,
     );
@@ -103,7 +108,7 @@ fn printed(env: &Env, server: &str, port: u16) -> String {
 }
 
 /// Starts `server` with what is printed for it.
-fn start(env: &Env, server: &'static str) -> Option<Running> {
+pub(crate) fn start(env: &Env, server: &'static str) -> Option<Running> {
     let binary = program(if server == "busybox-httpd" { "busybox" } else { server })?;
     // Somebody else may take a port between our look and the server's.
     for _ in 0..5 {

@@ -85,3 +85,12 @@ fn scanners_are_told_and_what_they_were_sent() {
     assert!(json.contains("forbidden") && json.contains("server-error") && json.contains("\\\\u{1b}[31m"), "{json}");
     assert!(!json.contains('\u{1b}') && !json.contains("\\u001b"), "{json}");
 }
+
+#[test]
+fn no_name_is_remembered_that_is_longer_than_a_files() {
+    let name = |end: &str| format!("{MAIN}/{}{end}.apk", "x".repeat(60_000));
+    let when = "25/Nov/2026:00:00:00";
+    let told = summary(&[line("one", when, &name("a"), 200), line("two", when, &name("b"), 200)]);
+    // What is behind the bound does not tell them apart.
+    assert_eq!((told.packages.len(), told.packages[0].requests), (1, 2));
+}

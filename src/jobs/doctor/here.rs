@@ -17,7 +17,7 @@ use crate::disk::{durable, layout};
 use crate::doctor::ground::Reader;
 use crate::doctor::layout::{INDEX, is_branch};
 use crate::doctor::packages::Looked;
-use crate::doctor::{Diagnosis, Weight, age, ground, needs, reach};
+use crate::doctor::{self, Diagnosis, Weight, age, ground, needs, reach};
 use crate::error::Class;
 use crate::jobs::status::{self, StatusReport};
 use crate::jobs::sync::keys_of;
@@ -118,7 +118,7 @@ fn named_files(config: &Config) -> Vec<Diagnosis> {
                 weight: Weight::Error(Class::Host),
                 subject,
                 message: format!("others can read it (mode {mode:04o}), and it is a secret"),
-                hint: Some(format!("chmod 600 {}; if others have read it, make another", named.path.display())),
+                hint: Some(format!("chmod 600 {}; if others have read it, make another", doctor::typed(&named.path))),
             });
         }
     }
@@ -135,7 +135,7 @@ fn metrics(config: &Config) -> Option<Diagnosis> {
         message: format!("the folder of [metrics] textfile is not there: {}", folder.display()),
         hint: Some(format!(
             "mkdir -p {}, the folder that node_exporter's --collector.textfile.directory names",
-            folder.display()
+            doctor::typed(folder)
         )),
     })
 }
@@ -151,7 +151,11 @@ fn space(mirror: &Mirror<'_>) -> Option<Diagnosis> {
         code: "too-little-space",
         weight: Weight::Error(Class::Host),
         subject: root.display().to_string(),
-        message: format!("{free} bytes are free, and [retain] min_free keeps {reserved}: no sync will fetch anything"),
+        message: format!(
+            "{} are free, and [retain] min_free keeps {}: no sync will fetch anything",
+            doctor::size(free),
+            doctor::size(reserved)
+        ),
         hint: Some(
             "`bivouac prune`, `bivouac status --disk` says where the bytes are; or let min_free keep less".to_owned(),
         ),
@@ -259,7 +263,8 @@ fn tree(mirror: &Mirror<'_>, reader: &Reader, world: Option<&(String, String)>, 
                 }
                 // Configured since, or held back: `stale` says it.
                 Ok(None) => {}
-                Err(message) => seen.push(Diagnosis {
+                Err(NoEntries::Unread(error)) => seen.push(of_file(&error, &file)),
+                Err(NoEntries::Damaged(message)) => seen.push(Diagnosis {
                     code: "index-damaged",
                     weight: Weight::Error(Class::Damaged),
                     subject: file.display().to_string(),
@@ -290,11 +295,31 @@ fn of_link(error: &layout::Error, link: String) -> Diagnosis {
 }
 
 /// The records of a published index, and its size. A file that is not there is none.
-fn entries(file: &Path) -> Result<Option<(Vec<Entry>, u64)>, String> {
-    let Some(bytes) = durable::read_if_present(file).map_err(|error| error.to_string())? else { return Ok(None) };
-    let parts = sections::split_index(&bytes, &Limits::of_our_own()).map_err(|bad| bad.to_string())?;
-    let entries = index::parse(&parts.text).map_err(|bad| bad.to_string())?;
+fn entries(file: &Path) -> Result<Option<(Vec<Entry>, u64)>, NoEntries> {
+    let Some(bytes) = durable::read_if_present(file).map_err(NoEntries::Unread)? else { return Ok(None) };
+    let damaged = |bad: &dyn std::fmt::Display| NoEntries::Damaged(bad.to_string());
+    let parts = sections::split_index(&bytes, &Limits::of_our_own()).map_err(|bad| damaged(&bad))?;
+    let entries = index::parse(&parts.text).map_err(|bad| damaged(&bad))?;
     Ok(Some((entries, bytes.len() as u64)))
+}
+
+/// Why an index that is there gives no records.
+enum NoEntries {
+    /// We may not read it, or the disk does not give it.
+    Unread(durable::Error),
+    /// It is not what we wrote.
+    Damaged(String),
+}
+
+fn of_file(error: &durable::Error, file: &Path) -> Diagnosis {
+    let seen = Diagnosis::of(error, file.display().to_string());
+    let hint = seen.hint.clone().or_else(|| {
+        Some(format!(
+            "run doctor as the user who syncs; that one must be able to read it: ls -l {}",
+            doctor::typed(file)
+        ))
+    });
+    Diagnosis { hint, ..seen }
 }
 
 type Indexes = BTreeMap<(RepositoryName, Arch), Vec<Entry>>;

@@ -82,7 +82,7 @@ pub(super) fn text(public: &Path, changing: &Changing, wanted: &Wanted) -> Resul
         }}
     }}
 
-    # JSON. `bivouac audit` reads the combined format, which Caddy writes with the module transform-encoder.
+    # JSON, as Caddy writes it by itself; `bivouac audit` reads it.
     log {{
         output file {log}
     }}

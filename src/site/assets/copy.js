@@ -4,7 +4,9 @@ for (const block of document.querySelectorAll(".copied")) {
   const text = block.querySelector("pre");
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Copy";
+  const name = " " + text.getAttribute("aria-label");
+  const say = (word) => { button.textContent = word; button.setAttribute("aria-label", word + name); };
+  say("Copy");
   button.addEventListener("click", async () => {
     let done = false;
     try {
@@ -19,8 +21,8 @@ for (const block of document.querySelectorAll(".copied")) {
       selection.addRange(range);
       done = document.execCommand("copy");
     }
-    button.textContent = done ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    say(done ? "Copied" : "Press Ctrl+C");
+    setTimeout(() => say("Copy"), 2000);
   });
   button.setAttribute("aria-live", "polite");
   block.prepend(button);
