@@ -164,6 +164,15 @@ pub fn write_dated(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime) -
     staged.persist(path, mode)
 }
 
+/// As [`write_dated`], with the temporary in the folder `aside`, on the same file system: for a folder that others look at, and
+/// that no sweep does.
+pub fn write_dated_aside(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime, aside: &Path) -> Result<()> {
+    let mut staged = Staged::in_folder(aside)?;
+    staged.write(bytes)?;
+    staged.set_modified(modified)?;
+    staged.persist(path, mode)
+}
+
 /// As [`write_dated`], **not** flushed: for many files in a place that nobody looks at until one [`flush_file_system`] made all
 /// of them safe.
 pub fn write_dated_unflushed(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime) -> Result<()> {

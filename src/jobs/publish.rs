@@ -22,6 +22,7 @@ use crate::config::{Config, Repository};
 use crate::disk::lock::Purpose;
 use crate::ledger::{Links, Withdrawn};
 use crate::plan::publish::{Cause, Generation, Mode, RepositoryState, Wish};
+use crate::publish::Publishable;
 use crate::report::Reporter;
 
 pub use again::CannotShow;
@@ -43,9 +44,9 @@ pub fn publish(
     let snapshot = states::snapshot(&mirror, snapshot)?;
     let repositories: Vec<&Repository> = config.repositories.iter().collect();
     let asked = indexes::of_snapshot(&mirror, &repositories, snapshot.clone())?;
-    let former = mirror.former(place)?;
+    let former = former_as_it_lies(&mirror, place)?;
     let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
-    let mut assembly = build::assemble(&mirror, place, &mut settled, &snapshot, call.now, reporter)?;
+    let mut assembly = build::assemble(&mirror, place, former.clone(), &mut settled, &snapshot, call.now, reporter)?;
     // Where live is held, the same indexes again are worth a generation: its record is what ends the hold. What is refused
     // ends none: a repository that keeps the state gone back to would be published over by the next sync.
     let held = former.as_ref().filter(|former| *place == Place::Live && former.is_hold());
@@ -67,6 +68,22 @@ pub fn publish(
         live: mirror.tree.live()?,
         links,
     })
+}
+
+/// What the next generation of `place` follows. A state whose index file is not what was published any more is made another
+/// one here, so that nothing equals it: else the damaged file would be kept, as that of a text which has not changed.
+fn former_as_it_lies(mirror: &Mirror<'_>, place: &Place) -> Result<Option<Generation>, Error> {
+    let mut former = mirror.former(place)?;
+    if let Some(Generation { number, repositories, .. }) = &mut former {
+        for state in repositories {
+            if Publishable::again(&mirror.tree, *number, state).is_err() {
+                state.inputs.clear();
+                state.signers.clear();
+                state.index = ObjectId::new([0; 32]);
+            }
+        }
+    }
+    Ok(former)
 }
 
 /// A generation that shows again what another showed.

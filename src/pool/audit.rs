@@ -18,6 +18,7 @@ use crate::disk::durable;
 use crate::finding::{Finding, Severity};
 
 const BUFFER: usize = 128 * 1024;
+const CURE: &str = "`bivouac repair` brings it back from whoever has it";
 
 /// What an audit saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Pool {
                 severity: Severity::Error,
                 subject: self.path(missing).display().to_string(),
                 message: "a package that is in force is not in the pool".into(),
-                hint: Some("the next sync that changes a repository which lists it fetches it again".into()),
+                hint: Some(CURE.into()),
             });
         }
         let (refs, unreadable) = self.refs_unreadable();
@@ -73,7 +74,7 @@ impl Pool {
                 severity: Severity::Warning,
                 subject: refs.display().to_string(),
                 message: format!("{unreadable} lines cannot be read; their packages may be fetched once more"),
-                hint: None,
+                hint: Some("`bivouac repair` takes them out".into()),
             });
         }
 
@@ -158,7 +159,7 @@ fn examine(
         severity: Severity::Error,
         subject: path.display().to_string(),
         message,
-        hint: None,
+        hint: Some(CURE.into()),
     };
     let mut bytes = 0;
     let mut look = || -> io::Result<Option<Finding>> {

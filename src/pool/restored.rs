@@ -162,7 +162,13 @@ impl Pool {
         for name in durable::list(&folder)?.iter().filter(|name| is_part_of_object(name)) {
             durable::remove_file(&folder.join(name))?;
         }
-        Ok(Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default() })
+        Ok(self.mending())
+    }
+
+    /// The same for single objects that may come from afar: what an earlier run left half written is gone on from, where
+    /// [`Restoring::begin`] asks for that object.
+    pub fn mending(&self) -> Restoring<'_> {
+        Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default() }
     }
 
     /// What `refs` says of these objects, as its lines, sorted: what a backup keeps, and [`Restoring::finish`] takes in again.
@@ -202,6 +208,21 @@ impl Restoring<'_> {
         Ok(put)
     }
 
+    /// Begins to take in the object of `size` bytes, chunk by chunk, for who is handed bytes instead of reading them; `None` where
+    /// it is there already, and right. What an earlier run left of it is hashed again and counts: see [`Arriving::len`].
+    pub fn begin(&self, object: &ObjectId, size: u64) -> Result<Option<Arriving<'_>>, RestoreError> {
+        let Some(arrival) = self.arrive(object)? else { return Ok(None) };
+        let put = match self.look(object, size) {
+            Place::Right => return Ok(None),
+            Place::Free => Put::New,
+            Place::Damaged => Put::Healed,
+        };
+        let part = PartFile::open(self.pool.part_of(object))?;
+        let mut arriving = Arriving { restoring: self, arrival, part, size, put, hasher: Sha256::new() };
+        arriving.take_up()?;
+        Ok(Some(arriving))
+    }
+
     /// Gives all objects their names, adds what `refs` says of those that are there now, and flushes: the pool holds all that was
     /// put when this returns. What is said of objects that are not there is left out.
     pub fn finish(self, refs: &[Ref]) -> Result<(), Error> {
@@ -210,6 +231,11 @@ impl Restoring<'_> {
         let there: Vec<Ref> =
             refs.iter().filter(|one| is_there(&self.pool.path(&one.object), one.size)).cloned().collect();
         Ok(self.pool.with_refs(|refs| refs.add(&there))?)
+    }
+
+    /// Gives what was put so far its names, so that others can read it.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.commit_batch()
     }
 
     /// `None` for what is complete and waits for its batch.
@@ -279,6 +305,95 @@ impl Restoring<'_> {
     }
 }
 
+/// An object that is handed over chunk by chunk. Dropped, it leaves what was written for a later [`Restoring::begin`].
+#[derive(Debug)]
+pub struct Arriving<'r> {
+    restoring: &'r Restoring<'r>,
+    arrival: Arrival<'r>,
+    part: PartFile,
+    size: u64,
+    put: Put,
+    hasher: Sha256,
+}
+
+impl Arriving<'_> {
+    /// Hashes what is there from an earlier run; what cannot be a beginning of the object is forgotten.
+    fn take_up(&mut self) -> Result<(), RestoreError> {
+        if self.part.len() > self.size {
+            return self.restart();
+        }
+        let mut reader = self.part.reader()?;
+        let mut buffer = buffer_for(self.part.len());
+        let mut read = 0;
+        let whole = loop {
+            match next(&mut reader, &mut buffer) {
+                Ok(Some(chunk)) => {
+                    self.hasher.update(chunk);
+                    read += chunk.len() as u64;
+                }
+                Ok(None) => break read == self.part.len(),
+                Err(_) => break false,
+            }
+        };
+        if whole { Ok(()) } else { self.restart() }
+    }
+
+    /// Bytes there are: where the next chunk belongs.
+    pub fn len(&self) -> u64 {
+        self.part.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.part.is_empty()
+    }
+
+    /// Forgets all bytes.
+    pub fn restart(&mut self) -> Result<(), RestoreError> {
+        self.hasher = Sha256::new();
+        Ok(self.part.truncate(0)?)
+    }
+
+    /// Takes the next bytes; more than the object has are refused.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        if self.part.len() + chunk.len() as u64 > self.size {
+            return Err(self.wrong(Found::More));
+        }
+        self.part.write(chunk)?;
+        self.hasher.update(chunk);
+        Ok(())
+    }
+
+    /// Removes what is there.
+    pub fn discard(self) -> Result<(), RestoreError> {
+        Ok(self.part.remove()?)
+    }
+
+    /// Whether what is there is the object, all of it.
+    pub fn check(&self) -> Result<(), RestoreError> {
+        if self.part.len() < self.size {
+            return Err(self.wrong(Found::Fewer(self.part.len())));
+        }
+        let found = ObjectId::new(self.hasher.clone().finalize().into());
+        if found == self.arrival.object { Ok(()) } else { Err(self.wrong(Found::Digest(found))) }
+    }
+
+    /// Hands the object over, if [`Arriving::check`] agrees; it has its place after the next batch, for which this may block.
+    pub fn settle(self) -> Result<Put, RestoreError> {
+        self.check()?;
+        let Arriving { restoring, arrival, part, size, put, .. } = self;
+        part.finish(OBJECT_MODE)?;
+        if restoring.note(&arrival.object, size) {
+            restoring.commit_batch()?;
+        }
+        Ok(put)
+    }
+
+    fn wrong(&self, found: Found) -> RestoreError {
+        RestoreError::WrongBytes { object: self.arrival.object, size: self.size, found }
+    }
+}
+
 /// What lies in an object's place.
 enum Place {
     Free,
@@ -287,6 +402,7 @@ enum Place {
 }
 
 /// Gives the object free again.
+#[derive(Debug)]
 struct Arrival<'r> {
     batch: &'r Mutex<Batch>,
     object: ObjectId,

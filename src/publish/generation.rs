@@ -162,7 +162,7 @@ impl Trouble for Error {
             Error::Layout(error) => error.hint(),
             Error::Shared { .. } => Some("give each `public` a folder of its own".into()),
             Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => {
-                Some("`bivouac check` lists all that is missing or damaged".into())
+                Some("`bivouac repair` brings back what is missing or damaged".into())
             }
             Error::NothingLive => Some("`bivouac publish` makes a snapshot live".into()),
             Error::Shown { .. } | Error::OtherIndex { .. } => None,

@@ -25,6 +25,7 @@ mod readme;
 mod readme_by_hand;
 mod readme_gap;
 mod receipt;
+mod repair;
 mod rotation;
 mod rules;
 mod served;

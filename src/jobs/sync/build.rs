@@ -196,17 +196,17 @@ impl Assembly {
     }
 }
 
-/// Merges and signs what was settled, where its inputs are others than those of what `place` shows. A repository that has no
+/// Merges and signs what was settled, where its inputs are others than those of `former`, which `place` shows. A repository that has no
 /// wish, or a broken one, keeps its former state; one that its rules forbid becomes broken.
 pub(in crate::jobs) fn assemble(
     mirror: &Mirror<'_>,
     place: &Place,
+    former: Option<Generation>,
     settled: &mut Settled,
     snapshot: &Snapshot,
     now: Timestamp,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Assembly, Error> {
-    let former = mirror.former(place)?;
     let seal = seal(mirror)?;
     let word = seal.map(SealWord::of);
     let record = mirror.ledger.signing()?;

@@ -105,7 +105,8 @@ pub(super) fn finish(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<SyncReport, Error> {
     let place = run.course.place();
-    let assembly = build::assemble(mirror, place, &mut settled, snapshot, run.request.now, reporter)?;
+    let assembly =
+        build::assemble(mirror, place, mirror.former(place)?, &mut settled, snapshot, run.request.now, reporter)?;
     let published = matches!(run.course, Course::Publish(_)) && assembly.is_worth_it();
     let mut links = None;
     if published {
