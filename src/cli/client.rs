@@ -9,8 +9,8 @@ use super::{Failure, Global, Outcome, out};
 /// Arguments of `client`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
-    /// The address under which clients reach the public tree [default: its
-    /// path, which serves clients on this machine]
+    /// The address under which clients reach the public tree [default: [serve]
+    /// url; else its path, which serves clients on this machine]
     #[arg(long, visible_alias = "base", value_name = "URL")]
     url: Option<String>,
     /// Print a script of POSIX sh instead: it takes keys' fingerprints, and changes
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     let config = super::config::load(global)?;
-    let url = args.url.unwrap_or_else(|| config.public.display().to_string());
+    let url = args.url.or_else(|| config.serve.url.clone()).unwrap_or_else(|| config.public.display().to_string());
     if url.contains(|c: char| c.is_control() || c == ' ') && args.script {
         return Err(Failure::usage(format_args!("{url:?} is no address for a repositories line")));
     }

@@ -51,6 +51,9 @@ pub struct Serve {
     /// Where; none: the daemon does not, and `serve` takes its default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
+    /// Under which address clients reach the public tree, without a slash at its end; none: the one by which each asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Who it is for clients that speak TLS; none: it speaks plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<ServerFiles>,

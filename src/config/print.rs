@@ -117,6 +117,9 @@ fn print_serve(out: &mut String, serve: &Serve) -> fmt::Result {
     if let Some(address) = serve.listen {
         writeln!(out, "listen = {}", quoted(&address.to_string()))?;
     }
+    if let Some(url) = &serve.url {
+        writeln!(out, "url = {}", quoted(url))?;
+    }
     if let Some(files) = &serve.tls {
         writeln!(out, "tls = {{ cert = {}, key = {} }}", path(&files.certificate), path(&files.key))?;
     }

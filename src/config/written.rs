@@ -57,6 +57,7 @@ pub(super) struct Schedule {
 #[derive(Debug, Default)]
 pub(super) struct Serve {
     pub(super) listen: Option<At<String>>,
+    pub(super) url: Option<At<String>>,
     pub(super) tls: Option<ServeTls>,
     pub(super) client_ca: Option<At<String>>,
     pub(super) basic_file: Option<At<String>>,
@@ -306,6 +307,7 @@ impl Reader<'_> {
         });
         Serve {
             listen: self.text(section, "listen"),
+            url: self.text(section, "url"),
             tls,
             client_ca: self.text(section, "client_ca"),
             basic_file: self.text(section, "basic_file"),

@@ -84,7 +84,7 @@ impl Site {
 
     fn make(&self, route: Route, asked: &Asked) -> Result<Page, Error> {
         let (config, query) = (self.config.get(), Query::new(&asked.query));
-        let base = setup::base(asked);
+        let base = setup::base(&config, asked);
         let known = base.as_deref().unwrap_or(setup::UNKNOWN);
         match route {
             Route::Asset(content_type, text) => {

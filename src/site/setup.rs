@@ -14,9 +14,11 @@ use crate::serve::{Asked, Kept, Page};
 /// Stands on pages where an address is not known.
 pub(super) const UNKNOWN: &str = "http://SERVER";
 
-/// The address under which this client knows the public tree; none where what it calls us is no name.
-pub(super) fn base(asked: &Asked) -> Option<String> {
-    asked.host.as_ref().map(|host| format!("{}://{host}", asked.scheme.as_str()))
+/// The address under which clients reach the public tree: the configured one, else that by which this one asked; none where
+/// what it calls us is no name.
+pub(super) fn base(config: &Config, asked: &Asked) -> Option<String> {
+    let configured = config.serve.url.clone();
+    configured.or_else(|| asked.host.as_ref().map(|host| format!("{}://{host}", asked.scheme.as_str())))
 }
 
 pub(super) fn script(config: &Config, base: &str) -> Result<Page, Error> {

@@ -135,6 +135,37 @@ fn the_first_page_says_what_is_wrong_and_goes_on_where_something_cannot_be_read(
 }
 
 #[test]
+fn behind_another_server_clients_are_told_its_address() {
+    let env = Env::new();
+    env.configure(&format!(
+        "[sources.up]\nurl = [\"{{upstream}}/alpine\"]\nkeyring = [\"trusted/{}\"]\n\n\
+         [[repositories]]\nfrom = [\"up:v3.23/main\"]\narches = [\"x86_64\"]\n\n\
+         [serve]\nurl = \"https://mirror.example/alpine/\"\n",
+        UPSTREAM.name
+    ));
+    put(&env, &[("hello", "1.0-r0")], 1);
+    env.bivouac(&["sync"]).exits_with(0);
+    let server = Served::start(&env);
+    let text = page(&server, "/setup", 200);
+    has(
+        &text,
+        &["https://mirror.example/alpine/v3.23/main", "wget -O setup.sh https://mirror.example/alpine/setup.sh"],
+    );
+    assert!(!text.contains("plain HTTP"), "{text}");
+    let script = String::from_utf8(server.get("/setup.sh").body).unwrap();
+    has(&script, &["line 'v3.23' 'https://mirror.example/alpine/v3.23/main'"]);
+    // What the operator compares it with, byte for byte.
+    assert_eq!(env.bivouac(&["client", "--script"]).exits_with(0).stdout, script);
+    // Wherever the folder stands, its slash is added there.
+    let head = server.get("/v3.23/main").head.to_ascii_lowercase();
+    assert!(head.contains("location: ./main/"), "{head}");
+    // A name by which nobody is called gets no script.
+    let mut wire = std::net::TcpStream::connect(&server.address).unwrap();
+    write!(wire, "GET /setup.sh HTTP/1.0\r\n\r\n").unwrap();
+    assert!(std::io::read_to_string(wire).unwrap().contains("200 OK"), "the configured address is known without it");
+}
+
+#[test]
 fn what_is_not_published_is_not_told() {
     let env = Env::new();
     env.configure(&format!(

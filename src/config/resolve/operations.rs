@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use url::Url;
 
 use super::Resolver;
 use crate::apk::BackupName;
@@ -90,6 +91,7 @@ impl Resolver<'_> {
         });
         Serve {
             listen: written.listen.as_ref().and_then(|text| self.listen(text)),
+            url: written.url.as_ref().and_then(|text| self.public_url(text)),
             tls,
             client_ca,
             basic_file: written.basic_file.as_ref().and_then(|text| self.secret_path("serve.basic_file", text)),
@@ -117,6 +119,23 @@ impl Resolver<'_> {
             self.problems.add(text.line, bad);
         }
         address
+    }
+
+    /// As clients write it into their repositories: apk appends to it, and everybody may read it.
+    fn public_url(&mut self, text: &At<String>) -> Option<String> {
+        let plain = Url::parse(&text.value).ok().filter(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+        });
+        if plain.is_none() {
+            let bad =
+                "serve.url is no address like \"https://mirror.example.org/alpine\", without login, \"?\" and \"#\"";
+            self.problems.add(text.line, bad.to_owned());
+        }
+        Some(plain?.as_str().trim_end_matches('/').to_owned())
     }
 
     pub(super) fn textfile(&mut self, text: &At<String>) -> Option<PathBuf> {

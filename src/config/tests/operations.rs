@@ -67,7 +67,7 @@ fn a_webhook_is_shown_without_its_secret() {
     assert!(shown.contains("https://hooks.example.org:8443/****"), "{shown}");
 }
 
-const HTTPS: &str = "[serve]\nlisten = \"[::]:8443\"\ntls = { cert = \"tls/mirror.pem\", key = \"$CREDENTIALS_DIRECTORY/secrets/key\" }\n\
+const HTTPS: &str = "[serve]\nlisten = \"[::]:8443\"\nurl = \"https://M.example/alpine/\"\ntls = { cert = \"tls/mirror.pem\", key = \"$CREDENTIALS_DIRECTORY/secrets/key\" }\n\
                      client_ca = \"tls/../clients.pem\"\nbasic_file = \"/etc/users\"\n";
 
 #[test]
@@ -76,6 +76,7 @@ fn what_is_served_how_and_to_whom_resolves_and_is_printed_as_it_means() {
     let config = Config::parse(&text, Path::new("b.toml"), Path::new("/site"), None).unwrap();
     let expected = Serve {
         listen: Some("[::]:8443".parse().unwrap()),
+        url: Some("https://m.example/alpine".to_owned()),
         tls: Some(ServerFiles { certificate: "/site/tls/mirror.pem".into(), key: "/site/secrets/key".into() }),
         client_ca: Some("/site/clients.pem".into()),
         basic_file: Some("/etc/users".into()),
@@ -109,6 +110,10 @@ fn half_of_what_tls_needs_is_refused_with_its_line() {
         ("tls = \"c\"", "serve.tls must be a table"),
         ("client_ca = \"c\"", "serve.client_ca without serve.tls: only who speaks TLS can show a certificate"),
         ("basic_file = [\"f\"]", "serve.basic_file must be text"),
+        ("url = \"mirror.example\"", "serve.url is no address like"),
+        ("url = \"https://u:p@mirror.example\"", "serve.url is no address like"),
+        ("url = \"https://mirror.example/?a\"", "serve.url is no address like"),
+        ("url = \"ftp://mirror.example\"", "serve.url is no address like"),
     ] {
         let said = said_of(&format!("{BRANCHES}[serve]\n{serve}\n"));
         assert!(said.starts_with("16: ") && said.contains(expected), "{serve}: {said}");

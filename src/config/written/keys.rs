@@ -76,7 +76,7 @@ pub(super) const REPOSITORY: Keys = &[
 ];
 pub(super) const PUBLISH: Keys = &["linger", "to"];
 pub(super) const SCHEDULE: Keys = &["timezone", "jitter", "sync", "check", "backup"];
-pub(super) const SERVE: Keys = &["listen", "tls", "client_ca", "basic_file"];
+pub(super) const SERVE: Keys = &["listen", "url", "tls", "client_ca", "basic_file"];
 pub(super) const SERVE_TLS: Keys = &["cert", "key"];
 pub(super) const METRICS: Keys = &["textfile"];
 pub(super) const NOTIFY: Keys = &["webhook", "webhook_file", "command", "timeout"];
