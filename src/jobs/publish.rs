@@ -22,7 +22,6 @@ use crate::config::{Config, Repository};
 use crate::disk::lock::Purpose;
 use crate::ledger::{Links, Withdrawn};
 use crate::plan::publish::{Cause, Generation, Mode, RepositoryState, Wish};
-use crate::publish::Publishable;
 use crate::report::Reporter;
 
 pub use again::CannotShow;
@@ -44,9 +43,14 @@ pub fn publish(
     let snapshot = states::snapshot(&mirror, snapshot)?;
     let repositories: Vec<&Repository> = config.repositories.iter().collect();
     let asked = indexes::of_snapshot(&mirror, &repositories, snapshot.clone())?;
-    let former = former_as_it_lies(&mirror, place)?;
+    let former = mirror.former(place)?;
+    // A damaged file is not kept, as that of a text which has not changed.
+    let wrong = former.iter().map(|former| build::wrong_files(&mirror, former.number, former.repositories.iter()));
+    let wrong = wrong.flatten().collect();
     let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
-    let mut assembly = build::assemble(&mirror, place, former.clone(), &mut settled, &snapshot, call.now, reporter)?;
+    let mut assembly =
+        build::assemble(&mirror, place, former.clone(), &wrong, &mut settled, &snapshot, call.now, reporter)?;
+    let still_damaged = finish::tell_damaged(&assembly.kept_wrong(&mirror), &**reporter);
     // Where live is held, the same indexes again are worth a generation: its record is what ends the hold. What is refused
     // ends none: a repository that keeps the state gone back to would be published over by the next sync.
     let held = former.as_ref().filter(|former| *place == Place::Live && former.is_hold());
@@ -67,23 +71,8 @@ pub fn publish(
         seconds: started.elapsed().as_secs_f64(),
         live: mirror.tree.live()?,
         links,
+        still_damaged,
     })
-}
-
-/// What the next generation of `place` follows. A state whose index file is not what was published any more is made another
-/// one here, so that nothing equals it: else the damaged file would be kept, as that of a text which has not changed.
-fn former_as_it_lies(mirror: &Mirror<'_>, place: &Place) -> Result<Option<Generation>, Error> {
-    let mut former = mirror.former(place)?;
-    if let Some(Generation { number, repositories, .. }) = &mut former {
-        for state in repositories {
-            if Publishable::again(&mirror.tree, *number, state).is_err() {
-                state.inputs.clear();
-                state.signers.clear();
-                state.index = ObjectId::new([0; 32]);
-            }
-        }
-    }
-    Ok(former)
 }
 
 /// A generation that shows again what another showed.

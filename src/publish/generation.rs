@@ -279,7 +279,10 @@ fn place_index(
     match (plan.indexes[at], plan.former) {
         (IndexFile::Kept, Some(former)) => {
             let kept = tree.generation(former).join(state.name.folder(&state.arch)).join(INDEX);
-            links.add(&kept, &path)?;
+            links.add(&kept, &path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Error::IndexGone { path: kept },
+                _ => error.into(),
+            })?;
         }
         (IndexFile::Kept, None) => unreachable!("a plan keeps only what a former generation has"),
         (IndexFile::New, _) => {

@@ -43,6 +43,7 @@ mod env;
 #[allow(dead_code, reason = "shared")]
 mod fixture;
 #[allow(dead_code, reason = "shared")]
+mod mending;
 mod oracle;
 #[allow(dead_code, reason = "shared")]
 mod upstream;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::{self, Assembly, accepted_ids, inputs};
+use super::build::{self, Assembly, WrongFiles, accepted_ids, inputs};
 use super::indexes::{Asked, Index};
 use super::report::{self, Broken, RepositoryReport, SyncReport};
 use super::settle::Settled;
@@ -81,6 +81,7 @@ pub(super) fn nothing_new(
         place: place.clone(),
         live: mirror.tree.live()?,
         links: None,
+        still_damaged: Vec::new(),
     }))
 }
 
@@ -105,9 +106,21 @@ pub(super) fn finish(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<SyncReport, Error> {
     let place = run.course.place();
-    let assembly =
-        build::assemble(mirror, place, mirror.former(place)?, &mut settled, snapshot, run.request.now, reporter)?;
+    let mut assemble = |wrong: &WrongFiles| {
+        let former = mirror.former(place)?;
+        build::assemble(mirror, place, former, wrong, &mut settled, snapshot, run.request.now, reporter)
+    };
+    let mut assembly = assemble(&WrongFiles::new())?;
     let published = matches!(run.course, Course::Publish(_)) && assembly.is_worth_it();
+    let mut still_damaged = Vec::new();
+    if published {
+        // Read only where a tree is made: a run without news reads no index file.
+        let wrong = assembly.kept_wrong(mirror);
+        if !wrong.is_empty() {
+            assembly = assemble(&wrong)?;
+            still_damaged = tell_damaged(&assembly.kept_wrong(mirror), &**reporter);
+        }
+    }
     let mut links = None;
     if published {
         let made = assembly.perform(mirror, &**reporter)?;
@@ -134,7 +147,20 @@ pub(super) fn finish(
         seconds: run.started.elapsed().as_secs_f64(),
         live: mirror.tree.live()?,
         links,
+        still_damaged,
     })
+}
+
+/// Says which index files go on being shown though they are not what was published. Returns the repositories.
+pub(in crate::jobs) fn tell_damaged(wrong: &WrongFiles, reporter: &dyn Reporter) -> Vec<String> {
+    let places: Vec<String> = wrong.iter().map(|(name, arch)| format!("{name}/{arch}")).collect();
+    for place in &places {
+        reporter.warning(&format!(
+            "the index file of {place} is not what was published, and this run did not make it anew: `bivouac repair` brings \
+             it back from whoever has it"
+        ));
+    }
+    places
 }
 
 /// What happened to each of `repositories`.
