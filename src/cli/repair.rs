@@ -6,7 +6,7 @@ use bivouac::error::Class;
 use bivouac::jobs::repair::{self as job, Extent, RepairReport, RepairRequest};
 
 use super::global::Output;
-use super::sync::{call, listener};
+use super::sync::{call, complain, listener};
 use super::{Failure, Global, Outcome, out, progress};
 
 /// How many things that came back are listed: after the loss of a whole pool nobody reads them all.
@@ -18,7 +18,8 @@ const SHOWN: usize = 50;
     Reads the pool and all kept trees again, as `check --deep` does, then asks for what is missing or damaged: other copies in \
     the trees, seeds and directory sources, backups, bundles, what --from names, and the sources' URLs last. Bytes are taken \
     for their digest alone, so nobody needs to be trusted. What cannot be had stays as it is, and is told with what to do. \
-    Exit code 5 when something stays damaged, 4 when what may have it is away, 3 when other bytes came.")]
+    Exit code 5 when something stays damaged, 3 when other bytes came, 1 when this host lets something not be put right, 4 when \
+    what may have it is away.")]
 pub(crate) struct Args {
     /// Print what is wrong and where it would be looked for, and change nothing
     #[arg(long)]
@@ -57,6 +58,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     if let Some(cause) = &report.not_remembered {
         progress::warn(global, format_args!("what is damaged still is not remembered: {cause}"));
     }
+    complain(report.error.iter(), "what came back is in its place, and what nobody brought back stays as it is");
     match global.output() {
         Output::Json => out::json(&report)?,
         Output::Text => {
@@ -65,7 +67,9 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
                 let verb = if report.dry_run { "would come" } else { "came" };
                 let shown = if global.verbose { usize::MAX } else { SHOWN };
                 for one in report.repaired.iter().take(shown) {
-                    out::line(format_args!("{} {verb} from {}", one.file, one.from))?;
+                    // Whoever made a folder that --from names chose these names.
+                    let (file, from) = (out::printable(&one.file), out::printable(&one.from));
+                    out::line(format_args!("{file} {verb} from {from}"))?;
                 }
                 if report.repaired.len() > shown {
                     out::line(format_args!("and {} more (-v lists all)", report.repaired.len() - shown))?;

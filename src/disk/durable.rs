@@ -68,6 +68,11 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
+
+    /// Whether it would be the same with every other file there: the disk is full, a quota is reached, or nothing may be written.
+    pub fn is_for_all(&self) -> bool {
+        matches!(self.code(), "disk-full" | "read-only")
+    }
 }
 
 impl Trouble for Error {

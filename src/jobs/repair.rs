@@ -33,15 +33,17 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::check::Checked;
+use super::sync::{Broken, Setback};
 use super::{Call, Error, Mirror, ProxyVariables};
 use crate::apk::ObjectId;
 use crate::config::Config;
 use crate::disk::lock::{Lock, Purpose};
-use crate::error::Class;
+use crate::error::{Class, Trouble};
 use crate::finding::Finding;
 use crate::report::Reporter;
 use look::Seen;
 use offers::Offers;
+use trees::Mender;
 
 /// What is to be repaired.
 #[derive(Clone, Debug)]
@@ -83,7 +85,10 @@ pub struct RepairReport {
     /// Why it is not remembered what is damaged still; absent where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_remembered: Option<String>,
-    /// Whose trouble each of the findings is.
+    /// What ended it early; absent where nothing did. What came before is kept, and told above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Broken>,
+    /// Whose trouble each of the findings is; of a repair that ended early, whose that was.
     #[serde(skip)]
     pub troubles: Vec<Class>,
 }
@@ -130,30 +135,45 @@ pub fn decide<'c>(
     reporter: &Arc<dyn Reporter>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Decided<'c>, Error> {
-    let (mirror, lock) = request.call.open(config, Purpose::Repair)?;
+    let (mirror, lock) = request.call.open_damaged(config, Purpose::Repair)?;
     let seen = look::look(&mirror, request.extent, request.threads, progress)?;
     let offers = Offers::collect(&mirror, &seen, &request.from, &**reporter)?;
     Ok(Decided { mirror, _lock: lock, seen, offers, request })
 }
 
 impl Decided<'_> {
-    /// Brings back what somebody has. What nobody has stays as it is and is told.
+    /// Brings back what somebody has, the nearest first, and shows it as it comes. What nobody has stays as it is and is told;
+    /// so is what this host does not let us put right. A full or read-only disk ends it: see [`RepairReport::error`].
     ///
     /// # Errors
-    /// This host's own trouble; what came before it is in its place, and what shows it as well.
+    /// Records that cannot be read for this host's trouble.
     pub async fn perform(self, reporter: &Arc<dyn Reporter>) -> Result<RepairReport, Error> {
         let Decided { mirror, _lock, seen, offers, request } = self;
-        let (outcome, stopped) = fetch::fetch(&mirror, &seen, &offers, request, &**reporter).await?;
         let indexes = indexes::Indexes::find(&mirror, &seen, &offers)?;
-        let mended = trees::mend(&mirror, &seen, &outcome, &indexes)?;
-        if let Some(error) = stopped {
-            return Err(error);
-        }
+        let mut mender = Mender::new(&mirror, &seen, &indexes);
+        let mut outcome = fetch::Outcome::default();
+        // What is at hand waits for nobody.
+        let stopped = match mender.pass(&outcome) {
+            Ok(()) => {
+                fetch::fetch(&mirror, &seen, &offers, request, &**reporter, &mut outcome, &mut mender).await.err()
+            }
+            Err(error) => Some(error),
+        };
+        let mended = mender.end();
         let not_remembered = remember(&mirror, &seen, &outcome.mended()).err();
         let mut report = told::told(&mirror, seen, &offers, &outcome, &indexes, mended);
         report.not_remembered = not_remembered.map(|error| super::error::in_one_line(&error));
+        if let Some(error) = stopped {
+            report.troubles = vec![error.class()];
+            report.error = Some(Broken::from(&Setback::of("the repair ended early".to_owned(), &error)));
+        }
         Ok(report)
     }
+}
+
+/// Whether all the rest would end in the same way: the disk is full, or nothing may be written.
+fn ends_all(error: &dyn Trouble) -> bool {
+    matches!(error.code(), "disk-full" | "read-only")
 }
 
 /// What is still damaged is what later checks read each time, and what is measured.

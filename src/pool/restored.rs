@@ -1,8 +1,9 @@
-//! Taking in objects for which a signed list of a backup vouches.
+//! Taking in objects that were in a pool before: those for which a signed list of a backup vouches, and those that our own
+//! records name and the pool lost.
 //!
-//! A package that comes from outside is unpacked and verified before it is an object. What a backup holds was verified when it
-//! first came, and its manifest, which one of our keys signed, names each object by its SHA-256: here that digest is all that
-//! is compared, and so a restore is as fast as the disk.
+//! A package that comes from outside is unpacked and verified before it is an object. These were verified when they first came,
+//! and the list or the record names each by its SHA-256: here that digest is all that is compared, and so a restore is as fast
+//! as the disk.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -130,6 +131,16 @@ pub struct Restoring<'p> {
     batch: Mutex<Batch>,
     /// Held through a batch's commit; never taken while `batch` is held.
     committing: Mutex<()>,
+    failing: Failing,
+}
+
+/// What it means that one object cannot get its name.
+#[derive(Debug)]
+enum Failing {
+    /// The batch ends there.
+    EndsAll,
+    /// It is told, and the others get theirs; a full or read-only disk ends all the same.
+    IsTold(Mutex<Vec<(ObjectId, durable::Error)>>),
 }
 
 #[derive(Debug, Default)]
@@ -162,13 +173,14 @@ impl Pool {
         for name in durable::list(&folder)?.iter().filter(|name| is_part_of_object(name)) {
             durable::remove_file(&folder.join(name))?;
         }
-        Ok(self.mending())
+        Ok(Restoring { failing: Failing::EndsAll, ..self.mending() })
     }
 
     /// The same for single objects that may come from afar: what an earlier run left half written is gone on from, where
-    /// [`Restoring::begin`] asks for that object.
+    /// [`Restoring::begin`] asks for that object, and one that cannot get its name holds up no other: see [`Restoring::failed`].
     pub fn mending(&self) -> Restoring<'_> {
-        Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default() }
+        let failing = Failing::IsTold(Mutex::default());
+        Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default(), failing }
     }
 
     /// What `refs` says of these objects, as its lines, sorted: what a backup keeps, and [`Restoring::finish`] takes in again.
@@ -238,6 +250,20 @@ impl Restoring<'_> {
         self.commit_batch()
     }
 
+    /// Of a mending, the objects that could not get their names since this was asked last, each with the reason. Nothing is left
+    /// of them.
+    pub fn failed(&self) -> Vec<(ObjectId, durable::Error)> {
+        match &self.failing {
+            Failing::EndsAll => Vec::new(),
+            Failing::IsTold(told) => std::mem::take(&mut *lock(told)),
+        }
+    }
+
+    /// Whether an object was put and has no name yet.
+    pub fn is_pending(&self, object: &ObjectId) -> bool {
+        self.batch().pending.contains(object)
+    }
+
     /// `None` for what is complete and waits for its batch.
     fn arrive(&self, object: &ObjectId) -> Result<Option<Arrival<'_>>, RestoreError> {
         let mut batch = self.batch();
@@ -286,18 +312,41 @@ impl Restoring<'_> {
             return Ok(());
         }
         durable::flush_file_system(&self.pool.incoming_folder())?;
-        for shard in objects.iter().map(|object| self.pool.shard(object)).collect::<HashSet<_>>() {
-            durable::create_folder_unflushed(&shard, FOLDER_MODE)?;
-        }
-        let renames: Vec<_> =
-            objects.iter().map(|object| (self.pool.part_of(object), self.pool.path(object))).collect();
-        durable::rename_all(&renames)?;
-        self.pool.note_unflushed_names();
-        let mut batch = self.batch();
-        for object in &objects {
-            batch.pending.remove(object);
+        match &self.failing {
+            Failing::EndsAll => {
+                for shard in objects.iter().map(|object| self.pool.shard(object)).collect::<HashSet<_>>() {
+                    durable::create_folder_unflushed(&shard, FOLDER_MODE)?;
+                }
+                let renames: Vec<_> =
+                    objects.iter().map(|object| (self.pool.part_of(object), self.pool.path(object))).collect();
+                durable::rename_all(&renames)?;
+                self.pool.note_unflushed_names();
+                let mut batch = self.batch();
+                for object in &objects {
+                    batch.pending.remove(object);
+                }
+            }
+            Failing::IsTold(told) => {
+                self.pool.note_unflushed_names();
+                for object in &objects {
+                    if let Err(error) = self.name(object) {
+                        if error.is_for_all() {
+                            return Err(error.into());
+                        }
+                        lock(told).push((*object, error));
+                        // Why it failed is what matters; what stays is swept when it is old.
+                        let _ = durable::remove_file(&self.pool.part_of(object));
+                    }
+                    self.batch().pending.remove(object);
+                }
+            }
         }
         Ok(())
+    }
+
+    fn name(&self, object: &ObjectId) -> durable::Result<()> {
+        durable::create_folder_unflushed(&self.pool.shard(object), FOLDER_MODE)?;
+        durable::rename_all(&[(self.pool.part_of(object), self.pool.path(object))])
     }
 
     fn batch(&self) -> MutexGuard<'_, Batch> {

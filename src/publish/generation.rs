@@ -253,7 +253,7 @@ fn place_packages(state: &RepositoryState, pool: &Pool, folder: &Path, links: &m
 }
 
 /// The links that the generation names, each relative, where this tree has what it leads to.
-fn place_aliases(generation: &Generation, tree: &Path) -> Result<(), Error> {
+pub(super) fn place_aliases(generation: &Generation, tree: &Path) -> Result<(), Error> {
     for (name, target) in &generation.aliases {
         if !tree.join(target.as_str()).is_dir() {
             continue;

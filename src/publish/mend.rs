@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 use jiff::Timestamp;
 
 use super::Error;
+use super::generation::place_aliases;
 use crate::apk::{Arch, ObjectId};
 use crate::disk::durable::{self, LinkedTree};
 use crate::disk::layout::PublicTree;
+use crate::plan::publish::Generation;
 use crate::pool::Pool;
 
 /// Files of trees that get their bytes back. The caller holds the store's lock.
@@ -59,10 +61,23 @@ impl<'t> Mending<'t> {
         Ok(())
     }
 
-    /// All of it is on the medium when this returns.
-    pub fn finish(self) -> Result<(), Error> {
+    /// Puts back the links of a tree whose folder was lost: those for which it has what they lead to.
+    pub fn aliases(&mut self, generation: &Generation) -> Result<(), Error> {
+        self.changed += 1;
+        place_aliases(generation, &self.tree.generation(generation.number))
+    }
+
+    /// Has the public link, which is not there, lead to the tree of generation `number`, which is.
+    pub fn public_link(&mut self, number: u64) -> Result<(), Error> {
+        self.tree.require_generation(number)?;
+        Ok(durable::switch_link(self.tree.link(), &PublicTree::link_text(number))?)
+    }
+
+    /// What was put right so far is on the medium when this returns.
+    pub fn flush(&mut self) -> Result<(), Error> {
         if self.changed > 0 {
             durable::flush_file_system(&self.tree.generations_folder())?;
+            self.changed = 0;
         }
         Ok(())
     }

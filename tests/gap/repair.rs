@@ -42,6 +42,10 @@ fn a_site_asks_the_medium() {
     let run = gap.site.bivouac(&["repair"]);
     run.exits_with(4);
     assert!(run.stdout.contains("the bundles of source \"hq\": there is no "), "{run}");
+    // A mount point that nothing is mounted on is no better.
+    std::fs::create_dir_all(gap.site.path("transfer")).unwrap();
+    let run = gap.site.bivouac(&["repair"]);
+    assert!(run.exits_with(4).stdout.contains("transfer is empty"), "{run}");
     // In the folder where its source looks for bundles.
     gap.site.write("transfer/first.bundle", &gap.first.volume(1, &OURS));
     let run = gap.site.bivouac(&["repair"]);

@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::path::Path;
 
 use futures_util::StreamExt as _;
 
-use super::RepairRequest;
 use super::look::Seen;
 use super::offers::{Offers, Opened, Request, Shelved, is_away};
+use super::trees::Mender;
+use super::{RepairRequest, ends_all};
 use crate::apk::{ObjectId, SourceName};
 use crate::backup::restore::Shelf;
 use crate::bundle::{self, Offered};
 use crate::delta;
 use crate::disk::durable;
 use crate::error::{Class, Trouble as _};
+use crate::jobs::check::hash;
 use crate::jobs::error::in_one_line;
 use crate::jobs::upstream::Surroundings;
 use crate::jobs::{Error, Mirror};
@@ -26,6 +29,9 @@ use crate::sources::{self, PackageSink, SinkError};
 
 /// Packages that are fetched at once, whatever number of sources there is; each source keeps to its own connections.
 const AT_ONCE: usize = 16;
+
+/// Packages from the network after which the trees are led to them: what came does not wait for the farthest.
+const SHOWN_AT_ONCE: usize = 200;
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -39,7 +45,8 @@ pub(super) struct Outcome {
 /// Why an object did not come from one who might have had it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reason {
-    /// Refused: other bytes came. Upstream: nobody could be asked. Damaged: it is not there, or as garbled as here.
+    /// Refused: other bytes came. Host: it has no place here. Upstream: nobody could be asked. Damaged: it is not there, or as
+    /// garbled as here.
     pub(super) class: Class,
     /// Who, and what is the matter.
     pub(super) text: String,
@@ -60,32 +67,35 @@ impl Outcome {
     }
 }
 
-/// Brings what can be had into the pool. Where this host's trouble ends it, that is told beside what came before.
+/// Brings what can be had into the pool, and has `mender` show it as it comes.
+///
+/// # Errors
+/// This host's trouble that ends all; `outcome` has what came before, and no more.
 pub(super) async fn fetch(
     mirror: &Mirror<'_>,
     seen: &Seen,
     offers: &Offers,
     request: &RepairRequest,
     reporter: &dyn Reporter,
-) -> Result<(Outcome, Option<Error>), Error> {
-    let mut outcome = Outcome::default();
+    outcome: &mut Outcome,
+    mender: &mut Mender<'_>,
+) -> Result<(), Error> {
     if seen.objects.is_empty() {
-        return Ok((outcome, None));
+        return Ok(());
     }
     let bytes = seen.objects.values().map(|bad| bad.size).sum();
     reporter.work_begun(Work::Repair, seen.objects.len() as u64, bytes);
     let restoring = mirror.pool.mending();
     let fetching = Fetching { mirror, seen, offers, request, reporter, restoring: &restoring };
-    let stopped = fetching.all(&mut outcome).await.err();
-    // What came is kept, also where the disk is full by now.
-    match (restoring.finish(&[]), stopped) {
-        (Ok(()), stopped) => {
-            reporter.work_done(Work::Repair);
-            Ok((outcome, stopped))
-        }
-        (Err(_), Some(error)) => Err(error),
-        (Err(error), None) => Err(error.into()),
-    }
+    let fetched = fetching.all(outcome, mender).await;
+    // What came is kept and shown, also where the disk is full by now.
+    let shown = fetching.show(outcome, mender);
+    outcome.from.retain(|object, _| !restoring.is_pending(object));
+    let finished = restoring.finish(&[]);
+    fetched.and(shown)?;
+    finished?;
+    reporter.work_done(Work::Repair);
+    Ok(())
 }
 
 struct Fetching<'f> {
@@ -98,15 +108,37 @@ struct Fetching<'f> {
 }
 
 impl Fetching<'_> {
-    async fn all(&self, outcome: &mut Outcome) -> Result<(), Error> {
+    async fn all(&self, outcome: &mut Outcome, mender: &mut Mender<'_>) -> Result<(), Error> {
         self.files(outcome)?;
+        self.show(outcome, mender)?;
         for shelved in &self.offers.backups {
             self.backup(shelved, outcome)?;
+            self.show(outcome, mender)?;
         }
         for opened in &self.offers.bundles {
             self.bundle(opened, outcome)?;
+            self.show(outcome, mender)?;
         }
-        self.urls(outcome).await
+        self.urls(outcome, mender).await
+    }
+
+    /// Gives what came its name in the pool, and has the trees lead there.
+    fn show(&self, outcome: &mut Outcome, mender: &mut Mender<'_>) -> Result<(), Error> {
+        self.restoring.commit()?;
+        for (object, error) in self.restoring.failed() {
+            outcome.from.remove(&object);
+            outcome.note(object, Class::Host, in_one_line(&error));
+        }
+        mender.pass(outcome)
+    }
+
+    /// One object that this host does not take holds up no other.
+    fn host(&self, outcome: &mut Outcome, object: ObjectId, error: Error) -> Result<(), Error> {
+        if ends_all(&error) {
+            return Err(error);
+        }
+        outcome.note(object, Class::Host, in_one_line(&error));
+        Ok(())
     }
 
     /// It is there now, or will be with the next batch.
@@ -119,6 +151,15 @@ impl Fetching<'_> {
         for (object, paths) in &self.offers.files {
             for path in paths {
                 let size = self.seen.objects[object].size;
+                // Hashed where it lies: many files are of one size, and only one is worth writing.
+                match is_object(path, size, object) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(cause) => {
+                        outcome.note(*object, Class::Damaged, format!("{}: {cause}", path.display()));
+                        continue;
+                    }
+                }
                 let put = match File::open(path) {
                     // One byte more tells a file that grew, and stops at one that grows without end.
                     Ok(file) => self.restoring.put(object, size, &mut file.take(size.saturating_add(1))),
@@ -129,12 +170,14 @@ impl Fetching<'_> {
                         self.came(outcome, *object, path.display().to_string());
                         break;
                     }
-                    // Many files are of one size: that one is another says nothing.
-                    Err(RestoreError::WrongBytes { .. }) => {}
-                    Err(RestoreError::Read { cause, .. }) => {
-                        outcome.note(*object, Class::Damaged, format!("{}: {cause}", path.display()));
+                    // It changed since.
+                    Err(error @ (RestoreError::WrongBytes { .. } | RestoreError::Read { .. })) => {
+                        outcome.note(*object, Class::Damaged, format!("{}: {}", path.display(), in_one_line(&error)));
                     }
-                    Err(error @ (RestoreError::Busy { .. } | RestoreError::Pool(_))) => return Err(host(error)),
+                    Err(error @ (RestoreError::Busy { .. } | RestoreError::Pool(_))) => {
+                        self.host(outcome, *object, host(error))?;
+                        break;
+                    }
                 }
             }
         }
@@ -147,9 +190,26 @@ impl Fetching<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
+        self.shelf(shelved, &wanted, outcome)
+    }
+
+    fn shelf(&self, shelved: &Shelved, wanted: &BTreeSet<ObjectId>, outcome: &mut Outcome) -> Result<(), Error> {
         let shelf = Shelf::new(&shelved.target, &shelved.backup);
-        let restored =
-            shelf.restore(&|object| wanted.contains(object), self.restoring, self.request.threads, &|_| {})?;
+        let restored = shelf.restore(&|object| wanted.contains(object), self.restoring, self.request.threads, &|_| {});
+        let restored = match restored {
+            Ok(restored) => restored,
+            Err(error) if wanted.len() == 1 || ends_all(&error) => {
+                let object = *wanted.first().expect("only what is wanted is asked for");
+                return self.host(outcome, object, error.into());
+            }
+            // One of them is in trouble here; by itself it holds up no other.
+            Err(_) => {
+                for object in wanted {
+                    self.shelf(shelved, &BTreeSet::from([*object]), outcome)?;
+                }
+                return Ok(());
+            }
+        };
         let lost: BTreeSet<ObjectId> = restored.lost.iter().map(|lost| lost.object).collect();
         for object in wanted.difference(&lost) {
             self.came(outcome, *object, shelved.shown());
@@ -178,7 +238,10 @@ impl Fetching<'_> {
                     outcome.note(object, Class::Damaged, text);
                     continue;
                 }
-                Err(error) if error.class() == Class::Host => return Err(error.into()),
+                Err(error) if error.class() == Class::Host => {
+                    self.host(outcome, object, error.into())?;
+                    continue;
+                }
                 Err(error) => {
                     outcome.note(object, error.class(), format!("{from}: {}", in_one_line(&error)));
                     continue;
@@ -192,13 +255,15 @@ impl Fetching<'_> {
                 Err(error @ RestoreError::Read { .. }) => {
                     outcome.note(object, Class::Upstream, format!("{from}: {}", in_one_line(&error)));
                 }
-                Err(error @ (RestoreError::Busy { .. } | RestoreError::Pool(_))) => return Err(host(error)),
+                Err(error @ (RestoreError::Busy { .. } | RestoreError::Pool(_))) => {
+                    self.host(outcome, object, host(error))?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn urls(&self, outcome: &mut Outcome) -> Result<(), Error> {
+    async fn urls(&self, outcome: &mut Outcome, mender: &mut Mender<'_>) -> Result<(), Error> {
         let left: Vec<(&ObjectId, &Vec<Request>)> = self
             .offers
             .urls
@@ -218,10 +283,17 @@ impl Fetching<'_> {
         let fetched = futures_util::stream::iter(left)
             .map(|(object, requests)| async move { (*object, self.one(object, requests, upstreams).await) });
         let mut fetched = fetched.buffer_unordered(AT_ONCE);
+        let mut came = 0_usize;
         while let Some((object, fetched)) = fetched.next().await {
             match fetched? {
                 // Its bytes and itself were counted as they came over the wire.
-                Fetched::From(source) => drop(outcome.from.insert(object, format!("source \"{source}\""))),
+                Fetched::From(source) => {
+                    outcome.from.insert(object, format!("source \"{source}\""));
+                    came += 1;
+                    if came.is_multiple_of(SHOWN_AT_ONCE) {
+                        self.show(outcome, mender)?;
+                    }
+                }
                 Fetched::Nowhere(reasons) => {
                     let file = &self.seen.objects[&object].names[0].file;
                     let text = reasons.iter().map(|reason| &*reason.text).collect::<Vec<_>>().join("; ");
@@ -241,8 +313,14 @@ impl Fetching<'_> {
         upstreams: &BTreeMap<&SourceName, Result<Option<Http>, Error>>,
     ) -> Result<Fetched, Error> {
         let mut reasons = Vec::new();
-        let Some(arriving) = self.restoring.begin(object, requests[0].size).map_err(host)? else {
-            return Ok(Fetched::From(requests[0].source.clone()));
+        let here = |error: Error| {
+            let reason = Reason { class: Class::Host, text: in_one_line(&error) };
+            if ends_all(&error) { Err(error) } else { Ok(Fetched::Nowhere(vec![reason])) }
+        };
+        let arriving = match self.restoring.begin(object, requests[0].size) {
+            Ok(Some(arriving)) => arriving,
+            Ok(None) => return Ok(Fetched::From(requests[0].source.clone())),
+            Err(error) => return here(host(error)),
         };
         let mut sink = ObjectSink(arriving);
         for request in requests {
@@ -257,11 +335,13 @@ impl Fetching<'_> {
             };
             let (class, text) = match http.package(&request.as_package(), &mut sink, self.reporter).await {
                 Ok(()) => {
-                    sink.0.settle().map_err(host)?;
+                    if let Err(error) = sink.0.settle() {
+                        return here(host(error));
+                    }
                     self.reporter.package_stored(&request.file);
                     return Ok(Fetched::From(source.clone()));
                 }
-                Err(error @ (sources::Error::Sink { .. } | sources::Error::Client(_))) => return Err(error.into()),
+                Err(error @ (sources::Error::Sink { .. } | sources::Error::Client(_))) => return here(error.into()),
                 Err(error @ sources::Error::NotFound(_)) => (Class::Damaged, in_one_line(&error)),
                 Err(error) => (error.class(), in_one_line(&error)),
             };
@@ -269,10 +349,17 @@ impl Fetching<'_> {
         }
         // Where nothing came, nothing is left behind.
         if sink.0.is_empty() {
-            sink.0.discard().map_err(host)?;
+            if let Err(error) = sink.0.discard() {
+                return here(host(error));
+            }
         }
         Ok(Fetched::Nowhere(reasons))
     }
+}
+
+/// Whether the file at `path` is this object; of one of another size no byte is read.
+fn is_object(path: &Path, size: u64, object: &ObjectId) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.len() == size && hash(path)? == *object)
 }
 
 enum Fetched {

@@ -2,6 +2,7 @@
 //! in another tree, in an accepted record where it is upstream's own, in what bundles brought or took, in a backup.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +105,8 @@ impl Indexes {
     }
 
     fn take_file(&mut self, index: &ObjectId, path: &Path, file: Option<&PathBuf>) {
-        if let Ok(bytes) = std::fs::read(path) {
+        let mut bytes = Vec::new();
+        if File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut bytes)).is_ok() {
             self.take(index, &bytes, path.display().to_string());
             if let Some(found) = self.0.get_mut(index) {
                 found.file = file.cloned();

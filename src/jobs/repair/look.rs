@@ -9,19 +9,22 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Extent;
-use crate::apk::{Arch, ObjectId, PackageFile};
+use crate::apk::{Arch, ObjectId, PackageFile, Place};
 use crate::config::SourceKind;
 use crate::finding::{Finding, Severity};
 use crate::jobs::check::{Checked, hash, tolerate};
 use crate::jobs::reserve::Reserve;
 use crate::jobs::sync::layers_of;
 use crate::jobs::{Error, Mirror};
-use crate::plan::publish::{Generation, RepositoryState};
+use crate::plan::publish::{Generation, Placed, RepositoryState};
 use crate::snapshot::IndexKey;
 use crate::snapshot::manifest::What;
 
 /// The name under which every client asks for an index.
 pub(super) const INDEX: &str = "APKINDEX.tar.gz";
+
+/// What is said of a name that is a link: what it leads to may change without it.
+const A_LINK: &str = "a link is in its place";
 
 /// What a look found.
 #[derive(Debug, Default)]
@@ -31,6 +34,8 @@ pub(super) struct Seen {
     pub(super) objects: BTreeMap<ObjectId, Bad>,
     /// All that is damaged in the pool, reached or not.
     pub(super) damaged: BTreeSet<ObjectId>,
+    /// Objects that this run hashed and found right.
+    pub(super) right: BTreeSet<ObjectId>,
     /// Objects that are right and have another mode than they must.
     pub(super) modes: Vec<Finding>,
     /// That `refs` has lines that cannot be read.
@@ -43,6 +48,10 @@ pub(super) struct Seen {
     pub(super) index_files: BTreeMap<ObjectId, Vec<PathBuf>>,
     /// Folders of repositories that lack the link to themselves.
     pub(super) links: Vec<BadLink>,
+    /// What the trees show whose whole folders are gone.
+    pub(super) gone: Vec<Generation>,
+    /// The generation that the public link led to, where the link is gone.
+    pub(super) lost_link: Option<u64>,
     /// What is wrong beyond any repair.
     pub(super) beyond: Vec<Finding>,
 }
@@ -137,9 +146,17 @@ pub(super) fn look(
     let mut required: BTreeSet<ObjectId> = states.values().flatten().copied().collect();
     required.extend(shown.map(|placed| placed.object));
 
+    // Where a record does not read, nobody knows what it needed.
+    let is_blind = !seen.beyond.is_empty();
+
     let only = match extent {
         Extent::All => None,
-        Extent::Known => Some(mirror.ledger.damaged_objects()?),
+        Extent::Known => {
+            let mut only = tolerate(mirror.ledger.damaged_objects(), &mut seen.beyond)?.unwrap_or_default();
+            // What a name is to lead to must be seen to be right first.
+            only.extend(suspects(mirror, &generations));
+            Some(only)
+        }
     };
     let audit = mirror.pool.audit(&required, only.as_ref(), threads, progress)?;
     seen.checked.objects = audit.objects;
@@ -150,7 +167,7 @@ pub(super) fn look(
     let mut by_path: BTreeMap<String, Finding> = BTreeMap::new();
     for finding in audit.findings {
         match finding.code {
-            "object-missing" | "object-damaged" | "object-unreadable" => {
+            "object-missing" | "object-damaged" | "object-unreadable" if !Path::new(&finding.subject).is_dir() => {
                 by_path.insert(finding.subject.clone(), finding);
             }
             "object-mode" => seen.modes.push(finding),
@@ -159,6 +176,7 @@ pub(super) fn look(
         }
     }
     seen.damaged = audit.damaged;
+    seen.right = audit.right;
     for object in bad {
         // One that came back while we looked is no finding.
         let Some(finding) = by_path.remove(&mirror.pool.path(&object).display().to_string()) else { continue };
@@ -171,6 +189,10 @@ pub(super) fn look(
             None if required.contains(&object) => {
                 ("the record that says what it is does not read", "`bivouac repair` again when the record is back")
             }
+            None if is_blind => (
+                "no record that can be read needs it, and not all can be read",
+                "`bivouac repair` again when the records are back",
+            ),
             None => ("nothing needs it", "`bivouac prune` takes it away"),
         };
         let message = format!("{}; {why}", finding.message);
@@ -229,14 +251,78 @@ fn record(mirror: &Mirror<'_>, id: &str, seen: &mut Seen) -> Result<Right, Error
     Ok(Right::No)
 }
 
-/// The whole records of all generations whose trees are there.
+/// The whole records of what clients see, whether or not the trees are there, and of the other generations whose trees are.
+/// What clients see comes first: it is the first to be put right.
 fn generations(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<Vec<Generation>, Error> {
     let trees = mirror.tree.trees()?;
+    let recorded = mirror.ledger.generation_numbers()?;
+    let live = match mirror.tree.live()? {
+        Some(live) => Some(live),
+        None => lost_link(mirror, &trees, &recorded, seen),
+    };
+    let mut numbers: Vec<u64> = live.into_iter().collect();
+    let rest = recorded.into_iter().rev().filter(|number| trees.contains(number));
+    for number in mirror.tree.named()?.into_values().chain(rest) {
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
     let mut generations = Vec::new();
-    for number in mirror.ledger.generation_numbers()?.into_iter().filter(|number| trees.contains(number)) {
-        generations.extend(tolerate(mirror.ledger.generation(number), &mut seen.beyond)?);
+    for number in numbers {
+        let Some(generation) = tolerate(mirror.ledger.generation(number), &mut seen.beyond)? else { continue };
+        if Some(number) == live {
+            tolerate(mirror.ledger.require_snapshot(&generation.snapshot), &mut seen.beyond)?;
+        }
+        if !mirror.tree.generation(number).is_dir() {
+            seen.gone.push(generation.clone());
+        }
+        generations.push(generation);
     }
     Ok(generations)
+}
+
+/// The generation that was live, where the public link is gone: the newest of those that were made to be, as long as its tree is
+/// there, which is whole from the moment on that it has its number.
+fn lost_link(mirror: &Mirror<'_>, trees: &BTreeSet<u64>, recorded: &[u64], seen: &mut Seen) -> Option<u64> {
+    let was_live = |number: &&u64| {
+        let summary = mirror.ledger.generation_summary(**number);
+        summary.is_ok_and(|summary| summary.place == Place::Live)
+    };
+    let newest = recorded.iter().rev().find(was_live).copied()?;
+    if trees.contains(&newest) {
+        seen.lost_link = Some(newest);
+        return Some(newest);
+    }
+    seen.beyond.push(Finding {
+        code: "tree-gone",
+        severity: Severity::Error,
+        subject: mirror.tree.link().display().to_string(),
+        message: format!("the public link is gone, and so is the tree of generation {newest}, which was live"),
+        hint: Some("`bivouac publish` shows the newest snapshot".into()),
+    });
+    None
+}
+
+/// Objects that have a name in a tree which seems to lead elsewhere. Nothing is read.
+fn suspects(mirror: &Mirror<'_>, generations: &[Generation]) -> BTreeSet<ObjectId> {
+    let mut found = BTreeSet::new();
+    for generation in generations {
+        let tree = mirror.tree.generation(generation.number);
+        for state in &generation.repositories {
+            let folder = tree.join(state.name.folder(&state.arch));
+            found
+                .extend(state.files.iter().filter(|placed| seems_wrong(mirror, &folder, placed)).map(|one| one.object));
+        }
+    }
+    found
+}
+
+fn seems_wrong(mirror: &Mirror<'_>, folder: &Path, placed: &Placed) -> bool {
+    let of = |path: &Path| std::fs::symlink_metadata(path).ok().filter(Metadata::is_file);
+    match (of(&folder.join(placed.file.as_str())), of(&mirror.pool.path(&placed.object))) {
+        (Some(here), Some(there)) => !is_same(&here, &there) && here.len() != there.len(),
+        _ => true,
+    }
 }
 
 /// What bad objects are called that something reaches.
@@ -276,7 +362,7 @@ fn names(
         }
     }
     let reserve = Reserve::of(mirror.config)?;
-    for state in generations.iter().rev().flat_map(|generation| &generation.repositories) {
+    for state in generations.iter().flat_map(|generation| &generation.repositories) {
         for placed in state.files.iter().filter(|placed| bad.contains(&placed.object)) {
             let (object, size) = (placed.object, placed.size);
             let name = |key| Name { key, arch: Some(state.arch.clone()), file: placed.file.clone() };
@@ -295,7 +381,9 @@ fn names(
     }
     for source in mirror.config.sources.values() {
         let SourceKind::Bundles { .. } = source.kind else { continue };
-        let Some(manifest) = mirror.ledger.bundle_in_force(&source.name)? else { continue };
+        // That it is damaged stops an import, which says so.
+        let manifest = tolerate(mirror.ledger.bundle_in_force(&source.name), &mut Vec::new())?;
+        let Some(manifest) = manifest.flatten() else { continue };
         for packed in manifest.objects.iter().filter(|packed| bad.contains(&packed.sha256)) {
             if let What::Package(name, version, _) = &packed.what
                 && let Ok(file) = PackageFile::new(name, version)
@@ -324,16 +412,21 @@ fn compare(
     }
     let path = folder.join(INDEX);
     seen.checked.files += 1;
-    let wrong = match hash(&path) {
-        _ if path.is_dir() => {
+    let wrong = match std::fs::symlink_metadata(&path) {
+        Ok(found) if found.is_dir() => {
             seen.beyond.push(in_the_way(&path));
             None
         }
-        Ok(digest) if digest == state.index => None,
-        Ok(_) => Some(("index-damaged", "it is not the index that was published".to_owned())),
-        Err(cause) => Some(("index-missing", cause.to_string())),
+        Ok(found) if found.is_symlink() => Some(("index-damaged", A_LINK.to_owned())),
+        _ => match hash(&path) {
+            Ok(digest) if digest == state.index => None,
+            Ok(_) => Some(("index-damaged", "it is not the index that was published".to_owned())),
+            Err(cause) => Some(("index-missing", cause.to_string())),
+        },
     };
-    seen.index_files.entry(state.index).or_default().push(path.clone());
+    if std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
+        seen.index_files.entry(state.index).or_default().push(path.clone());
+    }
     if let Some((code, message)) = wrong {
         let whose = Whose::Tree(number, state.published);
         seen.indexes.push(BadIndex { path, index: state.index, whose, code, message });
@@ -342,12 +435,13 @@ fn compare(
         let path = folder.join(placed.file.as_str());
         let object = placed.object;
         seen.checked.files += 1;
-        let there = std::fs::metadata(mirror.pool.path(&object)).ok();
+        let there = std::fs::symlink_metadata(mirror.pool.path(&object)).ok().filter(Metadata::is_file);
         let mut bad = seen.objects.get_mut(&object);
         let is_passed_over = |here: &Metadata, there: &Metadata| {
             here.len() == there.len() && bad.is_none() && only.is_some_and(|only| !only.contains(&object))
         };
-        let found = match (std::fs::metadata(&path), there) {
+        let found = match (std::fs::symlink_metadata(&path), there) {
+            (Ok(here), _) if here.is_symlink() => Some(FileState::Wrong("file-damaged", A_LINK.to_owned())),
             (Err(cause), _) => Some(FileState::Wrong("file-missing", cause.to_string())),
             (Ok(here), _) if here.is_dir() => {
                 seen.beyond.push(in_the_way(&path));

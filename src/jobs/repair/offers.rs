@@ -8,18 +8,18 @@ use super::folders::Files;
 use super::look::{Bad, Seen};
 use crate::apk::{Arch, KeyId, ObjectId, PackageFile, SourceName};
 use crate::backup::catalog::{self, Backup, Unverified};
-use crate::backup::target::MARKER;
 use crate::backup::{self, Target};
 use crate::bundle::{self, Offered, Verified, Volume};
 use crate::config::{Source, SourceKind};
 use crate::error::{Class, Trouble as _};
-use crate::jobs::check::hash;
+use crate::finding::Finding;
+use crate::jobs::check::{hash, tolerate};
 use crate::jobs::error::in_one_line;
 use crate::jobs::import::{deliveries, inbox};
 use crate::jobs::{Error, Mirror, backup as backups, seal};
 use crate::places::Folder;
 use crate::report::Reporter;
-use crate::snapshot::manifest::SUFFIX;
+use crate::sign::rotation::UsedKey;
 use crate::sources::seed::Seed;
 use crate::sources::{self, PackageRequest, directory};
 use crate::verify::{Keyring, PublicKey};
@@ -39,6 +39,8 @@ pub(super) struct Offers {
     pub(super) urls: BTreeMap<ObjectId, Vec<Request>>,
     /// Media that are not there.
     pub(super) away: Vec<Away>,
+    /// Records of ours that say whom to believe, and do not read.
+    pub(super) unreadable: Vec<Finding>,
 }
 
 /// A backup that has something of what is wanted.
@@ -126,7 +128,11 @@ impl Offers {
         for source in mirror.config.sources.values() {
             offers.of_source(source, seen, &wanted, reporter);
         }
-        let collector = Collector { wanted: &wanted, reporter, keys: keys(mirror)?, keyrings: keyrings(mirror)? };
+        // Without this record, nobody is known who may have signed backups and bundles, but whom the configuration names.
+        let signing = tolerate(mirror.ledger.signing(), &mut offers.unreadable)?;
+        let used: Vec<UsedKey> = signing.into_iter().flat_map(|signing| signing.used).collect();
+        let (keys, keyrings) = (keys(mirror, &used), keyrings(mirror, used)?);
+        let collector = Collector { wanted: &wanted, reporter, keys, keyrings };
         for backup in mirror.config.backups.values() {
             match backups::target::open(backup) {
                 Ok(target) => collector.backups(&mut offers, target),
@@ -143,6 +149,11 @@ impl Offers {
                 offers.away.push(Away { what, source: Some(inbox.source) });
                 continue;
             }
+            if std::fs::read_dir(&inbox.folder).is_ok_and(|mut entries| entries.next().is_none()) {
+                let what = format!("the bundles of source \"{}\": {} is empty", inbox.source, inbox.folder.display());
+                offers.away.push(Away { what, source: Some(inbox.source) });
+                continue;
+            }
             collector.bundles(&mut offers, &inbox.folder);
         }
         for path in from {
@@ -156,7 +167,11 @@ impl Offers {
     fn of_source(&mut self, source: &Source, seen: &Seen, wanted: &Wanted, reporter: &dyn Reporter) {
         match &source.kind {
             SourceKind::Url { seed, .. } => {
-                let (seed, _) = Seed::open(seed.iter().cloned());
+                let (seed, missing) = Seed::open(seed.iter().cloned());
+                self.away.extend(missing.into_iter().map(|missing| Away {
+                    what: format!("a seed of source \"{}\": there is no {}", source.name, missing.subject),
+                    source: Some(source.name.clone()),
+                }));
                 for (object, bad) in &seen.objects {
                     for request in requests(source, bad) {
                         self.files.entry(*object).or_default().extend(seed.find(&request.as_package()));
@@ -321,17 +336,15 @@ impl Collector<'_> {
     fn path(&self, offers: &mut Offers, path: &Path) -> Result<(), Error> {
         let failed = |cause| sources::Error::Folder { path: path.to_owned(), cause };
         let path = std::fs::canonicalize(path).map_err(failed)?;
-        if path.join(MARKER).is_file() {
-            let target = Target::open(Arc::new(Folder::new(&path))).map_err(Error::from)?;
-            self.backups(offers, target);
-            return Ok(());
-        }
-        let is_bundle = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(SUFFIX));
-        if path.is_dir() || is_bundle {
-            self.bundles(offers, &path);
-        }
         let files = Files::below(&path, &|size| self.wanted.by_size.contains_key(&size));
         files.unreadable.iter().for_each(|line| self.reporter.warning(line));
+        for folder in &files.targets {
+            match Target::open(Arc::new(Folder::new(folder))) {
+                Ok(target) => self.backups(offers, target),
+                Err(error) => self.warn(&folder.display().to_string(), &error),
+            }
+        }
+        files.bundles.iter().for_each(|file| self.bundles(offers, file));
         for (size, path) in files.by_size.iter().flat_map(|(size, paths)| paths.iter().map(move |path| (size, path))) {
             offers.add_file(self.wanted, *size, path);
         }
@@ -347,18 +360,18 @@ impl Collector<'_> {
 }
 
 /// All keys that sign for us, or ever did. A key that cannot be opened now signed under a name that is remembered.
-fn keys(mirror: &Mirror<'_>) -> Result<Vec<KeyId>, Error> {
-    let mut keys: Vec<KeyId> = mirror.ledger.signing()?.used.into_iter().map(|used| used.key).collect();
+fn keys(mirror: &Mirror<'_>, used: &[UsedKey]) -> Vec<KeyId> {
+    let mut keys: Vec<KeyId> = used.iter().map(|used| used.key.clone()).collect();
     if let Ok(Some(seal)) = seal::of_config(mirror.config) {
         keys.extend(seal.keys());
     }
-    Ok(keys)
+    keys
 }
 
 /// Whoever makes bundles for us, and we ourselves, who make them for others.
-fn keyrings(mirror: &Mirror<'_>) -> Result<Vec<Keyring>, Error> {
+fn keyrings(mirror: &Mirror<'_>, used: Vec<UsedKey>) -> Result<Vec<Keyring>, Error> {
     let mut ours = Keyring::new();
-    for used in mirror.ledger.signing()?.used {
+    for used in used {
         // Two of one name cannot be: a key is refused that would be the second.
         if let Ok(key) = PublicKey::parse(used.key.name, used.pem.as_bytes()) {
             let _ = ours.add(key);

@@ -38,7 +38,7 @@ pub(super) fn shown(mirror: &Mirror<'_>, mut seen: Seen, offers: &Offers, indexe
         }
     }
     let mut mended = Mended::default();
-    let files = seen.files.iter().filter(|bad| is_good(mirror, &seen, &outcome, &bad.object));
+    let files = seen.files.iter().filter(|bad| is_good(&seen, &outcome, &bad.object));
     for bad in files {
         match bad.state {
             FileState::Wrong(..) => mended.repaired.push(repaired(bad)),
@@ -54,6 +54,10 @@ pub(super) fn shown(mirror: &Mirror<'_>, mut seen: Seen, offers: &Offers, indexe
     }
     for finding in std::mem::take(&mut seen.modes).into_iter().chain(seen.refs.take()) {
         mended.repaired.push(Repaired { object: None, file: finding.subject, from: "what is there".into() });
+    }
+    if seen.lost_link.is_some() {
+        let file = mirror.tree.link().display().to_string();
+        mended.repaired.push(Repaired { object: None, file, from: "the record of what was live".into() });
     }
     let report = told(mirror, seen, offers, &outcome, indexes, mended);
     RepairReport { dry_run: true, ..report }
@@ -82,7 +86,7 @@ pub(super) fn told(
         }
     }
     repaired.extend(mended.repaired);
-    for bad in seen.files.iter().filter(|bad| !is_good(mirror, &seen, outcome, &bad.object)) {
+    for bad in seen.files.iter().filter(|bad| !is_good(&seen, outcome, &bad.object)) {
         let FileState::Wrong(code, message) = &bad.state else { continue };
         let object = seen.objects.get(&bad.object);
         let class = object.map_or(Class::Damaged, |object| class_of(&bad.object, object, offers, outcome));
@@ -99,6 +103,8 @@ pub(super) fn told(
         let class = if offers.away.is_empty() { Class::Damaged } else { Class::Upstream };
         wrong.push(class, index(mirror, bad, offers));
     }
+    mended.failed.into_iter().for_each(|finding| wrong.push(Class::Host, finding));
+    wrong.extend(offers.unreadable.clone());
     wrong.extend(seen.beyond);
     let Wrong { findings, troubles } = wrong;
     RepairReport {
@@ -109,17 +115,21 @@ pub(super) fn told(
         relinked: mended.relinked,
         dry_run: false,
         not_remembered: None,
+        error: None,
     }
 }
 
-/// Whose trouble it is that an object did not come back: somebody could not be asked, somebody has other bytes, or nobody has it.
+/// Whose trouble it is that an object did not come back, in the order of exit codes: somebody has other bytes, this host does not
+/// take it, somebody could not be asked; else nobody has it.
 fn class_of(object: &ObjectId, bad: &Bad, offers: &Offers, outcome: &Outcome) -> Class {
     let reasons = outcome.reasons.get(object).map(Vec::as_slice).unwrap_or_default();
     let has = |class| reasons.iter().any(|reason| reason.class == class);
-    if has(Class::Upstream) || offers.away.iter().any(|away| away.may_have(bad)) {
-        Class::Upstream
-    } else if has(Class::Refused) {
+    if has(Class::Refused) {
         Class::Refused
+    } else if has(Class::Host) {
+        Class::Host
+    } else if has(Class::Upstream) || offers.away.iter().any(|away| away.may_have(bad)) {
+        Class::Upstream
     } else {
         Class::Damaged
     }
@@ -135,6 +145,7 @@ fn damaged(object: &ObjectId, bad: &Bad, class: Class, offers: &Offers, outcome:
             "it was replaced under the same name: `bivouac repair --from PATH` takes the bytes that were published from a \
              folder, package, bundle or backup"
         }
+        Class::Host => "see what is in the way there, then `bivouac repair` again",
         _ => "`bivouac repair --from PATH` takes it from a folder, package, bundle or backup that has it",
     };
     Finding {
@@ -151,13 +162,19 @@ fn index(mirror: &Mirror<'_>, bad: &BadIndex, offers: &Offers) -> Finding {
     let hint = if let Whose::Record(_) = bad.whose {
         "`bivouac repair --from PATH` takes it from a backup".to_owned()
     } else if at(&Place::Live) && mirror.is_held().unwrap_or(false) {
-        "`bivouac publish` shows the newest snapshot in its place, and ends the hold".to_owned()
+        "`bivouac publish` shows the newest snapshot in its place, and ends the hold; or `bivouac repair --from PATH` with a \
+         backup"
+            .to_owned()
     } else if at(&Place::Live) {
-        "`bivouac publish` makes it anew, with a new date".to_owned()
+        // Where a rule refuses the newest state, publish says which: nothing else makes it then.
+        "`bivouac publish` makes it anew, with a new date; if that is refused, mend what it names, or `bivouac repair --from \
+         PATH` with a backup"
+            .to_owned()
     } else if let Some(name) = named.keys().find(|name| at(&Place::Beside((*name).clone()))) {
         format!("`bivouac publish --as {name}` makes it anew, with a new date")
     } else {
-        "`bivouac repair --from PATH` takes it from a backup; no client sees this generation".to_owned()
+        "`bivouac repair --from PATH` takes it from a backup; clients see this generation only after a rollback"
+            .to_owned()
     };
     let away: Vec<&str> = offers.away.iter().map(|away| &*away.what).collect();
     let away = if away.is_empty() { String::new() } else { format!("; {}", away.join("; ")) };

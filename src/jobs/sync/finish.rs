@@ -156,8 +156,8 @@ pub(in crate::jobs) fn tell_damaged(wrong: &WrongFiles, reporter: &dyn Reporter)
     let places: Vec<String> = wrong.iter().map(|(name, arch)| format!("{name}/{arch}")).collect();
     for place in &places {
         reporter.warning(&format!(
-            "the index file of {place} is not what was published, and this run did not make it anew: `bivouac repair` brings \
-             it back from whoever has it"
+            "the index file of {place} is not what was published, and this run did not make it anew: a run that is about it and \
+             is not refused does, or `bivouac repair` brings it back from whoever has it"
         ));
     }
     places
