@@ -50,7 +50,7 @@ pub fn publish(
     let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
     let mut assembly =
         build::assemble(&mirror, place, former.clone(), &wrong, &mut settled, &snapshot, call.now, reporter)?;
-    let still_damaged = finish::tell_damaged(&assembly.kept_wrong(&mirror), &**reporter);
+    let still_damaged = finish::tell_damaged(&assembly.kept_wrong(&mirror), &settled, &**reporter);
     // Where live is held, the same indexes again are worth a generation: its record is what ends the hold. What is refused
     // ends none: a repository that keeps the state gone back to would be published over by the next sync.
     let held = former.as_ref().filter(|former| *place == Place::Live && former.is_hold());

@@ -161,7 +161,7 @@ impl Decided<'_> {
         };
         let mended = mender.end();
         let not_remembered = remember(&mirror, &seen, &outcome.mended()).err();
-        let mut report = told::told(&mirror, seen, &offers, &outcome, &indexes, mended);
+        let mut report = told::told(&mirror, seen, &offers, &outcome, &indexes, mended, stopped.as_ref());
         report.not_remembered = not_remembered.map(|error| super::error::in_one_line(&error));
         if let Some(error) = stopped {
             report.troubles = vec![error.class()];

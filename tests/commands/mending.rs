@@ -71,7 +71,7 @@ fn a_publication_that_shows_a_rotten_index_on_records_what_was_published() {
     news(&env, "1.1-r0");
     configure(&env, SHUT);
     env.bivouac(&["sync", "--no-publish"]);
-    env.bivouac(&["publish"]).exits_with(5).tells(&[TOLD, "`bivouac repair`"]);
+    env.bivouac(&["publish"]).exits_with(5).tells(&[TOLD, "is held: ", "`bivouac repair --from PATH`"]);
     assert_eq!(env.live("v3.23/two", "x86_64"), ["extra-1.1-r0"]);
     assert_eq!(recorded(&env, 2), before);
     // So the right bytes are known when they come.
@@ -215,6 +215,30 @@ fn a_tree_that_is_gone_is_made_again_from_its_record() {
     env.bivouac(&["repair", "--from", "found"]).exits_with(0);
     is_whole(&env);
     assert!(env.upstream.take_log().is_empty());
+}
+
+#[test]
+fn trees_beside_live_are_seen_again_where_live_is_gone() {
+    let env = standing();
+    env.bivouac(&["publish", "--as", "qa"]).exits_with(0);
+    let beside = env.public().join("@qa/v3.23/one/x86_64");
+    let right = std::fs::read(beside.join("APKINDEX.tar.gz")).unwrap();
+    std::fs::remove_dir_all(env.path("site/.generations/1")).unwrap();
+    env.bivouac(&["repair"]).exits_with(0);
+    assert_eq!(std::fs::read(beside.join("APKINDEX.tar.gz")).unwrap(), right);
+    is_whole(&env);
+}
+
+#[test]
+fn a_lost_index_that_a_gate_holds_is_told_with_what_the_gate_says() {
+    let env = standing();
+    std::fs::remove_file(index(&env)).unwrap();
+    configure(&env, SHUT);
+    // Nothing else is new.
+    env.bivouac(&["publish"]).exits_with(5).tells(&[TOLD, "is held: ", "must_install", "nobody-has-this"]);
+    // Something is.
+    news(&env, "1.1-r0");
+    env.bivouac(&["sync"]).exits_with(5).tells(&[TOLD, "is held: ", "nobody-has-this"]);
 }
 
 #[test]

@@ -100,7 +100,9 @@ fn a_repair_that_finds_the_disk_full_keeps_what_there_is() {
     });
     let ran = world.env.bivouac(&["--json", "repair"]);
     ran.exits_with(1).tells(&["hint: free space"]);
-    assert_eq!(ran.json()["error"]["code"], "disk-full", "{ran}");
+    let report = ran.json();
+    assert_eq!((&report["error"]["code"], &report["repaired"]), (&"disk-full".into(), &serde_json::json!([])), "{ran}");
+    assert_eq!(report["findings"][0]["code"], "object-damaged", "{ran}");
     assert!(std::fs::read(&object).unwrap() == garbled);
     std::fs::remove_file(filler).unwrap();
     world.env.bivouac(&["repair"]).exits_with(0);

@@ -348,10 +348,10 @@ impl Fetching<'_> {
             reasons.push(Reason { class, text });
         }
         // Where nothing came, nothing is left behind.
-        if sink.0.is_empty() {
-            if let Err(error) = sink.0.discard() {
-                return here(host(error));
-            }
+        if sink.0.is_empty()
+            && let Err(error) = sink.0.discard()
+        {
+            return here(host(error));
         }
         Ok(Fetched::Nowhere(reasons))
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Extent;
-use crate::apk::{Arch, ObjectId, PackageFile, Place};
+use crate::apk::{Arch, ObjectId, PackageFile, Place, TreeName};
 use crate::config::SourceKind;
 use crate::finding::{Finding, Severity};
 use crate::jobs::check::{Checked, hash, tolerate};
@@ -50,6 +50,8 @@ pub(super) struct Seen {
     pub(super) links: Vec<BadLink>,
     /// What the trees show whose whole folders are gone.
     pub(super) gone: Vec<Generation>,
+    /// The trees that were seen beside a live one whose folder is gone, and with it the links to them.
+    pub(super) lost_names: BTreeMap<TreeName, u64>,
     /// The generation that the public link led to, where the link is gone.
     pub(super) lost_link: Option<u64>,
     /// What is wrong beyond any repair.
@@ -260,9 +262,18 @@ fn generations(mirror: &Mirror<'_>, seen: &mut Seen) -> Result<Vec<Generation>, 
         Some(live) => Some(live),
         None => lost_link(mirror, &trees, &recorded, seen),
     };
+    if live.is_some_and(|live| !mirror.tree.generation(live).is_dir()) {
+        // A name is never taken away, and what it showed last is kept.
+        for number in recorded.iter().filter(|number| trees.contains(number)) {
+            if let Ok(Place::Beside(name)) = mirror.ledger.generation_summary(*number).map(|summary| summary.place) {
+                seen.lost_names.insert(name, *number);
+            }
+        }
+    }
     let mut numbers: Vec<u64> = live.into_iter().collect();
     let rest = recorded.into_iter().rev().filter(|number| trees.contains(number));
-    for number in mirror.tree.named()?.into_values().chain(rest) {
+    let named = mirror.tree.named()?.into_values().chain(seen.lost_names.values().copied());
+    for number in named.chain(rest) {
         if !numbers.contains(&number) {
             numbers.push(number);
         }

@@ -9,7 +9,7 @@ use super::{RepairReport, Repaired};
 use crate::apk::{ObjectId, Place};
 use crate::error::Class;
 use crate::finding::{Finding, Severity};
-use crate::jobs::Mirror;
+use crate::jobs::{Error, Mirror};
 
 /// What is still wrong, each with whose trouble it is.
 #[derive(Default)]
@@ -59,11 +59,11 @@ pub(super) fn shown(mirror: &Mirror<'_>, mut seen: Seen, offers: &Offers, indexe
         let file = mirror.tree.link().display().to_string();
         mended.repaired.push(Repaired { object: None, file, from: "the record of what was live".into() });
     }
-    let report = told(mirror, seen, offers, &outcome, indexes, mended);
+    let report = told(mirror, seen, offers, &outcome, indexes, mended, None);
     RepairReport { dry_run: true, ..report }
 }
 
-/// The report of a repair.
+/// The report of a repair. `ended` is what ended it early.
 pub(super) fn told(
     mirror: &Mirror<'_>,
     seen: Seen,
@@ -71,6 +71,7 @@ pub(super) fn told(
     outcome: &Outcome,
     indexes: &Indexes,
     mended: Mended,
+    ended: Option<&Error>,
 ) -> RepairReport {
     let mut wrong = Wrong::default();
     let mut repaired = Vec::new();
@@ -81,13 +82,22 @@ pub(super) fn told(
             }
             None => {
                 let class = class_of(object, bad, offers, outcome);
-                wrong.push(class, damaged(object, bad, class, offers, outcome));
+                wrong.push(class, damaged(object, bad, class, offers, outcome, ended));
             }
         }
     }
     repaired.extend(mended.repaired);
-    for bad in seen.files.iter().filter(|bad| !is_good(&seen, outcome, &bad.object)) {
+    for (at, bad) in seen.files.iter().enumerate() {
         let FileState::Wrong(code, message) = &bad.state else { continue };
+        if is_good(&seen, outcome, &bad.object) {
+            if ended.is_some() && !mended.tried.contains(&at) {
+                let subject = bad.path.display().to_string();
+                let message = format!("{message}; the repair ended before it had its turn");
+                let hint = Some("`bivouac repair` again".into());
+                wrong.push(Class::Damaged, Finding { code, severity: Severity::Error, subject, message, hint });
+            }
+            continue;
+        }
         let object = seen.objects.get(&bad.object);
         let class = object.map_or(Class::Damaged, |object| class_of(&bad.object, object, offers, outcome));
         let finding = Finding {
@@ -135,11 +145,23 @@ fn class_of(object: &ObjectId, bad: &Bad, offers: &Offers, outcome: &Outcome) ->
     }
 }
 
-fn damaged(object: &ObjectId, bad: &Bad, class: Class, offers: &Offers, outcome: &Outcome) -> Finding {
+fn damaged(
+    object: &ObjectId,
+    bad: &Bad,
+    class: Class,
+    offers: &Offers,
+    outcome: &Outcome,
+    ended: Option<&Error>,
+) -> Finding {
     let mut tried: Vec<&str> = offers.away.iter().filter(|away| away.may_have(bad)).map(|away| &*away.what).collect();
     tried.extend(outcome.reasons.get(object).into_iter().flatten().map(|reason| &*reason.text));
-    let tried = if tried.is_empty() { "nobody who is known has it".to_owned() } else { tried.join("; ") };
+    let tried = match ended {
+        Some(_) => "the repair ended early".to_owned(),
+        None if tried.is_empty() => "nobody who is known has it".to_owned(),
+        None => tried.join("; "),
+    };
     let hint = match class {
+        _ if ended.is_some() => "`bivouac repair` again",
         Class::Upstream => "mount what is missing, or wait until it answers; then `bivouac repair` again",
         Class::Refused => {
             "it was replaced under the same name: `bivouac repair --from PATH` takes the bytes that were published from a \

@@ -17,7 +17,7 @@ use crate::disk::durable;
 use crate::error::{Trouble as _, in_one_line};
 use crate::finding::{Finding, Severity};
 use crate::jobs::{Error, Mirror};
-use crate::publish::Mending;
+use crate::publish::{Mending, show_beside};
 
 /// What was put right outside the pool's objects.
 #[derive(Debug, Default)]
@@ -26,6 +26,8 @@ pub(super) struct Mended {
     pub(super) repaired: Vec<Repaired>,
     /// Names that led to a damaged object or to a copy.
     pub(super) relinked: u64,
+    /// Which of the files that were looked at had their turn: all that could, unless the repair ended early.
+    pub(super) tried: BTreeSet<usize>,
     /// Names that this host did not let us put right: of each folder one.
     pub(super) failed: Vec<Finding>,
 }
@@ -106,6 +108,7 @@ impl<'m> Mender<'m> {
                 hint: failed.hint.or_else(|| Some("see what is in the way there, then `bivouac repair` again".into())),
             });
         }
+        self.mended.tried = self.tried;
         self.mended
     }
 
@@ -149,6 +152,12 @@ impl<'m> Mender<'m> {
         for generation in &seen.gone {
             let done = self.mending.aliases(generation).map_err(Error::from);
             self.note(&mirror.tree.generation(generation.number), done)?;
+        }
+        for (name, number) in &seen.lost_names {
+            let link = mirror.tree.link().join(format!("@{name}"));
+            let done = show_beside(&mirror.tree, name, *number).map_err(Error::from);
+            let done = done.map(|()| self.came(link.display().to_string(), "the record of what it showed"));
+            self.note(&link, done)?;
         }
         if let Some(number) = seen.lost_link {
             let link = mirror.tree.link();

@@ -118,7 +118,7 @@ pub(super) fn finish(
         let wrong = assembly.kept_wrong(mirror);
         if !wrong.is_empty() {
             assembly = assemble(&wrong)?;
-            still_damaged = tell_damaged(&assembly.kept_wrong(mirror), &**reporter);
+            still_damaged = tell_damaged(&assembly.kept_wrong(mirror), &settled, &**reporter);
         }
     }
     let mut links = None;
@@ -151,14 +151,21 @@ pub(super) fn finish(
     })
 }
 
-/// Says which index files go on being shown though they are not what was published. Returns the repositories.
-pub(in crate::jobs) fn tell_damaged(wrong: &WrongFiles, reporter: &dyn Reporter) -> Vec<String> {
-    let places: Vec<String> = wrong.iter().map(|(name, arch)| format!("{name}/{arch}")).collect();
-    for place in &places {
+/// Says which index files go on being shown though they are not what was published, and why. Returns the repositories.
+pub(in crate::jobs) fn tell_damaged(wrong: &WrongFiles, settled: &Settled, reporter: &dyn Reporter) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, arch) in wrong {
+        let place = format!("{name}/{arch}");
+        let wish = settled.wishes.iter().position(|wish| wish.name == *name && wish.arch == *arch);
+        // What the refusal says is what stands in the way: to send to `bivouac repair` alone would lead in a circle.
+        let why = match wish.and_then(|number| settled.broken[number].as_ref()) {
+            Some(setback) => format!("it is not made anew, because what is newest is held: {}", setback.one_line()),
+            None => "this run is not about it, and `bivouac publish` makes it anew".to_owned(),
+        };
         reporter.warning(&format!(
-            "the index file of {place} is not what was published, and this run did not make it anew: a run that is about it and \
-             is not refused does, or `bivouac repair` brings it back from whoever has it"
+            "the index file of {place} is not what was published: {why}; `bivouac repair --from PATH` takes it from a backup"
         ));
+        places.push(place);
     }
     places
 }
