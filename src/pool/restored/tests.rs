@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
 use crate::apk::{Identity, PackageFile};
+use crate::error::{Class, Trouble as _};
 
 fn pool(folder: &tempfile::TempDir) -> Pool {
     Pool::open(&folder.path().join("pool")).unwrap()
@@ -263,4 +264,22 @@ fn other_bytes_in_chunks_are_refused_and_can_begin_again() {
     assert_eq!(parts(&pool).len(), 1);
     arriving.discard().unwrap();
     assert_eq!((codes(&pool), parts(&pool)), (vec![], vec![]));
+}
+
+#[test]
+fn of_a_mending_one_without_a_place_is_told_and_the_others_get_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    let (barred, free) = (b"barred".as_slice(), b"free".as_slice());
+    fs::create_dir_all(pool.path(&object(barred))).unwrap();
+    let restoring = pool.mending();
+    put(&restoring, barred);
+    put(&restoring, free);
+    restoring.commit().unwrap();
+    let failed: Vec<ObjectId> = restoring.failed().into_iter().map(|(object, _)| object).collect();
+    assert_eq!(failed, [object(barred)]);
+    assert!(!restoring.is_pending(&object(barred)) && restoring.failed().is_empty());
+    restoring.finish(&[]).unwrap();
+    assert_eq!(fs::read(pool.path(&object(free))).unwrap(), free);
+    assert_eq!(parts(&pool), Vec::<String>::new());
 }
