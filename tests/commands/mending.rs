@@ -272,6 +272,10 @@ fn one_thing_in_the_way_stops_nothing_else() {
     std::fs::write(&shard, b"junk").unwrap();
     std::fs::remove_file(live(&env)).unwrap();
     mend_the_other(shard.to_str().unwrap());
+    env.write("found/hello", &bytes());
+    env.upstream.take_log();
+    env.bivouac(&["repair", "--from", "found"]).exits_with(5);
+    assert!(env.upstream.take_log().is_empty(), "what has no place is not fetched");
     std::fs::remove_file(&shard).unwrap();
     env.bivouac(&["repair"]).exits_with(0);
     is_whole(&env);

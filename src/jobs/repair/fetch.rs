@@ -40,6 +40,8 @@ pub(super) struct Outcome {
     pub(super) from: BTreeMap<ObjectId, String>,
     /// Why others did not have it.
     pub(super) reasons: BTreeMap<ObjectId, Vec<Reason>>,
+    /// Objects that have no place here, whoever gives them: nobody else is asked.
+    barred: BTreeSet<ObjectId>,
 }
 
 /// Why an object did not come from one who might have had it.
@@ -59,7 +61,12 @@ impl Outcome {
     }
 
     fn lacks(&self, object: &ObjectId) -> bool {
-        !self.from.contains_key(object)
+        !self.from.contains_key(object) && !self.barred.contains(object)
+    }
+
+    fn bar(&mut self, object: ObjectId, error: &dyn std::error::Error) {
+        self.note(object, Class::Host, in_one_line(error));
+        self.barred.insert(object);
     }
 
     fn note(&mut self, object: ObjectId, class: Class, text: String) {
@@ -127,7 +134,7 @@ impl Fetching<'_> {
         self.restoring.commit()?;
         for (object, error) in self.restoring.failed() {
             outcome.from.remove(&object);
-            outcome.note(object, Class::Host, in_one_line(&error));
+            outcome.bar(object, &error);
         }
         mender.pass(outcome)
     }
@@ -137,7 +144,7 @@ impl Fetching<'_> {
         if ends_all(&error) {
             return Err(error);
         }
-        outcome.note(object, Class::Host, in_one_line(&error));
+        outcome.bar(object, &error);
         Ok(())
     }
 
@@ -200,7 +207,11 @@ impl Fetching<'_> {
             Ok(restored) => restored,
             Err(error) if wanted.len() == 1 || ends_all(&error) => {
                 let object = *wanted.first().expect("only what is wanted is asked for");
-                return self.host(outcome, object, error.into());
+                if error.class() == Class::Host {
+                    return self.host(outcome, object, error.into());
+                }
+                outcome.note(object, error.class(), format!("{}: {}", shelved.shown(), in_one_line(&error)));
+                return Ok(());
             }
             // One of them is in trouble here; by itself it holds up no other.
             Err(_) => {
@@ -236,10 +247,6 @@ impl Fetching<'_> {
                 Ok(None) => {
                     let text = format!("{from}: the former version that its delta is over is not here");
                     outcome.note(object, Class::Damaged, text);
-                    continue;
-                }
-                Err(error) if error.class() == Class::Host => {
-                    self.host(outcome, object, error.into())?;
                     continue;
                 }
                 Err(error) => {

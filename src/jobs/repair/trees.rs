@@ -82,7 +82,10 @@ impl<'m> Mender<'m> {
         for (at, bad) in self.seen.files.iter().enumerate() {
             if is_good(self.seen, outcome, &bad.object) && self.tried.insert(at) {
                 let done = self.file(bad);
-                self.note(&bad.path, done)?;
+                if let Err(error) = self.note(&bad.path, done) {
+                    self.tried.remove(&at);
+                    return Err(error);
+                }
             }
         }
         self.passes += 1;
