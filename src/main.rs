@@ -23,7 +23,7 @@ macro_rules! commands {
         #[derive(clap::Subcommand)]
         enum Command {
             $(#[doc = $about] $name(cli::$file::Args),)+
-            /// What the contract names but a later release brings, and what nobody knows.
+            /// What nobody knows.
             #[command(external_subcommand)]
             Other(Vec<OsString>),
         }
@@ -31,7 +31,7 @@ macro_rules! commands {
         fn run(global: &Global, command: Command) -> Result<Outcome, cli::Failure> {
             match command {
                 $(Command::$name(args) => cli::$file::run(global, args),)+
-                Command::Other(words) => Err(cli::later::refuse(&words)),
+                Command::Other(words) => Err(cli::unknown::refuse(&words)),
             }
         }
     };
@@ -66,6 +66,8 @@ commands! {
     Why => why,
     /// Compare pool and public tree with what was accepted
     Check => check,
+    /// Bring what was lost or damaged back, by its digest
+    Repair => repair,
     /// Find the usual faults and say what to do
     Doctor => doctor,
     /// Drop what no snapshot, generation or linger reaches

@@ -12,6 +12,8 @@ pub enum Work {
     Backup,
     /// They are brought back from there.
     Restore,
+    /// They are brought back from wherever they are.
+    Repair,
 }
 
 impl Work {
@@ -21,6 +23,7 @@ impl Work {
             Work::Bundle => "bundle",
             Work::Backup => "backup",
             Work::Restore => "restore",
+            Work::Repair => "repair",
         }
     }
 }

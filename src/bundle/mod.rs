@@ -22,6 +22,7 @@
 //! `tar`, `sha256sum` and `openssl` read and check all of it.
 
 mod container;
+mod object;
 pub mod read;
 pub mod receive;
 pub mod write;
@@ -36,6 +37,7 @@ use crate::error::{Class, Trouble};
 use crate::snapshot::manifest::BadManifest;
 use crate::{pool, sign};
 
+pub use object::Offered;
 pub use read::{Verified, Volume};
 pub use receive::{Place, Received, Shelf, receive};
 pub use write::{SignedManifest, sign};
@@ -232,7 +234,7 @@ impl Trouble for Error {
             Error::Unsigned { .. } | Error::BadSignature { .. } => {
                 Some("do not trust it: ask the sender for the bundle, and how this one came about".into())
             }
-            Error::DamagedBase { .. } => Some("`bivouac check` lists all that is damaged".into()),
+            Error::DamagedBase { .. } => Some("`bivouac repair` brings back what is damaged".into()),
             Error::Pool(error) => error.hint(),
             Error::Medium { .. } => Some("mount the medium again, and try another reader".into()),
             Error::Sign(error) => error.hint(),

@@ -6,19 +6,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use sha2::{Digest as _, Sha256};
-
 use super::Error;
-use super::container::open_plain;
+use super::object::{Task, digest, tasks_of};
 use super::read::{Verified, Volume};
 use crate::apk::v2::sections::Limits as PackageLimits;
 use crate::apk::{Identity, ObjectId, Sha1Policy};
-use crate::delta::{self, BadDelta, Limits};
+use crate::delta;
 use crate::disk::durable;
 use crate::error::{Class, Trouble as _};
 use crate::pool::Pool;
@@ -81,36 +78,11 @@ impl Received {
     }
 }
 
-/// One object on its way.
-struct Task<'a> {
-    packed: &'a Packed,
-    /// Where it begins in the volume's stream; for one that lies beside, its file.
-    from: From,
-}
-
-enum From {
-    Stream(u64),
-    File(PathBuf),
-}
-
 /// Takes in what `volume` has and what is not here yet. What is refused does not keep the rest back; only this host's trouble
 /// ends it.
 pub fn receive(volume: &Volume, verified: &Verified, place: &Place<'_>) -> Result<Received, Error> {
-    let manifest = verified.manifest();
-    let folder = volume.path().parent().unwrap_or(Path::new(""));
-    let mut tasks: Vec<Task<'_>> = match volume.number() {
-        Some(number) => {
-            manifest.volume(number).map(|(begin, packed)| Task { packed, from: From::Stream(begin) }).collect()
-        }
-        None => Vec::new(),
-    };
-    let beside = |(path, packed): (&crate::snapshot::manifest::FilePath, _)| {
-        let from = From::File(folder.join(path.path()));
-        Task { packed, from }
-    };
-    tasks.extend(manifest.beside().map(beside));
-    let tasks = by_identity(tasks);
-    let receiver = Receiver { volume, place, large: Mutex::new(()), received: Mutex::new(Received::default()) };
+    let tasks = by_identity(tasks_of(volume, verified));
+    let receiver = Receiver { place, large: Mutex::new(()), received: Mutex::new(Received::default()) };
     let next = AtomicUsize::new(0);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let work = || -> Result<(), Error> {
@@ -151,7 +123,6 @@ fn by_identity(tasks: Vec<Task<'_>>) -> Vec<Vec<Task<'_>>> {
 }
 
 struct Receiver<'a> {
-    volume: &'a Volume,
     place: &'a Place<'a>,
     /// Held while a large object is rebuilt.
     large: Mutex<()>,
@@ -202,7 +173,7 @@ impl Receiver<'_> {
             return Ok(Taken::Before);
         }
         if *size > LARGEST_INDEX {
-            return Err(self.wrong(task));
+            return Err(task.wrong());
         }
         let (bytes, taken) = match form {
             Form::Delta { base, .. } => {
@@ -213,14 +184,14 @@ impl Receiver<'_> {
                     },
                     None => None,
                 };
-                let delta = self.delta(task)?;
+                let delta = task.delta()?;
                 let _one_at_a_time = self.turn(task, &delta);
-                (self.rebuild(task, base_bytes.as_deref(), &delta)?, Taken::Rebuilt)
+                (task.rebuild(base_bytes.as_deref(), &delta)?, Taken::Rebuilt)
             }
-            Form::Whole { .. } | Form::Beside { .. } => (self.read_all(task, *size)?, Taken::Whole),
+            Form::Whole { .. } | Form::Beside { .. } => (task.read_all(*size)?, Taken::Whole),
         };
         if digest(&bytes) != *sha256 {
-            return Err(self.wrong(task));
+            return Err(task.wrong());
         }
         self.place.shelf.keep(&bytes)?;
         Ok(taken)
@@ -233,14 +204,14 @@ impl Receiver<'_> {
         }
         match form {
             Form::Whole { .. } | Form::Beside { .. } => {
-                self.insert(task, identity, &mut *self.open(task)?)?;
+                self.insert(task, identity, &mut *task.open()?)?;
                 Ok(Taken::Whole)
             }
             Form::Delta { base, .. } => {
                 if let Some(base) = base.filter(|base| !self.place.pool.has(base)) {
                     return Ok(Taken::Lacks(base));
                 }
-                let delta = self.delta(task)?;
+                let delta = task.delta()?;
                 let _one_at_a_time = self.turn(task, &delta);
                 let base_bytes = match base {
                     Some(base) => match read_object(self.place.pool, base)? {
@@ -249,7 +220,7 @@ impl Receiver<'_> {
                     },
                     None => None,
                 };
-                let bytes = self.rebuild(task, base_bytes.as_deref(), &delta)?;
+                let bytes = task.rebuild(base_bytes.as_deref(), &delta)?;
                 drop(base_bytes);
                 self.insert(task, identity, &mut &bytes[..])?;
                 Ok(Taken::Rebuilt)
@@ -257,48 +228,11 @@ impl Receiver<'_> {
         }
     }
 
-    /// The bytes of a delta. The manifest is signed and names their digest, so nothing of a delta is decoded that its sender did
-    /// not write.
-    fn delta(&self, task: &Task<'_>) -> Result<Vec<u8>, Error> {
-        let Form::Delta { length, delta: named, .. } = task.packed.form else {
-            unreachable!("the caller has matched the form");
-        };
-        // No sender's delta is much longer than what it gives.
-        if length > delta::LARGEST_TARGET as u64 + (1 << 20) {
-            return Err(self.wrong(task));
-        }
-        let bytes = self.read_all(task, length)?;
-        if digest(&bytes) == named { Ok(bytes) } else { Err(self.wrong(task)) }
-    }
-
     /// Held while a delta is applied that takes much memory. A small package may have a large plain form.
     fn turn(&self, task: &Task<'_>, delta: &[u8]) -> Option<MutexGuard<'_, ()>> {
         let plain = delta::form::inspect(delta).map_or(0, |header| header.plain_len as u64);
         let is_large = task.packed.size > LARGE || plain > LARGE_PLAIN;
         is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The object that a delta gives, over the bytes of its base.
-    fn rebuild(&self, task: &Task<'_>, base: Option<&[u8]>, delta: &[u8]) -> Result<Vec<u8>, Error> {
-        let named = match task.packed.form {
-            Form::Delta { base, .. } => base,
-            Form::Whole { .. } | Form::Beside { .. } => None,
-        };
-        // What the manifest does not say it gives need not be made.
-        let size = usize::try_from(task.packed.size).unwrap_or(usize::MAX);
-        let limits = Limits { target: size.min(delta::LARGEST_TARGET), ..Limits::default() };
-        let refused = |cause| Error::Delta { path: self.path(task), what: task.packed.what.to_string(), cause };
-        let target = delta::apply(base, delta, &limits).map_err(|cause| match cause {
-            // The object that was asked for is not what its name says.
-            BadDelta::WrongBase { needs, .. } if named == Some(ObjectId::new(needs)) => {
-                Error::DamagedBase { object: ObjectId::new(needs) }
-            }
-            cause => refused(cause),
-        })?;
-        if digest(&target) != task.packed.sha256 {
-            return Err(self.wrong(task));
-        }
-        Ok(target)
     }
 
     /// Puts a package into the pool, verified by itself and compared with what the manifest names.
@@ -312,7 +246,7 @@ impl Receiver<'_> {
                 Ok(0) => break true,
                 Ok(read) => read,
                 Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
-                Err(cause) => return Err(Error::medium(&self.path(task), cause)),
+                Err(cause) => return Err(Error::medium(&task.path(), cause)),
             };
             if verifier.taken() + read as u64 > task.packed.size || verifier.feed(&buffer[..read]).is_err() {
                 break false;
@@ -325,40 +259,12 @@ impl Receiver<'_> {
         };
         let Some(package) = verified.filter(is_it) else {
             incoming.discard()?;
-            return Err(self.wrong(task));
+            return Err(task.wrong());
         };
         self.place.pool.insert(incoming, &package)?;
         self.place.reporter.bytes_fetched(task.packed.size);
         self.place.reporter.package_stored(&package.file());
         Ok(())
-    }
-
-    fn open(&self, task: &Task<'_>) -> Result<Box<dyn Read>, Error> {
-        Ok(match &task.from {
-            From::Stream(begin) => Box::new(self.volume.objects(*begin, task.packed.length())?),
-            From::File(path) => {
-                let file = open_plain(path)?;
-                // One byte more than there may be tells a file that is too long.
-                Box::new(file.take(task.packed.size.saturating_add(1)))
-            }
-        })
-    }
-
-    fn read_all(&self, task: &Task<'_>, length: u64) -> Result<Vec<u8>, Error> {
-        let mut bytes = Vec::new();
-        self.open(task)?.read_to_end(&mut bytes).map_err(|cause| Error::medium(&self.path(task), cause))?;
-        if bytes.len() as u64 == length { Ok(bytes) } else { Err(self.wrong(task)) }
-    }
-
-    fn path(&self, task: &Task<'_>) -> PathBuf {
-        match &task.from {
-            From::Stream(_) => self.volume.path().to_owned(),
-            From::File(path) => path.clone(),
-        }
-    }
-
-    fn wrong(&self, task: &Task<'_>) -> Error {
-        Error::WrongObject { path: self.path(task), what: task.packed.what.to_string() }
     }
 }
 
@@ -381,8 +287,4 @@ fn read_object(pool: &Pool, object: &ObjectId) -> Result<Option<Vec<u8>>, Error>
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(durable::Error::new("read", path, cause).into()),
     }
-}
-
-fn digest(bytes: &[u8]) -> ObjectId {
-    ObjectId::new(Sha256::digest(bytes).into())
 }

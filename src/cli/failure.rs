@@ -76,11 +76,6 @@ impl Failure {
         Failure::told(Class::Usage, "usage", message)
     }
 
-    /// What the contract names and a later release brings: exit code 2.
-    pub(crate) fn not_supported_yet(what: impl fmt::Display) -> Failure {
-        Failure::told(Class::Usage, "not-supported-yet", format_args!("{what} is not supported yet"))
-    }
-
     /// This host's trouble: exit code 1.
     pub(crate) fn host(message: impl fmt::Display, cause: &(dyn Error + 'static)) -> Failure {
         Failure::told(Class::Host, "host", message).with_causes(cause)

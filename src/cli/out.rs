@@ -38,6 +38,12 @@ pub(crate) fn findings(findings: &[Finding]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A name that somebody else chose, with nothing in it that a terminal would obey.
+pub(crate) fn printable(name: &str) -> String {
+    let shown = |c: char| if matches!(c, '"' | '\'' | '\\') { c.to_string() } else { c.escape_debug().to_string() };
+    name.chars().map(shown).collect()
+}
+
 /// How many findings there are, or `nothing`.
 pub(crate) fn verdict(findings: &[Finding], nothing: &str) -> String {
     match findings.len() {

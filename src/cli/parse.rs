@@ -13,7 +13,7 @@ use crate::{Cli, Command};
 /// How `--help` groups the commands. A test holds that every command stands here once.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Start here", &["demo", "init"]),
-    ("Mirror", &["sync", "status", "why", "source", "check", "prune"]),
+    ("Mirror", &["sync", "status", "why", "source", "check", "repair", "prune"]),
     ("Publish and go back", &["publish", "promote", "rollback", "withdraw", "snapshots", "history", "diff"]),
     ("Sites without a network", &["bundle", "import", "receipt"]),
     ("Backups", &["backup", "restore"]),

@@ -148,6 +148,7 @@ fn doing(work: Work) -> &'static str {
         Work::Bundle => "packing",
         Work::Backup => "storing",
         Work::Restore => "restoring",
+        Work::Repair => "repairing",
     }
 }
 
@@ -157,5 +158,6 @@ fn done(work: Work) -> &'static str {
         Work::Bundle => "packed",
         Work::Backup => "stored",
         Work::Restore => "restored",
+        Work::Repair => "repaired",
     }
 }

@@ -68,6 +68,11 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
+
+    /// Whether it would be the same with every other file there: the disk is full, a quota is reached, or nothing may be written.
+    pub fn is_for_all(&self) -> bool {
+        matches!(self.code(), "disk-full" | "read-only")
+    }
 }
 
 impl Trouble for Error {
@@ -159,6 +164,15 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 /// As [`write`], with the file's modification time set before it becomes visible.
 pub fn write_dated(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime) -> Result<()> {
     let mut staged = Staged::beside(path)?;
+    staged.write(bytes)?;
+    staged.set_modified(modified)?;
+    staged.persist(path, mode)
+}
+
+/// As [`write_dated`], with the temporary in the folder `aside`, on the same file system: for a folder that others look at, and
+/// that no sweep does.
+pub fn write_dated_aside(path: &Path, bytes: &[u8], mode: u32, modified: SystemTime, aside: &Path) -> Result<()> {
+    let mut staged = Staged::in_folder(aside)?;
     staged.write(bytes)?;
     staged.set_modified(modified)?;
     staged.persist(path, mode)

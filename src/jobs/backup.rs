@@ -12,7 +12,7 @@ pub mod list;
 mod private;
 pub mod prune;
 mod state;
-mod target;
+pub(in crate::jobs) mod target;
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -274,7 +274,7 @@ fn lost_finding(state: &State, lost: &Lost) -> Finding {
         severity: Severity::Error,
         subject: what,
         message: format!("not in this backup: {message}"),
-        hint: Some("`bivouac check` lists all that is damaged here".into()),
+        hint: Some("`bivouac repair` brings back what is damaged here".into()),
     }
 }
 

@@ -28,6 +28,15 @@ impl Call {
         begin(&mirror, &lock, self.now)?;
         Ok((mirror, lock))
     }
+
+    /// The same for a repair, which is there for what the others stop at: a tree or a record of what is live may be gone.
+    pub(super) fn open_damaged<'c>(&self, config: &'c Config, purpose: Purpose) -> Result<(Mirror<'c>, Lock), Error> {
+        let store = Store::open(&config.store)?;
+        let lock = Lock::take(&store, purpose, self.now, self.patience)?;
+        let mirror = Mirror::on(config, store)?;
+        sweep(&mirror, &lock, self.now)?;
+        Ok((mirror, lock))
+    }
 }
 
 /// What every run does first, with the lock held.

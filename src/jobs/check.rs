@@ -194,7 +194,7 @@ impl Keyrings {
 }
 
 /// Damage of a record is a finding; trouble of this host's ends the check.
-fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) -> Result<Option<T>, Error> {
+pub(super) fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.class() == Class::Damaged => {
@@ -203,7 +203,7 @@ fn tolerate<T>(result: Result<T, ledger::Error>, findings: &mut Vec<Finding>) ->
                 severity: Severity::Error,
                 subject: error.to_string(),
                 message: std::error::Error::source(&error).map_or_else(|| "it is gone".to_owned(), ToString::to_string),
-                hint: None,
+                hint: error.hint(),
             });
             Ok(None)
         }
@@ -222,30 +222,27 @@ fn compare(
     checked: &mut Checked,
 ) -> Result<(), Error> {
     let folder = tree.join(state.name.folder(&state.arch));
-    // An index whose text did not change is linked on from tree to tree; packages are linked from the pool each time.
-    const NO_CURE_YET: Option<&str> = None;
-    const NEXT_TREE: Option<&str> = Some("the next generation takes it from the pool again");
-    let mut finding = |code, path: &Path, message: String, hint: Option<&str>| {
+    let mut finding = |code, path: &Path, message: String| {
         findings.push(Finding {
             code,
             severity: Severity::Error,
             subject: path.display().to_string(),
             message,
-            hint: hint.map(str::to_owned),
+            hint: Some("`bivouac repair` puts it right".to_owned()),
         });
     };
     if state.name.is_by_arch() {
         let link = folder.join(state.arch.as_str());
         if std::fs::read_link(&link).ok().as_deref() != Some(Path::new(".")) {
-            finding("link-missing", &link, "the link to its own folder is not there".into(), NO_CURE_YET);
+            finding("link-missing", &link, "the link to its own folder is not there".into());
         }
     }
     let index = folder.join("APKINDEX.tar.gz");
     checked.files += 1;
     match hash(&index) {
         Ok(digest) if digest == state.index => {}
-        Ok(_) => finding("index-damaged", &index, "it is not the index that was published".into(), NO_CURE_YET),
-        Err(cause) => finding("index-missing", &index, cause.to_string(), NO_CURE_YET),
+        Ok(_) => finding("index-damaged", &index, "it is not the index that was published".into()),
+        Err(cause) => finding("index-missing", &index, cause.to_string()),
     }
     for placed in &state.files {
         let path = folder.join(placed.file.as_str());
@@ -253,21 +250,22 @@ fn compare(
         let here = std::fs::metadata(&path);
         let there = std::fs::metadata(mirror.pool.path(&placed.object));
         match (here, there) {
-            (Err(cause), _) => finding("file-missing", &path, cause.to_string(), NEXT_TREE),
+            (Err(cause), _) => finding("file-missing", &path, cause.to_string()),
             (Ok(here), Ok(there)) if (here.dev(), here.ino()) == (there.dev(), there.ino()) => {}
             (Ok(here), Ok(there))
                 if here.len() == there.len() && only.is_some_and(|only| !only.contains(&placed.object)) => {}
             (Ok(_), _) => match hash(&path) {
                 Ok(digest) if digest == placed.object => {}
-                Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into(), NEXT_TREE),
-                Err(cause) => finding("file-unreadable", &path, cause.to_string(), NEXT_TREE),
+                Ok(_) => finding("file-damaged", &path, "it is not the package that was published".into()),
+                Err(cause) => finding("file-unreadable", &path, cause.to_string()),
             },
         }
     }
     Ok(())
 }
 
-fn hash(path: &Path) -> io::Result<ObjectId> {
+/// The SHA-256 of a file.
+pub(super) fn hash(path: &Path) -> io::Result<ObjectId> {
     let mut hasher = Sha256::new();
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 128 << 10];

@@ -10,7 +10,7 @@
 //! objects at most. The medium is only read. A run that ended early is taken up by the next: objects that are here are passed
 //! over, and manifests of which something is missing are remembered.
 
-mod deliveries;
+pub(in crate::jobs) mod deliveries;
 pub(in crate::jobs) mod inbox;
 mod vet;
 

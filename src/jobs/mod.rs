@@ -7,6 +7,7 @@
 //! - [`prune`]: what nothing reaches goes.
 //! - [`status`], [`history`], [`snapshots`]: what is in force and what was published.
 //! - [`check`]: is everything what we left there?
+//! - [`repair`]: what is not comes back, by its digest, from wherever it still is.
 //! - [`audit`]: access logs, explained by what the mirror showed when.
 //! - [`doctor`]: the usual faults, of a server or of our own ground, and what to do.
 //! - [`catalogue`]: what the live tree lists, for those who look packages up.
@@ -55,6 +56,7 @@ mod mirror;
 pub mod prune;
 pub mod publish;
 pub mod receipt;
+pub mod repair;
 mod reserve;
 pub mod restore;
 pub mod rotate;

@@ -44,8 +44,13 @@ pub fn publish(
     let repositories: Vec<&Repository> = config.repositories.iter().collect();
     let asked = indexes::of_snapshot(&mirror, &repositories, snapshot.clone())?;
     let former = mirror.former(place)?;
+    // A damaged file is not kept, as that of a text which has not changed.
+    let wrong = former.iter().map(|former| build::wrong_files(&mirror, former.number, former.repositories.iter()));
+    let wrong = wrong.flatten().collect();
     let mut settled = settle::from_pool(&mirror, &repositories, asked, reporter)?;
-    let mut assembly = build::assemble(&mirror, place, &mut settled, &snapshot, call.now, reporter)?;
+    let mut assembly =
+        build::assemble(&mirror, place, former.clone(), &wrong, &mut settled, &snapshot, call.now, reporter)?;
+    let still_damaged = finish::tell_damaged(&assembly.kept_wrong(&mirror), &settled, &**reporter);
     // Where live is held, the same indexes again are worth a generation: its record is what ends the hold. What is refused
     // ends none: a repository that keeps the state gone back to would be published over by the next sync.
     let held = former.as_ref().filter(|former| *place == Place::Live && former.is_hold());
@@ -66,6 +71,7 @@ pub fn publish(
         seconds: started.elapsed().as_secs_f64(),
         live: mirror.tree.live()?,
         links,
+        still_damaged,
     })
 }
 

@@ -67,6 +67,11 @@ impl<'c> Reserve<'c> {
         Guard { reserve: self, inner }
     }
 
+    /// Whether a package of this name is another source's alone, and `source` is not even to be asked for it.
+    pub(super) fn is_kept_from(&self, source: &SourceName, name: &str) -> bool {
+        self.owner(source, name).is_some()
+    }
+
     fn is_for(&self, source: &SourceName, name: &str) -> bool {
         self.patterns.iter().any(|(owner, pattern)| *owner == source && pattern.covers(name))
     }

@@ -52,6 +52,9 @@ impl Trouble for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Error::Disk(error) => error.hint(),
+            Error::Accepted { cause: Damage::Index, .. } => {
+                Some("`bivouac repair` brings it back if somebody has it".into())
+            }
             Error::Missing(_) | Error::Unreadable { .. } | Error::Accepted { .. } => None,
         }
     }

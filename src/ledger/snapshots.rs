@@ -96,6 +96,19 @@ impl Ledger {
             .map_err(|cause| Error::Accepted { path: folder, cause })
     }
 
+    /// Where the index file of an accepted state lies.
+    pub fn accepted_file(&self, id: &str) -> Result<PathBuf, Error> {
+        Ok(self.accepted_at(id)?.join("APKINDEX.tar.gz"))
+    }
+
+    /// Puts the index file of an accepted state back, in one rename; `bytes` are those that its record names.
+    pub fn mend_accepted(&self, id: &str, bytes: &[u8]) -> Result<(), Error> {
+        let accepted = self.accepted_record(id)?.time;
+        let modified = std::time::SystemTime::try_from(accepted).unwrap_or(std::time::SystemTime::UNIX_EPOCH);
+        let aside = self.store.root();
+        Ok(durable::write_dated_aside(&self.accepted_file(id)?, bytes, 0o400, modified, aside)?)
+    }
+
     /// The objects that an accepted index names; its index file is not looked at.
     pub fn accepted_objects(&self, id: &str) -> Result<Vec<ObjectId>, Error> {
         let path = self.accepted_at(id)?.join("objects");

@@ -18,6 +18,7 @@ use crate::disk::durable;
 use crate::finding::{Finding, Severity};
 
 const BUFFER: usize = 128 * 1024;
+const CURE: &str = "`bivouac repair` brings it back from whoever has it";
 
 /// What an audit saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct AuditReport {
     pub findings: Vec<Finding>,
     /// Objects that are there and are not what their names say, or cannot be read.
     pub damaged: BTreeSet<ObjectId>,
+    /// Objects that were hashed, and are files of the pool's own with the bytes that their names say.
+    pub right: BTreeSet<ObjectId>,
     /// Objects that were hashed.
     pub objects: u64,
     /// Their bytes.
@@ -47,8 +50,8 @@ impl Pool {
     /// all `required` are there. `progress` is told the bytes as they are read. Beside anything else: objects that are added or
     /// removed meanwhile are no findings.
     ///
-    /// Findings: `object-missing`, `object-damaged` (other bytes than its name says), `object-unreadable` (the disk gives an
-    /// error), `object-mode` (not 0444), `pool-foreign-file`, `pool-refs-damaged`.
+    /// Findings: `object-missing`, `object-damaged` (other bytes than its name says, or a link), `object-unreadable` (the disk gives
+    /// an error, also for a folder of objects), `object-mode` (not 0444), `pool-foreign-file`, `pool-refs-damaged`.
     pub fn audit(
         &self,
         required: &BTreeSet<ObjectId>,
@@ -63,7 +66,7 @@ impl Pool {
                 severity: Severity::Error,
                 subject: self.path(missing).display().to_string(),
                 message: "a package that is in force is not in the pool".into(),
-                hint: Some("the next sync that changes a repository which lists it fetches it again".into()),
+                hint: Some(CURE.into()),
             });
         }
         let (refs, unreadable) = self.refs_unreadable();
@@ -73,7 +76,7 @@ impl Pool {
                 severity: Severity::Warning,
                 subject: refs.display().to_string(),
                 message: format!("{unreadable} lines cannot be read; their packages may be fetched once more"),
-                hint: None,
+                hint: Some("`bivouac repair` takes them out".into()),
             });
         }
 
@@ -91,11 +94,10 @@ impl Pool {
                         let mut report = report.lock().expect("no thread panics while it holds this lock");
                         report.objects += 1;
                         report.bytes += bytes;
-                        if finding
-                            .as_ref()
-                            .is_some_and(|finding| matches!(finding.code, "object-damaged" | "object-unreadable"))
-                        {
-                            report.damaged.insert(*object);
+                        match finding.as_ref().map(|finding| finding.code) {
+                            None | Some("object-mode") => drop(report.right.insert(*object)),
+                            Some("object-damaged" | "object-unreadable") => drop(report.damaged.insert(*object)),
+                            Some(_) => {}
                         }
                         report.findings.extend(finding);
                     }
@@ -116,7 +118,23 @@ impl Pool {
                 findings.push(foreign(&shard));
                 continue;
             }
-            for path in list(&shard)? {
+            let paths = match list(&shard) {
+                Ok(paths) => paths,
+                Err(error) => {
+                    findings.push(Finding {
+                        code: "object-unreadable",
+                        severity: Severity::Error,
+                        subject: shard.display().to_string(),
+                        message: format!(
+                            "this folder of objects cannot be read: {}",
+                            crate::error::in_one_line(&error)
+                        ),
+                        hint: Some("see who owns it and what its mode is; if that is right, see to the disk".into()),
+                    });
+                    continue;
+                }
+            };
+            for path in paths {
                 let named = path.file_name().and_then(|name| name.to_str()?.parse::<ObjectId>().ok());
                 match named {
                     // Its path is also the canonical one: right shard, lower-case name.
@@ -158,11 +176,14 @@ fn examine(
         severity: Severity::Error,
         subject: path.display().to_string(),
         message,
-        hint: None,
+        hint: Some(CURE.into()),
     };
     let mut bytes = 0;
     let mut look = || -> io::Result<Option<Finding>> {
         let metadata = fs::symlink_metadata(path)?;
+        if metadata.is_symlink() {
+            return Ok(Some(finding("object-damaged", "a link is in its place, and may lead to anything".into())));
+        }
         if !metadata.is_file() {
             return Ok(Some(foreign(path)));
         }

@@ -22,7 +22,8 @@
 //!
 //! A restore knows its objects by their SHA-256 alone. Its batches are flushed and renamed in the same way; what `refs` said of
 //! them is added at the end, so that a line costs no flush of its own. One that was killed leaves objects without a line, which
-//! the same restore, run again, gives them.
+//! the same restore, run again, gives them. A repair does the same for single objects: what lies in the place of a damaged one
+//! stays until the right bytes, whole and flushed, take its name; the trees' links to it are the repair's to replace.
 //!
 //! Who locks: one process at a time has the pool open for writing, under the store's lock. Within it a [`Pool`] is one handle
 //! for all threads. Readers (serving, hashing) need no lock: objects do not change, and one that is removed while it is read
@@ -37,7 +38,7 @@ mod sweep;
 pub use audit::AuditReport;
 pub use objects::{Incoming, Pool};
 pub use refs::{Ref, parse_refs};
-pub use restored::{Found, Put, RestoreError, Restoring};
+pub use restored::{Arriving, Found, Put, RestoreError, Restoring};
 pub use sweep::{STALE_PART, Stored};
 
 use std::path::PathBuf;

@@ -136,9 +136,11 @@ impl Refs {
         let before = self.objects.len();
         self.objects.retain(|_, one| !objects.contains_key(&one.object));
         self.present.retain(|object| !objects.contains_key(object));
-        if self.objects.len() == before {
-            return Ok(());
-        }
+        if self.objects.len() == before { Ok(()) } else { self.write_anew() }
+    }
+
+    /// Writes the file anew, without lines that say nothing and without those that a later one took the place of.
+    pub(super) fn write_anew(&mut self) -> Result<(), durable::Error> {
         let mut lines: Vec<String> = self.objects.values().map(print).collect();
         lines.sort();
         let text = lines.concat();

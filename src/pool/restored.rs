@@ -1,8 +1,9 @@
-//! Taking in objects for which a signed list of a backup vouches.
+//! Taking in objects that were in a pool before: those for which a signed list of a backup vouches, and those that our own
+//! records name and the pool lost.
 //!
-//! A package that comes from outside is unpacked and verified before it is an object. What a backup holds was verified when it
-//! first came, and its manifest, which one of our keys signed, names each object by its SHA-256: here that digest is all that
-//! is compared, and so a restore is as fast as the disk.
+//! A package that comes from outside is unpacked and verified before it is an object. These were verified when they first came,
+//! and the list or the record names each by its SHA-256: here that digest is all that is compared, and so a restore is as fast
+//! as the disk.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -16,96 +17,12 @@ use super::refs::{Ref, is_there};
 use super::{Error, Pool};
 use crate::apk::ObjectId;
 use crate::disk::durable::{self, PartFile};
-use crate::error::{Class, Trouble};
+
+mod error;
+
+pub use error::{Found, RestoreError};
 
 const BUFFER: usize = 128 * 1024;
-
-/// Why an object was not taken in. Nothing is left of it, and what lay in its place before still does.
-#[derive(Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// Its bytes did not come: the medium's trouble.
-    #[error("the bytes of object {object} cannot be read")]
-    Read {
-        /// The object.
-        object: ObjectId,
-        /// What the reader said.
-        #[source]
-        cause: io::Error,
-    },
-    /// Other bytes came than the list vouches for.
-    #[error("what should be object {object} of {size} bytes is {found}")]
-    WrongBytes {
-        /// The object.
-        object: ObjectId,
-        /// Its size in bytes.
-        size: u64,
-        /// What came.
-        found: Found,
-    },
-    /// Two parts of this program restore the same object at once. A bug.
-    #[error("object {object} is already arriving")]
-    Busy {
-        /// The object.
-        object: ObjectId,
-    },
-    /// The pool's own disk did not do it.
-    #[error(transparent)]
-    Pool(#[from] Error),
-}
-
-/// Bytes that came instead of an object's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// As many, with another SHA-256.
-    Digest(ObjectId),
-    /// So many, and no more.
-    Fewer(u64),
-    /// More; reading stopped there.
-    More,
-}
-
-impl std::fmt::Display for Found {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Found::Digest(digest) => write!(f, "other bytes, with the SHA-256 {digest}"),
-            Found::Fewer(size) => write!(f, "{size} bytes long"),
-            Found::More => f.write_str("longer"),
-        }
-    }
-}
-
-impl From<durable::Error> for RestoreError {
-    fn from(error: durable::Error) -> Self {
-        RestoreError::Pool(error.into())
-    }
-}
-
-impl Trouble for RestoreError {
-    fn class(&self) -> Class {
-        match self {
-            RestoreError::Read { .. } => Class::Upstream,
-            RestoreError::WrongBytes { .. } => Class::Damaged,
-            RestoreError::Busy { .. } => Class::Host,
-            RestoreError::Pool(error) => error.class(),
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            RestoreError::Read { .. } => "medium",
-            RestoreError::WrongBytes { .. } => "object-damaged",
-            RestoreError::Busy { .. } => "bug",
-            RestoreError::Pool(error) => error.code(),
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        match self {
-            RestoreError::Pool(error) => error.hint(),
-            RestoreError::Read { .. } | RestoreError::WrongBytes { .. } | RestoreError::Busy { .. } => None,
-        }
-    }
-}
 
 /// What became of an object that was put into the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +47,16 @@ pub struct Restoring<'p> {
     batch: Mutex<Batch>,
     /// Held through a batch's commit; never taken while `batch` is held.
     committing: Mutex<()>,
+    failing: Failing,
+}
+
+/// What it means that one object cannot get its name.
+#[derive(Debug)]
+enum Failing {
+    /// The batch ends there.
+    EndsAll,
+    /// It is told, and the others get theirs; a full or read-only disk ends all the same.
+    IsTold(Mutex<Vec<(ObjectId, durable::Error)>>),
 }
 
 #[derive(Debug, Default)]
@@ -162,7 +89,14 @@ impl Pool {
         for name in durable::list(&folder)?.iter().filter(|name| is_part_of_object(name)) {
             durable::remove_file(&folder.join(name))?;
         }
-        Ok(Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default() })
+        Ok(Restoring { failing: Failing::EndsAll, ..self.mending() })
+    }
+
+    /// The same for single objects that may come from afar: what an earlier run left half written is gone on from, where
+    /// [`Restoring::begin`] asks for that object, and one that cannot get its name holds up no other: see [`Restoring::failed`].
+    pub fn mending(&self) -> Restoring<'_> {
+        let failing = Failing::IsTold(Mutex::default());
+        Restoring { pool: self, batch: Mutex::default(), committing: Mutex::default(), failing }
     }
 
     /// What `refs` says of these objects, as its lines, sorted: what a backup keeps, and [`Restoring::finish`] takes in again.
@@ -202,6 +136,21 @@ impl Restoring<'_> {
         Ok(put)
     }
 
+    /// Begins to take in the object of `size` bytes, chunk by chunk, for who is handed bytes instead of reading them; `None` where
+    /// it is there already, and right. What an earlier run left of it is hashed again and counts: see [`Arriving::len`].
+    pub fn begin(&self, object: &ObjectId, size: u64) -> Result<Option<Arriving<'_>>, RestoreError> {
+        let Some(arrival) = self.arrive(object)? else { return Ok(None) };
+        let put = match self.look(object, size) {
+            Place::Right => return Ok(None),
+            Place::Free => Put::New,
+            Place::Damaged => Put::Healed,
+        };
+        let part = PartFile::open(self.pool.part_of(object))?;
+        let mut arriving = Arriving { restoring: self, arrival, part, size, put, hasher: Sha256::new() };
+        arriving.take_up()?;
+        Ok(Some(arriving))
+    }
+
     /// Gives all objects their names, adds what `refs` says of those that are there now, and flushes: the pool holds all that was
     /// put when this returns. What is said of objects that are not there is left out.
     pub fn finish(self, refs: &[Ref]) -> Result<(), Error> {
@@ -210,6 +159,25 @@ impl Restoring<'_> {
         let there: Vec<Ref> =
             refs.iter().filter(|one| is_there(&self.pool.path(&one.object), one.size)).cloned().collect();
         Ok(self.pool.with_refs(|refs| refs.add(&there))?)
+    }
+
+    /// Gives what was put so far its names, so that others can read it.
+    pub fn commit(&self) -> Result<(), Error> {
+        self.commit_batch()
+    }
+
+    /// Of a mending, the objects that could not get their names since this was asked last, each with the reason. Nothing is left
+    /// of them.
+    pub fn failed(&self) -> Vec<(ObjectId, durable::Error)> {
+        match &self.failing {
+            Failing::EndsAll => Vec::new(),
+            Failing::IsTold(told) => std::mem::take(&mut *lock(told)),
+        }
+    }
+
+    /// Whether an object was put and has no name yet.
+    pub fn is_pending(&self, object: &ObjectId) -> bool {
+        self.batch().pending.contains(object)
     }
 
     /// `None` for what is complete and waits for its batch.
@@ -260,22 +228,134 @@ impl Restoring<'_> {
             return Ok(());
         }
         durable::flush_file_system(&self.pool.incoming_folder())?;
-        for shard in objects.iter().map(|object| self.pool.shard(object)).collect::<HashSet<_>>() {
-            durable::create_folder_unflushed(&shard, FOLDER_MODE)?;
-        }
-        let renames: Vec<_> =
-            objects.iter().map(|object| (self.pool.part_of(object), self.pool.path(object))).collect();
-        durable::rename_all(&renames)?;
-        self.pool.note_unflushed_names();
-        let mut batch = self.batch();
-        for object in &objects {
-            batch.pending.remove(object);
+        match &self.failing {
+            Failing::EndsAll => {
+                for shard in objects.iter().map(|object| self.pool.shard(object)).collect::<HashSet<_>>() {
+                    durable::create_folder_unflushed(&shard, FOLDER_MODE)?;
+                }
+                let renames: Vec<_> =
+                    objects.iter().map(|object| (self.pool.part_of(object), self.pool.path(object))).collect();
+                durable::rename_all(&renames)?;
+                self.pool.note_unflushed_names();
+                let mut batch = self.batch();
+                for object in &objects {
+                    batch.pending.remove(object);
+                }
+            }
+            Failing::IsTold(told) => {
+                self.pool.note_unflushed_names();
+                for object in &objects {
+                    if let Err(error) = self.name(object) {
+                        if error.is_for_all() {
+                            return Err(error.into());
+                        }
+                        lock(told).push((*object, error));
+                        // Why it failed is what matters; what stays is swept when it is old.
+                        let _ = durable::remove_file(&self.pool.part_of(object));
+                    }
+                    self.batch().pending.remove(object);
+                }
+            }
         }
         Ok(())
     }
 
+    fn name(&self, object: &ObjectId) -> durable::Result<()> {
+        durable::create_folder_unflushed(&self.pool.shard(object), FOLDER_MODE)?;
+        durable::rename_all(&[(self.pool.part_of(object), self.pool.path(object))])
+    }
+
     fn batch(&self) -> MutexGuard<'_, Batch> {
         lock(&self.batch)
+    }
+}
+
+/// An object that is handed over chunk by chunk. Dropped, it leaves what was written for a later [`Restoring::begin`].
+#[derive(Debug)]
+pub struct Arriving<'r> {
+    restoring: &'r Restoring<'r>,
+    arrival: Arrival<'r>,
+    part: PartFile,
+    size: u64,
+    put: Put,
+    hasher: Sha256,
+}
+
+impl Arriving<'_> {
+    /// Hashes what is there from an earlier run; what cannot be a beginning of the object is forgotten.
+    fn take_up(&mut self) -> Result<(), RestoreError> {
+        if self.part.len() > self.size {
+            return self.restart();
+        }
+        let mut reader = self.part.reader()?;
+        let mut buffer = buffer_for(self.part.len());
+        let mut read = 0;
+        let whole = loop {
+            match next(&mut reader, &mut buffer) {
+                Ok(Some(chunk)) => {
+                    self.hasher.update(chunk);
+                    read += chunk.len() as u64;
+                }
+                Ok(None) => break read == self.part.len(),
+                Err(_) => break false,
+            }
+        };
+        if whole { Ok(()) } else { self.restart() }
+    }
+
+    /// Bytes there are: where the next chunk belongs.
+    pub fn len(&self) -> u64 {
+        self.part.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.part.is_empty()
+    }
+
+    /// Forgets all bytes.
+    pub fn restart(&mut self) -> Result<(), RestoreError> {
+        self.hasher = Sha256::new();
+        Ok(self.part.truncate(0)?)
+    }
+
+    /// Takes the next bytes; more than the object has are refused.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), RestoreError> {
+        if self.part.len() + chunk.len() as u64 > self.size {
+            return Err(self.wrong(Found::More));
+        }
+        self.part.write(chunk)?;
+        self.hasher.update(chunk);
+        Ok(())
+    }
+
+    /// Removes what is there.
+    pub fn discard(self) -> Result<(), RestoreError> {
+        Ok(self.part.remove()?)
+    }
+
+    /// Whether what is there is the object, all of it.
+    pub fn check(&self) -> Result<(), RestoreError> {
+        if self.part.len() < self.size {
+            return Err(self.wrong(Found::Fewer(self.part.len())));
+        }
+        let found = ObjectId::new(self.hasher.clone().finalize().into());
+        if found == self.arrival.object { Ok(()) } else { Err(self.wrong(Found::Digest(found))) }
+    }
+
+    /// Hands the object over, if [`Arriving::check`] agrees; it has its place after the next batch, for which this may block.
+    pub fn settle(self) -> Result<Put, RestoreError> {
+        self.check()?;
+        let Arriving { restoring, arrival, part, size, put, .. } = self;
+        part.finish(OBJECT_MODE)?;
+        if restoring.note(&arrival.object, size) {
+            restoring.commit_batch()?;
+        }
+        Ok(put)
+    }
+
+    fn wrong(&self, found: Found) -> RestoreError {
+        RestoreError::WrongBytes { object: self.arrival.object, size: self.size, found }
     }
 }
 
@@ -287,6 +367,7 @@ enum Place {
 }
 
 /// Gives the object free again.
+#[derive(Debug)]
 struct Arrival<'r> {
     batch: &'r Mutex<Batch>,
     object: ObjectId,

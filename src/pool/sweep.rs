@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::refs::parse_identity;
+use super::refs::{Refs, parse_identity};
 use super::restored::is_part_of_object;
 use super::{Error, Pool};
 use crate::apk::ObjectId;
@@ -45,6 +45,11 @@ impl Pool {
             durable::remove_file(&self.path(object))?;
         }
         self.forget(objects)
+    }
+
+    /// Writes `refs` anew without the lines that cannot be read. The caller holds the store's lock.
+    pub fn mend_refs(&self) -> Result<(), Error> {
+        Ok(self.with_refs(Refs::write_anew)?)
     }
 
     /// Removes parts, of packages that were fetched and of objects that were restored, that nothing was added to for [`STALE_PART`] before `now`, except those this run works on.

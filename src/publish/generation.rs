@@ -162,7 +162,7 @@ impl Trouble for Error {
             Error::Layout(error) => error.hint(),
             Error::Shared { .. } => Some("give each `public` a folder of its own".into()),
             Error::Lost { .. } | Error::IndexGone { .. } | Error::IndexDamaged { .. } => {
-                Some("`bivouac check` lists all that is missing or damaged".into())
+                Some("`bivouac repair` brings back what is missing or damaged".into())
             }
             Error::NothingLive => Some("`bivouac publish` makes a snapshot live".into()),
             Error::Shown { .. } | Error::OtherIndex { .. } => None,
@@ -253,7 +253,7 @@ fn place_packages(state: &RepositoryState, pool: &Pool, folder: &Path, links: &m
 }
 
 /// The links that the generation names, each relative, where this tree has what it leads to.
-fn place_aliases(generation: &Generation, tree: &Path) -> Result<(), Error> {
+pub(super) fn place_aliases(generation: &Generation, tree: &Path) -> Result<(), Error> {
     for (name, target) in &generation.aliases {
         if !tree.join(target.as_str()).is_dir() {
             continue;
@@ -279,7 +279,10 @@ fn place_index(
     match (plan.indexes[at], plan.former) {
         (IndexFile::Kept, Some(former)) => {
             let kept = tree.generation(former).join(state.name.folder(&state.arch)).join(INDEX);
-            links.add(&kept, &path)?;
+            links.add(&kept, &path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => Error::IndexGone { path: kept },
+                _ => error.into(),
+            })?;
         }
         (IndexFile::Kept, None) => unreachable!("a plan keeps only what a former generation has"),
         (IndexFile::New, _) => {

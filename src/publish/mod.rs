@@ -9,7 +9,8 @@
 //!
 //! One folder holds one such link: two would share `.generations`. A tree is made beside the others under a hidden name,
 //! flushed, renamed to its number, and only then does its place lead to it: whatever the moment of a power loss, every link
-//! leads to a tree that was complete. Files of a tree never change afterwards.
+//! leads to a tree that was complete. Files of a tree never change afterwards;
+//! one that the disk lost or garbled gets the very bytes back that it had, by a repair, in one rename.
 //! A restore makes trees of earlier generations again, from their records and index files, in the same way and under their own
 //! numbers; none of them is shown. What then goes live is a new generation with the indexes of one of them.
 //! What goes into a tree as an index is a [`Publishable`]: signed by us, a source's own file as it was verified, or the file
@@ -37,8 +38,10 @@
 
 mod generation;
 mod history;
+mod mend;
 mod restored;
 
 pub use generation::{Error, Publishable, publish, show_beside};
 pub use history::drop_trees;
+pub use mend::Mending;
 pub use restored::{RestoredTree, restore_tree};

@@ -58,6 +58,12 @@ impl Seed {
         self.folders.is_empty()
     }
 
+    /// The files that [`Seed::supply`] would look at, in its order: those that are there with this size.
+    pub fn find(&self, request: &PackageRequest<'_>) -> Vec<PathBuf> {
+        let all = self.folders.iter().flat_map(|folder| places(folder, request));
+        all.filter(|path| open(path, request.size).is_some()).collect()
+    }
+
     /// Looks for a package by file name and size, at `<folder>/<path>/<arch>/`, `<folder>/<arch>/` and `<folder>/`, and feeds
     /// what it finds until the sink is content. Reads files and so blocks.
     ///

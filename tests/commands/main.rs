@@ -25,6 +25,7 @@ mod readme;
 mod readme_by_hand;
 mod readme_gap;
 mod receipt;
+mod repair;
 mod rotation;
 mod rules;
 mod served;
@@ -42,6 +43,7 @@ mod env;
 #[allow(dead_code, reason = "shared")]
 mod fixture;
 #[allow(dead_code, reason = "shared")]
+mod mending;
 mod oracle;
 #[allow(dead_code, reason = "shared")]
 mod upstream;

@@ -13,6 +13,7 @@ mod bundles;
 mod damage;
 mod ground;
 mod instants;
+mod repair;
 mod steps;
 mod switches;
 mod trouble;

@@ -14,6 +14,7 @@ mod forged;
 mod handmade;
 mod names;
 mod order;
+mod repair;
 mod rounds;
 mod sender;
 mod sites;

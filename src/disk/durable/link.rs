@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::{Error, Naming as _, Result, Staged, flush_file_system, flush_folders_below};
+use super::{Error, Naming as _, Result, Staged, flush_file_system, flush_folders_below, staged, step};
 
 /// How a second name came to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +48,33 @@ impl LinkedTree {
             Linked::Hard => self.hard += 1,
             Linked::Reflink => self.reflinks += 1,
             Linked::Copy => self.copies += 1,
+        }
+        Ok(linked)
+    }
+
+    /// Gives the file `from` the name `to` in place of what has it, in one rename: whoever asks for `to` finds the old file or the
+    /// new one. The name is made in the folder `aside` first, on `to`'s file system, where a sweep finds it if this run is killed.
+    /// A copy is flushed before it gets its name; names are not: see [`LinkedTree::flush`]. `from` is flushed, and another file
+    /// than the one at `to`.
+    pub fn replace(&mut self, from: &Path, to: &Path, aside: &Path) -> Result<Linked> {
+        let (temporary, linked) = loop {
+            let temporary = aside.join(staged::temporary_name());
+            match self.add(from, &temporary) {
+                Ok(linked) => break (temporary, linked),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let flushed = match linked {
+            Linked::Hard => Ok(()),
+            Linked::Reflink | Linked::Copy => {
+                File::open(&temporary).and_then(|file| file.sync_all()).naming("flush", &temporary)
+            }
+        };
+        step("replace a name");
+        if let Err(error) = flushed.and_then(|()| fs::rename(&temporary, to).naming("rename a file to", to)) {
+            let _ = fs::remove_file(&temporary);
+            return Err(error);
         }
         Ok(linked)
     }

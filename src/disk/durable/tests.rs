@@ -189,3 +189,29 @@ fn a_spool_has_no_name() {
     assert!(spool.read(5, 4).is_err());
     assert!(list(folder.path()).unwrap().is_empty());
 }
+
+#[test]
+fn a_name_is_replaced_by_one_rename_and_the_old_file_stays_for_who_has_it_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, shown) = (folder.path().join("object"), folder.path().join("tree/a.apk"));
+    create_folder(&folder.path().join("tree"), 0o755).unwrap();
+    write(&good, b"right", 0o444).unwrap();
+    write(&shown, b"wrong", 0o444).unwrap();
+    let mut open = File::open(&shown).unwrap();
+    let mut links = LinkedTree::new();
+    assert_eq!(links.replace(&good, &shown, folder.path()).unwrap(), Linked::Hard);
+    assert_eq!(fs::metadata(&good).unwrap().ino(), fs::metadata(&shown).unwrap().ino());
+    let mut old = String::new();
+    io::Read::read_to_string(&mut open, &mut old).unwrap();
+    assert_eq!(old, "wrong");
+    // One that is not there is made, and a folder is not replaced; nothing is left aside.
+    fs::remove_file(&shown).unwrap();
+    links.replace(&good, &shown, folder.path()).unwrap();
+    assert!(links.replace(&good, &folder.path().join("tree"), folder.path()).is_err());
+    let mut names = list(folder.path()).unwrap();
+    names.sort();
+    assert_eq!(names, ["object", "tree"]);
+    write_dated_aside(&shown, b"index", 0o644, SystemTime::UNIX_EPOCH, folder.path()).unwrap();
+    assert_eq!((fs::read(&shown).unwrap(), mode(&shown)), (b"index".to_vec(), 0o644));
+    assert_eq!(fs::metadata(&shown).unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
+}

@@ -213,7 +213,7 @@ impl Trouble for CannotBundle {
             }
             CannotBundle::Gone { .. } => Some("run it again".into()),
             CannotBundle::Lost { .. } | CannotBundle::Damaged { .. } => {
-                Some("`bivouac check` lists all that is missing or damaged".into())
+                Some("`bivouac repair` brings back what is missing or damaged".into())
             }
             CannotBundle::Tool { .. } | CannotBundle::ReceiptUnreadable { .. } => None,
             CannotBundle::Receipt { cause: BadReceipt::Newer(_), .. } => {

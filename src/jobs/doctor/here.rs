@@ -270,7 +270,7 @@ fn tree(mirror: &Mirror<'_>, reader: &Reader, world: Option<&(String, String)>, 
                     subject: file.display().to_string(),
                     message,
                     hint: Some(
-                        "`bivouac check` tells all that is damaged; `bivouac publish` makes the tree anew".to_owned(),
+                        "`bivouac repair` brings it back; if nobody has it, `bivouac publish` makes it anew".to_owned(),
                     ),
                 }),
             }

@@ -26,7 +26,7 @@ pub(super) struct Deliveries {
 }
 
 /// The files that `path` stands for: itself, or the bundles of a folder, in the order of their names.
-pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>, bundle::Error> {
+pub(in crate::jobs) fn files(path: &Path) -> Result<Vec<PathBuf>, bundle::Error> {
     let medium = |cause| bundle::Error::Medium { path: path.to_owned(), cause };
     if !fs::metadata(path).map_err(medium)?.is_dir() {
         return Ok(vec![path.to_owned()]);

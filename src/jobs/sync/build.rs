@@ -1,6 +1,6 @@
 //! Accepted indexes of any snapshot → merged, signed, published at any place. Sync, publish, promote and rollback end here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ use crate::jobs::selection::{self, Chosen};
 use crate::ledger::{Links, Withdrawn};
 use crate::merge::{Layer, MergedIndex, Prefer, Rank, combine};
 use crate::plan::publish::{
-    Cause, Change, Generation, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
+    Cause, Change, Generation, IndexFile, Mode, Placed, PublishPlan, RepositoryState, Wish as Publication, decide,
 };
 use crate::publish::{Publishable, publish};
 use crate::report::Reporter;
@@ -107,6 +107,20 @@ pub(in crate::jobs) struct Made {
     pub(in crate::jobs) index: Publishable,
 }
 
+/// Repositories and arches whose index file in the former tree is not the one that its record names. No text that stayed the
+/// same keeps such a file: it is written anew, or told where that cannot be.
+pub(in crate::jobs) type WrongFiles = BTreeSet<(RepositoryName, Arch)>;
+
+/// Of the states of generation `number`, those whose index file is gone or another. Reads the files.
+pub(in crate::jobs) fn wrong_files<'s>(
+    mirror: &Mirror<'_>,
+    number: u64,
+    states: impl Iterator<Item = &'s RepositoryState>,
+) -> WrongFiles {
+    let wrong = states.filter(|state| Publishable::again(&mirror.tree, number, state).is_err());
+    wrong.map(|state| (state.name.clone(), state.arch.clone())).collect()
+}
+
 /// A generation that is decided, with what is needed to make its tree.
 pub(in crate::jobs) struct Assembly {
     pub(in crate::jobs) plan: PublishPlan,
@@ -142,6 +156,14 @@ impl Assembly {
         // A tree beside live that is new follows live, and is seen nowhere yet.
         let unseen = self.former.as_ref().is_none_or(|former| former.place != self.plan.generation.place);
         (self.plan.change == Change::Something || unseen) && !self.plan.generation.repositories.is_empty()
+    }
+
+    /// Of the index files that it takes from the former tree, those that are not what was published.
+    pub(in crate::jobs) fn kept_wrong(&self, mirror: &Mirror<'_>) -> WrongFiles {
+        let Some(former) = self.plan.former else { return WrongFiles::new() };
+        let states = self.plan.generation.repositories.iter().zip(&self.plan.indexes);
+        let kept = states.filter(|(_, index)| **index == IndexFile::Kept).map(|(state, _)| state);
+        wrong_files(mirror, former, kept)
     }
 
     /// The state of a repository that was made for it.
@@ -196,17 +218,19 @@ impl Assembly {
     }
 }
 
-/// Merges and signs what was settled, where its inputs are others than those of what `place` shows. A repository that has no
-/// wish, or a broken one, keeps its former state; one that its rules forbid becomes broken.
+/// Merges and signs what was settled, where its inputs are others than those of `former`, which `place` shows, or where `wrong` names it.
+/// A repository that has no wish, or a broken one, keeps its former state; one that its rules forbid becomes broken.
+#[expect(clippy::too_many_arguments, reason = "all that a generation follows from")]
 pub(in crate::jobs) fn assemble(
     mirror: &Mirror<'_>,
     place: &Place,
+    former: Option<Generation>,
+    wrong: &WrongFiles,
     settled: &mut Settled,
     snapshot: &Snapshot,
     now: Timestamp,
     reporter: &Arc<dyn Reporter>,
 ) -> Result<Assembly, Error> {
-    let former = mirror.former(place)?;
     let seal = seal(mirror)?;
     let word = seal.map(SealWord::of);
     let record = mirror.ledger.signing()?;
@@ -226,7 +250,8 @@ pub(in crate::jobs) fn assemble(
             };
             let inputs = inputs(mirror, repository, arch, &accepted, word.as_ref(), &withdrawn)?;
             let before = former.as_ref().and_then(|former| former.repository(&repository.name, arch));
-            if before.is_some_and(|before| before.inputs == inputs) {
+            let is_wrong = wrong.contains(&(repository.name.clone(), arch.clone()));
+            if !is_wrong && before.is_some_and(|before| before.inputs == inputs) {
                 publications.push(keep);
                 continue;
             }
@@ -239,7 +264,8 @@ pub(in crate::jobs) fn assemble(
             match make(repository, arch, &settled.wishes[number], merged, &settled.indexes, seal, inputs)? {
                 Ok(new) => {
                     reporter.repository_signed(&repository.name, arch, new.state.packages);
-                    publications.push(Publication::Listing(Box::new(new.state.clone())));
+                    let state = Box::new(new.state.clone());
+                    publications.push(if is_wrong { Publication::Anew(state) } else { Publication::Listing(state) });
                     made.push(new);
                 }
                 Err(setback) => {
@@ -276,7 +302,8 @@ fn hold_together(mirror: &Mirror<'_>, settled: &mut Settled, publications: &mut 
         let number = number.expect("only what has a wish is made");
         let Some(cause) = together::held_by(mirror, number, wishes, indexes, broken) else { return true };
         for publication in publications.iter_mut() {
-            if matches!(publication, Publication::Listing(state) if state.name == *name && state.arch == *arch) {
+            let (Publication::Listing(state) | Publication::Anew(state)) = &*publication else { continue };
+            if state.is_for(name, arch) {
                 *publication = Publication::Former(name.clone(), arch.clone());
             }
         }
@@ -322,7 +349,9 @@ fn at_the_gate(
         gate::Answer::Open => None,
         gate::Answer::LetThrough(told) => {
             reporter.warning(&told);
-            wish.warnings.push(told);
+            if !wish.warnings.contains(&told) {
+                wish.warnings.push(told);
+            }
             None
         }
         gate::Answer::Shut(setback) => Some(setback),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::build::{self, Assembly, accepted_ids, inputs};
+use super::build::{self, Assembly, WrongFiles, accepted_ids, inputs};
 use super::indexes::{Asked, Index};
 use super::report::{self, Broken, RepositoryReport, SyncReport};
 use super::settle::Settled;
@@ -81,6 +81,7 @@ pub(super) fn nothing_new(
         place: place.clone(),
         live: mirror.tree.live()?,
         links: None,
+        still_damaged: Vec::new(),
     }))
 }
 
@@ -105,8 +106,21 @@ pub(super) fn finish(
     reporter: &Arc<dyn Reporter>,
 ) -> Result<SyncReport, Error> {
     let place = run.course.place();
-    let assembly = build::assemble(mirror, place, &mut settled, snapshot, run.request.now, reporter)?;
+    let mut assemble = |wrong: &WrongFiles| {
+        let former = mirror.former(place)?;
+        build::assemble(mirror, place, former, wrong, &mut settled, snapshot, run.request.now, reporter)
+    };
+    let mut assembly = assemble(&WrongFiles::new())?;
     let published = matches!(run.course, Course::Publish(_)) && assembly.is_worth_it();
+    let mut still_damaged = Vec::new();
+    if published {
+        // Read only where a tree is made: a run without news reads no index file.
+        let wrong = assembly.kept_wrong(mirror);
+        if !wrong.is_empty() {
+            assembly = assemble(&wrong)?;
+            still_damaged = tell_damaged(&assembly.kept_wrong(mirror), &settled, &**reporter);
+        }
+    }
     let mut links = None;
     if published {
         let made = assembly.perform(mirror, &**reporter)?;
@@ -133,7 +147,27 @@ pub(super) fn finish(
         seconds: run.started.elapsed().as_secs_f64(),
         live: mirror.tree.live()?,
         links,
+        still_damaged,
     })
+}
+
+/// Says which index files go on being shown though they are not what was published, and why. Returns the repositories.
+pub(in crate::jobs) fn tell_damaged(wrong: &WrongFiles, settled: &Settled, reporter: &dyn Reporter) -> Vec<String> {
+    let mut places = Vec::new();
+    for (name, arch) in wrong {
+        let place = format!("{name}/{arch}");
+        let wish = settled.wishes.iter().position(|wish| wish.name == *name && wish.arch == *arch);
+        // What the refusal says is what stands in the way: to send to `bivouac repair` alone would lead in a circle.
+        let why = match wish.and_then(|number| settled.broken[number].as_ref()) {
+            Some(setback) => format!("it is not made anew, because what is newest is held: {}", setback.one_line()),
+            None => "this run is not about it, and `bivouac publish` makes it anew".to_owned(),
+        };
+        reporter.warning(&format!(
+            "the index file of {place} is not what was published: {why}; `bivouac repair --from PATH` takes it from a backup"
+        ));
+        places.push(place);
+    }
+    places
 }
 
 /// What happened to each of `repositories`.

@@ -191,13 +191,17 @@ pub struct SyncReport {
     /// How the packages of a new generation came into its tree.
     #[serde(skip)]
     pub links: Option<Links>,
+    /// Repositories and arches whose index file in the tree is not what was published, and was not made anew.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub still_damaged: Vec<String>,
 }
 
 impl SyncReport {
     /// The troubles' classes.
     pub fn troubles(&self) -> impl Iterator<Item = Class> + '_ {
         let repositories = self.repositories.iter().filter_map(|repository| Some(repository.error.as_ref()?.class));
-        repositories.chain(self.imports.iter().filter_map(BundleReport::trouble))
+        let damaged = self.still_damaged.iter().map(|_| Class::Damaged);
+        repositories.chain(self.imports.iter().filter_map(BundleReport::trouble)).chain(damaged)
     }
 }
 

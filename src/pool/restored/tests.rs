@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::*;
 use crate::apk::{Identity, PackageFile};
+use crate::error::{Class, Trouble as _};
 
 fn pool(folder: &tempfile::TempDir) -> Pool {
     Pool::open(&folder.path().join("pool")).unwrap()
@@ -211,4 +212,74 @@ fn many_threads_fill_one_restore_and_batches_commit_themselves() {
     restoring.finish(&[]).unwrap();
     assert_eq!((codes(&pool), parts(&pool).len()), (vec![], 0));
     assert!((0..count).all(|number| pool.has(&object(&number.to_le_bytes()))));
+}
+
+/// A damaged object, and a restore that goes on from what an earlier one left of it.
+#[test]
+fn what_arrives_in_chunks_goes_on_from_an_earlier_run_and_heals() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    let bytes = b"all of it";
+    damage(&pool, &object(bytes), b"rotten :(");
+    // Whole, cut, empty; or too long, which is forgotten.
+    for (left, goes_on_at) in [(&b"all of it"[..], 9), (b"all", 3), (b"", 0), (b"all of it and more", 0)] {
+        fs::write(pool.part_of(&object(bytes)), left).unwrap();
+        let restoring = pool.mending();
+        let mut arriving = restoring.begin(&object(bytes), 9).unwrap().unwrap();
+        assert_eq!(arriving.len(), goes_on_at, "{left:?}");
+        assert_eq!(arriving.check().is_ok(), goes_on_at == 9);
+        arriving.feed(&bytes[goes_on_at as usize..]).unwrap();
+        assert_eq!(arriving.settle().unwrap(), Put::Healed);
+        assert_eq!(fs::read(pool.path(&object(bytes))).unwrap(), b"rotten :(", "until the batch is named");
+        restoring.finish(&[]).unwrap();
+        assert_eq!(fs::read(pool.path(&object(bytes))).unwrap(), bytes);
+        assert_eq!((codes(&pool), parts(&pool)), (vec![], vec![]));
+        assert!(pool.mending().begin(&object(bytes), 9).unwrap().is_none(), "it is right");
+        damage(&pool, &object(bytes), b"rotten :(");
+    }
+}
+
+#[test]
+fn other_bytes_in_chunks_are_refused_and_can_begin_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    fs::write(pool.part_of(&object(b"right")), b"torn").unwrap();
+    let restoring = pool.mending();
+    let mut arriving = restoring.begin(&object(b"right"), 5).unwrap().unwrap();
+    assert!(matches!(restoring.begin(&object(b"right"), 5), Err(RestoreError::Busy { .. })));
+    assert!(matches!(arriving.feed(b"xx"), Err(RestoreError::WrongBytes { found: Found::More, .. })));
+    assert!(matches!(arriving.check(), Err(RestoreError::WrongBytes { found: Found::Fewer(4), .. })));
+    arriving.feed(b"x").unwrap();
+    assert!(matches!(arriving.check(), Err(RestoreError::WrongBytes { found: Found::Digest(_), .. })));
+    arriving.restart().unwrap();
+    assert!(arriving.is_empty());
+    arriving.feed(b"right").unwrap();
+    drop(arriving);
+    assert_eq!(parts(&pool).len(), 1, "left for a later run");
+    let arriving = restoring.begin(&object(b"right"), 5).unwrap().unwrap();
+    assert_eq!(arriving.settle().unwrap(), Put::New);
+    restoring.finish(&[]).unwrap();
+    let arriving = pool.mending();
+    let arriving = arriving.begin(&object(b"never"), 5).unwrap().unwrap();
+    assert_eq!(parts(&pool).len(), 1);
+    arriving.discard().unwrap();
+    assert_eq!((codes(&pool), parts(&pool)), (vec![], vec![]));
+}
+
+#[test]
+fn of_a_mending_one_without_a_place_is_told_and_the_others_get_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = pool(&folder);
+    let (barred, free) = (b"barred".as_slice(), b"free".as_slice());
+    fs::create_dir_all(pool.path(&object(barred))).unwrap();
+    let restoring = pool.mending();
+    put(&restoring, barred);
+    put(&restoring, free);
+    restoring.commit().unwrap();
+    let failed: Vec<ObjectId> = restoring.failed().into_iter().map(|(object, _)| object).collect();
+    assert_eq!(failed, [object(barred)]);
+    assert!(!restoring.is_pending(&object(barred)) && restoring.failed().is_empty());
+    restoring.finish(&[]).unwrap();
+    assert_eq!(fs::read(pool.path(&object(free))).unwrap(), free);
+    assert_eq!(parts(&pool), Vec::<String>::new());
 }

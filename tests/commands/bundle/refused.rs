@@ -76,7 +76,7 @@ fn damage_in_the_pool_does_not_go_out() {
         std::fs::write(&path, &bytes).unwrap();
         let ran = ask(env, &["--to", "x.bundle"]);
         refused(&ran, 5, "object-damaged");
-        ran.tells(&["hello-1.0-r0.apk", "bivouac check"]);
+        ran.tells(&["hello-1.0-r0.apk", "bivouac repair"]);
     }
     std::fs::write(&path, &good[1..]).unwrap();
     refused(&ask(env, &["--to", "x.bundle"]), 5, "object-damaged");
