@@ -97,6 +97,7 @@ fn real_clients_work_on_a_machine_that_it_set_up() {
     for client in &CLIENTS {
         let machine = client.machine(&real, "x86_64", &[], &[]);
         // It is of another branch, and says so itself.
+        std::fs::write(machine.file("etc/alpine-release"), "3.20.3\n").unwrap();
         let output = run(&busybox, &env, &script, &machine.file(""), &[&fingerprint]);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains("and here is v3.23: say with --branch"), "{output:?}");
