@@ -71,7 +71,7 @@ pub(crate) fn run(global: &Global, args: Args) -> Result<Outcome, Failure> {
     })
 }
 
-/// SIGHUP: what metrics tell of is read anew, and what the certificate's files and the logins' hold. Where it listens, which
+/// SIGHUP: the configuration of which pages and metrics tell is read anew, and what the certificate's files and the logins' hold. Where it listens, which
 /// files those are, and what it serves, stays.
 async fn reload_when_asked(global: Global, config: Current, entrance: Arc<Entrance>, mut hangup: Signal) {
     while hangup.recv().await.is_some() {
@@ -118,7 +118,7 @@ pub(super) async fn listen(global: &Global, config: &Current, at: At) -> Result<
     Ok(server)
 }
 
-/// As many open files as we may have: each connection needs two. What the soft limit protects are programs that use `select`,
+/// As many open files as we may have: each connection may need three. What the soft limit protects are programs that use `select`,
 /// which we do not.
 pub(super) fn raise_open_files() {
     let allowed = getrlimit(Resource::Nofile);

@@ -12,6 +12,7 @@ use crate::apk::dependency::{self, Dependency, Offer, Sense};
 use crate::apk::names::{Arch, RepositoryName};
 use crate::apk::version::{Rules, Version};
 use crate::config::Config;
+use crate::disk::layout::PublicTree;
 
 /// The lines of a record that are kept: name, version, description, URL, licence, origin, dependencies, provides,
 /// `install_if`.
@@ -133,10 +134,9 @@ pub struct Catalogue {
     packages: Vec<Listed>,
 }
 
-/// Which generation is live; none before the first publication, and where there is no store yet.
+/// Which generation is live; none before the first publication.
 pub fn live(config: &Config) -> Result<Option<u64>, Error> {
-    let mirror = Mirror::look(config)?;
-    Ok(mirror.tree.live()?)
+    Ok(PublicTree::new(&config.public).live()?)
 }
 
 /// Reads what is live; `None` before the first publication.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::import::inbox::Inbox;
-use super::{Error, Mirror, keyring};
+use super::{Error, keyring, mirror};
 use crate::apk::names::KeyName;
 use crate::apk::v2::sections::Limits;
 use crate::apk::{Arch, KeyId};
 use crate::config::{Config, FromPath, IndexMode, Repository};
-use crate::disk::layout::Store;
+use crate::disk::layout::{PublicTree, Store};
 use crate::ledger::Ledger;
 use crate::sign::Seal;
 use crate::sign::rotation::UsedKey;
@@ -66,11 +66,11 @@ pub fn client(config: &Config, url: &str) -> Result<ClientReport, Error> {
 /// The same with the keys that signed what is live, by what is remembered of them: no private half is touched. `None` before
 /// the first publication.
 pub fn client_of_live(config: &Config, url: &str) -> Result<Option<ClientReport>, Error> {
-    let mirror = Mirror::look(config)?;
-    let Some(number) = mirror.tree.live()? else { return Ok(None) };
-    let live = mirror.ledger.generation_summary(number)?;
+    let Some(number) = PublicTree::new(&config.public).live()? else { return Ok(None) };
+    let ledger = mirror::records(config)?;
+    let live = ledger.generation_summary(number)?;
     let signed: Vec<KeyId> = live.repositories.into_iter().flat_map(|state| state.keys).collect();
-    let mut used = mirror.ledger.signing()?.used;
+    let mut used = ledger.signing()?.used;
     used.retain(|used| signed.contains(&used.key));
     // The newest first, as they sign.
     used.sort_by_key(|used| signed.iter().position(|key| *key == used.key));

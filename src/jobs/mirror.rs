@@ -28,6 +28,11 @@ pub struct Mirror<'c> {
     pub(super) signers: OnceLock<Option<Signers>>,
 }
 
+/// The records alone, for one who only looks and needs nothing else: opening the pool reads the whole list of what it has.
+pub(super) fn records(config: &Config) -> Result<Ledger, Error> {
+    Ok(Ledger::new(Store::look(&config.store)?))
+}
+
 impl<'c> Mirror<'c> {
     /// For one who only looks, also where nothing is stored yet: changes nothing.
     pub fn look(config: &'c Config) -> Result<Self, Error> {

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Error, Mirror};
+use super::{Error, mirror};
 use crate::config::Config;
 use crate::ledger::{Channel, RepositoryRun, Run, Task, Told};
 
@@ -92,12 +92,12 @@ pub enum Event {
 /// Remembers a run, and says what there is to tell. That it cannot be remembered, with a disk that is full or a store that is
 /// not ours, is no reason to say nothing; where there is no store yet nothing is.
 pub fn record(config: &Config, ended: &Ended) -> (Option<News>, Result<(), Error>) {
-    let mirror = match Mirror::look(config) {
-        Ok(mirror) => mirror,
+    let ledger = match mirror::records(config) {
+        Ok(ledger) => ledger,
         Err(error) => return (news(&TaskRecord::default(), ended, config), Err(error)),
     };
-    let known = mirror.ledger.task_record(&ended.task);
-    let remembered = mirror.ledger.change_task_record(&ended.task, |record| {
+    let known = ledger.task_record(&ended.task);
+    let remembered = ledger.change_task_record(&ended.task, |record| {
         match ended.scope {
             Scope::All => record.add(ended.run.clone(), ended.refused_packages),
             Scope::Part => record.add_totals(&ended.run, ended.refused_packages),
@@ -116,18 +116,18 @@ pub fn told(config: &Config, news: &News, unheard: Vec<Channel>, now: Timestamp)
         Event::Failure => Some(Told { codes: codes(&news.troubles), since: news.since, last: now, unheard }),
         Event::Recovery => None,
     };
-    Ok(Mirror::look(config)?.ledger.change_task_record(&news.task, |record| record.told = told)?)
+    Ok(mirror::records(config)?.change_task_record(&news.task, |record| record.told = told)?)
 }
 
 /// When each task began last, by what is remembered.
 pub fn last_started(config: &Config) -> Result<Vec<(Task, Timestamp)>, Error> {
-    let records = Mirror::look(config)?.ledger.task_records()?;
+    let records = mirror::records(config)?.task_records()?;
     Ok(records.into_iter().filter_map(|(task, record)| Some((task, record.runs.last()?.started))).collect())
 }
 
 /// What is remembered of each task that the configuration still has: what was taken out is nothing that can be late or failed.
 pub fn records(config: &Config) -> Result<Vec<(Task, TaskRecord)>, Error> {
-    let mut records = Mirror::look(config)?.ledger.task_records()?;
+    let mut records = mirror::records(config)?.task_records()?;
     records.retain(|(task, record)| is_configured(config, task) && !record.runs.is_empty());
     Ok(records)
 }

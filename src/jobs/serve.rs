@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use rustix::process::{Resource, getrlimit};
 
-use super::{Changing, Mirror};
+use super::{Changing, mirror};
 use crate::config::{Config, Current};
+use crate::disk::layout::PublicTree;
 use crate::serve::{Kept, Limits, Objects, TlsFiles, Usual};
 
 pub use crate::serve::{Access, AccessLog, Entrance, Error, Pages, Rules, Server, Traffic, Unlogged};
@@ -105,9 +106,8 @@ impl Rules for ByConfig {
 /// Which objects the files of a generation are, by its record. `None` where that cannot be read, as by a server that may see
 /// the tree alone.
 fn objects(config: &Config, number: u64) -> Option<Objects> {
-    let mirror = Mirror::look(config).ok()?;
-    let generation = mirror.ledger.generation(number).ok()?;
-    let tree = mirror.tree.generation(number);
+    let generation = mirror::records(config).ok()?.generation(number).ok()?;
+    let tree = PublicTree::new(&config.public).generation(number);
     let text = |path: PathBuf| path.into_os_string().into_string().ok();
     let mut files = Vec::new();
     for state in &generation.repositories {

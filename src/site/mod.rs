@@ -87,9 +87,6 @@ impl Site {
         let base = setup::base(&config, asked);
         let known = base.as_deref().unwrap_or(setup::UNKNOWN);
         match route {
-            Route::Asset(content_type, text) => {
-                Ok(Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() })
-            }
             Route::Home => Ok(home::page(&config, known, (self.clock)(), self.told)),
             Route::Search | Route::Package | Route::Why => {
                 let Some(catalogue) = self.catalogue(&config)? else { return Ok(nothing_yet()) };
@@ -129,16 +126,12 @@ impl Site {
 
 impl Pages for Site {
     fn has(&self, path: &str) -> bool {
-        Route::of(path).is_some()
+        asset(path).is_some() || Route::of(path).is_some()
     }
 
     fn at_hand(&self, asked: &Asked) -> Option<Page> {
-        match Route::of(&asked.path) {
-            Some(Route::Asset(content_type, text)) => {
-                Some(Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() })
-            }
-            _ => None,
-        }
+        let (content_type, text) = asset(&asked.path)?;
+        Some(Page { status: 200, content_type, kept: Kept::Hour, body: text.as_bytes().into() })
     }
 
     fn page(&self, asked: &Asked) -> Page {
@@ -166,8 +159,6 @@ enum Route {
     Setup,
     Script,
     Files,
-    /// What never changes: its type, and the text.
-    Asset(&'static str, &'static str),
 }
 
 impl Route {
@@ -182,12 +173,19 @@ impl Route {
             "/setup" => Route::Setup,
             "/setup.sh" => Route::Script,
             "/files" => Route::Files,
-            "/style.css" => Route::Asset("text/css; charset=utf-8", include_str!("assets/style.css")),
-            "/copy.js" => Route::Asset("text/javascript; charset=utf-8", include_str!("assets/copy.js")),
-            "/icon.svg" => Route::Asset("image/svg+xml", include_str!("assets/icon.svg")),
             _ => return None,
         })
     }
+}
+
+/// What never changes: its type, and the text.
+fn asset(path: &str) -> Option<(&'static str, &'static str)> {
+    Some(match path {
+        "/style.css" => ("text/css; charset=utf-8", include_str!("assets/style.css")),
+        "/copy.js" => ("text/javascript; charset=utf-8", include_str!("assets/copy.js")),
+        "/icon.svg" => ("image/svg+xml", include_str!("assets/icon.svg")),
+        _ => return None,
+    })
 }
 
 /// A page that says one thing.

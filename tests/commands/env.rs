@@ -174,6 +174,19 @@ pub(crate) fn restrict(private_key: &Path) {
     std::fs::set_permissions(private_key, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
+/// Flips a bit in the middle of a file, in place and read-only as it may be, as a failing disk would: whatever else is linked to
+/// it changes with it.
+pub(crate) fn rot(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).unwrap().permissions();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, mode).unwrap();
+}
+
 /// What a run of the binary left.
 pub(crate) struct Ran {
     line: String,

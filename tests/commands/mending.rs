@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::env::Env;
+use super::env::{Env, rot};
 use super::fixture::{UPSTREAM, hex};
 use super::site::{COMMUNITY, MAIN, SOURCES, extra, hello, libgreet, publish};
 use super::upstream::Fault;
@@ -32,17 +32,6 @@ fn standing() -> Env {
 
 fn index(env: &Env) -> PathBuf {
     env.public().join("v3.23/one/x86_64/APKINDEX.tar.gz")
-}
-
-/// Rewrites a file in place, read-only as it may be, as a failing disk would.
-fn rot(path: &Path) {
-    let mode = std::fs::metadata(path).unwrap().permissions();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, mode).unwrap();
 }
 
 /// What the record of a generation says of the first repository.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::env::Env;
+use super::env::{Env, rot};
 use super::fixture::{CORP, UPSTREAM, hex};
 use super::site::{MAIN, REPOSITORY, SOURCES, Site, hello, libgreet};
 use super::upstream::Fault;
@@ -40,17 +40,6 @@ fn live(env: &Env, file: &str) -> PathBuf {
 fn object(env: &Env, bytes: &[u8]) -> PathBuf {
     let name = hex(&Sha256::digest(bytes));
     env.path(&format!("store/pool/objects/{}/{name}", &name[..2]))
-}
-
-/// Rewrites a file in place, read-only as it may be, as a failing disk would.
-fn rot(path: &Path) {
-    let mode = std::fs::metadata(path).unwrap().permissions();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, mode).unwrap();
 }
 
 /// The pool's object of [`FILE`], garbled, and with it every name that leads there.

@@ -1,8 +1,6 @@
 //! `status`, `history`, `check`, `client` and `serve`: what they say of a site that stands, and of one that was harmed.
 
-use std::os::unix::fs::PermissionsExt as _;
-
-use super::env::{Env, trusted};
+use super::env::{Env, rot, trusted};
 use super::fixture::{OURS, UPSTREAM};
 use super::oracle;
 use super::served::Served;
@@ -101,16 +99,6 @@ fn found_after(harm: impl FnOnce(&Env)) -> String {
         }
     }
     value["findings"].to_string()
-}
-
-/// Rewrites a file in place, read-only as it may be, as a failing disk would.
-fn rot(path: &std::path::Path) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
 }
 
 #[test]

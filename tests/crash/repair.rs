@@ -2,20 +2,11 @@
 //! one finishes it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::env::rot;
 use super::trouble::Small;
 use super::world::{State, World};
-
-fn rot(path: &Path) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
-}
 
 /// Every file that clients see.
 fn tree(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {

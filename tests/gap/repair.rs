@@ -1,10 +1,10 @@
 //! What either side lost comes back from the bundles that went between them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
-use super::env::Env;
+use super::env::{Env, rot};
 use super::fixture::{OURS, hex};
 use super::sites::Gap;
 
@@ -14,17 +14,6 @@ fn shown(env: &Env, file: &str) -> (PathBuf, PathBuf, Vec<u8>) {
     let bytes = std::fs::read(&path).unwrap();
     let name = hex(&Sha256::digest(&bytes));
     (path, env.path(&format!("store/pool/objects/{}/{name}", &name[..2])), bytes)
-}
-
-/// Garbles a file in place, and with it every name that it has.
-fn rot(path: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let mut bytes = std::fs::read(path).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(path, bytes).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o444)).unwrap();
 }
 
 #[track_caller]

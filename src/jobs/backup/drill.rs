@@ -22,7 +22,7 @@ use crate::finding::{Finding, Severity};
 use crate::jobs::check::{self, Depth, Keyrings};
 use crate::jobs::error::in_one_line;
 use crate::jobs::restore::{Into, Loss, OpenWith, RestoreReport, RestoreRequest, Trust, restore};
-use crate::jobs::{Error, Mirror, seal, selection};
+use crate::jobs::{Error, Mirror, mirror, seal, selection};
 use crate::ledger;
 use crate::plan::publish::RepositoryState;
 use crate::report::Reporter;
@@ -120,7 +120,7 @@ fn one(
         Err(error) => report.findings.push(finding(&error, restored.config.display().to_string())),
     }
     let target = target::open(backup)?;
-    let ledger = Mirror::look(config)?.ledger;
+    let ledger = mirror::records(config)?;
     let mut record = ledger.backup_record(target.id())?;
     if report.findings.is_empty() {
         record.drill =
